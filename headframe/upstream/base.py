@@ -1,0 +1,118 @@
+"""`JobSource`: the one interface to whatever offers work.
+
+UpstreamError
+    UnreachableError    could not connect, or the connection ended
+    RefusedError        the other side said no (credentials, subscription)
+    BadUpstreamError    what it says makes no sense, or is not what we were told to use
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from headframe.chain.job import Job, SourceId
+from headframe.chain.share import Share, Verdict
+from headframe.runtime.latest import Latest
+
+__all__ = [
+    "BadUpstreamError",
+    "Done",
+    "JobSource",
+    "RefusedError",
+    "SourceState",
+    "SourceStatus",
+    "UnreachableError",
+    "UpstreamError",
+]
+
+
+class UpstreamError(Exception):
+    """An upstream cannot be used at present; its owner retries, with back-off."""
+
+
+class UnreachableError(UpstreamError):
+    """Could not connect, or the connection ended."""
+
+
+class RefusedError(UpstreamError):
+    """The other side said no."""
+
+
+class BadUpstreamError(UpstreamError):
+    """What it says makes no sense, or it is not what we were told to use."""
+
+
+class SourceState(StrEnum):
+    """How a source is doing; the values are those of the metric and of the page."""
+
+    CONNECTING = "connecting"
+    ACTIVE = "active"
+    DEGRADED = "degraded"
+    """It has work, but something is wrong: see `SourceStatus.detail`."""
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """What an operator wants to know of a source.
+
+    Attributes:
+        source: which pool or node is in use.
+        url: where it is, without credentials.
+        state: how it is doing.
+        detail: one line for people: why it is not `ACTIVE`, and what to do. Else "".
+        height: height of the block being worked on, where the source knows it.
+        network: "regtest", "testnet4", ..., where the source knows it, else "".
+        connects: connections made so far.
+        generation: jobs of `source` with a smaller one are dead, whether or not a newer
+            job exists yet.
+    """
+
+    source: SourceId
+    url: str
+    state: SourceState
+    detail: str = ""
+    height: int | None = None
+    network: str = ""
+    connects: int = 0
+    generation: int = 0
+
+
+Done = Callable[[Verdict], None]
+
+
+class JobSource(Protocol):
+    """Offers jobs, takes shares.
+
+    Laws (`tests/contracts/source.py`): job ids are never reused; `generation` and
+    `epoch` never fall; `submit` never waits and calls `done` exactly once for each
+    share, at the latest when `run` ends.
+    """
+
+    @property
+    def jobs(self) -> Latest[Job | None]:
+        """The newest job; `None` when there is no work, and hashing should stop."""
+
+    @property
+    def status(self) -> Latest[SourceStatus]:
+        """How the source is doing."""
+
+    async def run(self) -> None:
+        """Work until cancelled.
+
+        May be called again after it ended.
+
+        Raises:
+            UpstreamError: the upstream cannot be used at present. All pending shares
+                have been answered with `LOST`, or are in the journal.
+        """
+
+    def submit(self, share: Share, worker: str | None, done: Done) -> None:
+        """Send a share, without waiting.
+
+        Args:
+            share: an answer to one of this source's jobs.
+            worker: the name it shall count for; `None` for the source's own.
+            done: called exactly once, with the verdict; possibly before this returns.
+        """
