@@ -4,15 +4,19 @@ A device takes the newest job from a cell, searches its own slice of it, and tel
 it found. It checks nothing against the pool's rules and submits nothing: the engine does.
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from headframe.chain.job import Job, Slice
 from headframe.chain.share import Share
 from headframe.runtime.latest import Latest
 
-__all__ = ["Device", "DeviceStats", "Found", "Solution", "Work"]
+__all__ = ["Device", "DeviceStats", "Found", "SliceOf", "Solution", "Work"]
+
+_HEAD: Final = struct.Struct("<I32s28s")
+_TAIL: Final = struct.Struct("<4sII")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +24,7 @@ class Work:
     """A job with everything chosen but the nonce: one header, or four that share a tail.
 
     Attributes:
-        job: the job it is made from, narrowed to the device.
+        job: the source's job, as it came; what the device may not choose in it is chosen.
         extranonce: exactly the job's free bytes.
         versions: whole block versions to hash at once: one, or four.
         ntime: seconds since 1970.
@@ -41,6 +45,17 @@ class Work:
             version=self.versions[head],
         )
 
+    def encode(self) -> tuple[tuple[bytes, ...], bytes]:
+        """Serialise the headers without their nonces, as kernels take them.
+
+        Returns:
+            The first 64 bytes of each version's header, and the 12 bytes that follow in
+            all of them: the end of the merkle root, time, nbits.
+        """
+        job, root = self.job, self.job.commitment.root(self.extranonce)
+        heads = tuple(_HEAD.pack(v, job.prev_hash, root[:28]) for v in self.versions)
+        return heads, _TAIL.pack(root[28:], self.ntime, job.nbits)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
@@ -50,14 +65,18 @@ class Solution:
         work: the work it belongs to.
         head: index into `work.versions`.
         nonce: as the number in the header.
+        kernel: what claims it, so that a wrong one is held against the right kernel.
     """
 
     work: Work
     head: int
     nonce: int
+    kernel: str = ""
 
 
 Found = Callable[[Solution], None]
+SliceOf = Callable[[Job], Slice | None]
+"""The part of a job that is a device's alone; `None` where the job has no room for it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,13 +109,14 @@ class Device(Protocol):
     name: str
     stats: DeviceStats
 
-    async def run(self, jobs: Latest[Job | None], slice_: Slice, found: Found) -> None:
+    async def run(self, jobs: Latest[Job | None], slice_of: SliceOf, found: Found) -> None:
         """Hash until cancelled.
 
         Args:
             jobs: the newest job, or `None` to rest.
-            slice_: the part of each job that is this device's alone.
-            found: called on the event loop for each nonce that meets the job's target.
+            slice_of: asked for each job, since jobs differ in the room they have.
+            found: called on the event loop for each nonce that meets the job's target or
+                its block target.
         """
 
     def wrong(self, solution: Solution) -> None:
