@@ -1,1 +1,27 @@
-"""SHA-256d kernels: raw bytes in, nonces out. Knows nothing of pools, jobs or shares."""
+"""SHA-256d kernels: raw bytes in, nonces out. Knows nothing of pools, jobs or shares.
+
+Here live the kernels, how one is chosen, and the hash of a share. What must not: anything
+that knows a job, a pool or a share's fate, and any state.
+
+Works without the compiled module too, slowly: then `extension_missing` says why, in one
+line for people, and the only kernel is the Python one. It is "" when all is well.
+"""
+
+from native.choose import kernels, measure, pick, self_test
+from native.compiled import extension_missing
+from native.kernel import Kernel, KernelError, ScanResult, StopFlag
+from native.share import pack_context, share_hash
+
+__all__ = [
+    "Kernel",
+    "KernelError",
+    "ScanResult",
+    "StopFlag",
+    "extension_missing",
+    "kernels",
+    "measure",
+    "pack_context",
+    "pick",
+    "self_test",
+    "share_hash",
+]

@@ -1,0 +1,80 @@
+/*
+ * The tables of kernels and of hashers, most preferred first. To add one: write its file,
+ * declare its function in internal.h, add a row here, and name the file in build.py.
+ */
+#include "internal.h"
+
+static const hf_kernel kernels[] = {
+#if HF_X86
+    {"shani", 1, 1, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani},
+#endif
+    {"portable", 1, 1, 0, hf_search_portable},
+};
+
+static const hf_hasher hashers[] = {
+#if HF_X86
+    {"shani", HF_CPU_SHA | HF_CPU_AVX, hf_compress_shani},
+#endif
+    {"portable", 0, hf_compress_portable},
+};
+
+static int can_run(uint32_t needs)
+{
+    return (hf_cpu_features() & needs) == needs;
+}
+
+const hf_kernel *hf_kernel_at(uint32_t kernel)
+{
+    return kernel < hf_kernel_count() ? &kernels[kernel] : NULL;
+}
+
+const hf_hasher *hf_hasher_at(uint32_t hasher)
+{
+    return hasher < hf_hasher_count() ? &hashers[hasher] : NULL;
+}
+
+uint32_t hf_kernel_count(void)
+{
+    return (uint32_t)(sizeof kernels / sizeof kernels[0]);
+}
+
+const char *hf_kernel_name(uint32_t kernel)
+{
+    const hf_kernel *row = hf_kernel_at(kernel);
+    return row ? row->name : NULL;
+}
+
+uint32_t hf_kernel_lanes(uint32_t kernel)
+{
+    const hf_kernel *row = hf_kernel_at(kernel);
+    return row ? row->lanes : 0;
+}
+
+uint32_t hf_kernel_versions(uint32_t kernel)
+{
+    const hf_kernel *row = hf_kernel_at(kernel);
+    return row ? row->versions : 0;
+}
+
+int hf_kernel_usable(uint32_t kernel)
+{
+    const hf_kernel *row = hf_kernel_at(kernel);
+    return row && can_run(row->needs);
+}
+
+uint32_t hf_hasher_count(void)
+{
+    return (uint32_t)(sizeof hashers / sizeof hashers[0]);
+}
+
+const char *hf_hasher_name(uint32_t hasher)
+{
+    const hf_hasher *row = hf_hasher_at(hasher);
+    return row ? row->name : NULL;
+}
+
+int hf_hasher_usable(uint32_t hasher)
+{
+    const hf_hasher *row = hf_hasher_at(hasher);
+    return row && can_run(row->needs);
+}
