@@ -1,0 +1,17 @@
+"""The clocks. The only module that reads the time of day.
+
+Everything that measures takes `Callable[[], float]`, which in a process is `monotonic`
+and in a test is a number that the test moves.
+"""
+
+import time
+
+__all__ = ["monotonic", "wall_seconds"]
+
+monotonic = time.monotonic
+"""Seconds that never go back, from an arbitrary start."""
+
+
+def wall_seconds() -> int:
+    """Return the seconds since 1970 by this machine's clock: for `ntime`, and for people."""
+    return int(time.time())  # noqa: TID251  # the one place; see the module docstring

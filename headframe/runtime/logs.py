@@ -1,0 +1,145 @@
+"""Log lines: structlog, set up once per process.
+
+One event per line, a fixed phrase first and what varies as keys; JSON unless it is a
+terminal. Secrets are taken out here, for every line, whoever logs it; control characters
+that a stranger chose cannot reach the terminal.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import TextIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from headframe.runtime.errors import ConfigError
+
+__all__ = ["FORMATS", "LEVELS", "get_logger", "is_secret", "redact", "redact_url", "setup"]
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "json", "text")
+
+HIDDEN = "***"
+_SECRET_KEY = re.compile(r"password|passwd|secret|token|cookie|authorization", re.IGNORECASE)
+_PLACE_KEY = re.compile(r"_(file|path)$", re.IGNORECASE)
+# As far as the last @ of the word: a password may hold a slash or an @ that should have been
+# escaped, and hiding too much is the lesser harm.
+_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s\"'<>]*@")
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return the logger of a module; `name` is its `__name__`."""
+    return cast("FilteringBoundLogger", structlog.get_logger(logger=name))
+
+
+def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
+    """Set logging up for this process, the standard library's included.
+
+    What libraries log through `logging` comes out the same way, warnings and worse only.
+
+    Args:
+        level: the least that is shown; one of `LEVELS`.
+        format: one of `FORMATS`; "auto" is text on a terminal and JSON elsewhere.
+        stream: where to; standard output by default.
+
+    Raises:
+        ConfigError: no such level or format.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f"log level {level!r}: expected one of {', '.join(LEVELS)}")
+    if format not in FORMATS:
+        raise ConfigError(f"log format {format!r}: expected one of {', '.join(FORMATS)}")
+    out = sys.stdout if stream is None else stream
+    terminal = out.isatty()
+    text = format == "text" or (format == "auto" and terminal)
+    last: list[Processor] = [_escape_controls, _text_renderer(colors=_colours(terminal))]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redact_event,
+            *(last if text else [structlog.processors.JSONRenderer(serializer=_to_json)]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, _Bridge)]:
+        root.removeHandler(handler)
+    root.addHandler(_Bridge(level=logging.WARNING))
+    logging.captureWarnings(capture=True)
+
+
+def redact(value: object) -> object:
+    """Return a copy without secrets: by the names of keys, and by the userinfo of URLs.
+
+    Args:
+        value: text, or mappings and sequences of any depth. A key that ends in `_file` or
+            `_path` says where a secret lies and is kept.
+    """
+    if isinstance(value, str):
+        return redact_url(value)
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if item and is_secret(key) else redact(item) for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(item) for item in value]
+    return value
+
+
+def is_secret(key: object) -> bool:
+    """Tell whether what stands under this key must not be shown."""
+    name = str(key)
+    return bool(_SECRET_KEY.search(name)) and not _PLACE_KEY.search(name)
+
+
+def redact_url(text: str) -> str:
+    """Hide user name and password of every URL in a text."""
+    return _USERINFO.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
+
+
+def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return cast("EventDict", redact(event))
+
+
+def _escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Make control characters visible; a traceback is ours and keeps its lines."""
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception" and not value.isprintable():
+            event[key] = "".join(
+                char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+                for char in value
+            )
+    return event
+
+
+def _text_renderer(*, colors: bool) -> Processor:
+    # The plain formatter: a pretty one prints local variables, and with them secrets.
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _colours(terminal: bool) -> bool:  # noqa: FBT001  # private, and the only argument
+    return terminal and not os.environ.get("NO_COLOR")
+
+
+def _to_json(event: EventDict, **_options: object) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class _Bridge(logging.Handler):
+    """Hands the standard library's records to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get_logger(record.name).log(
+            record.levelno, record.getMessage(), exc_info=record.exc_info or None
+        )

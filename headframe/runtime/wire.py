@@ -1,0 +1,350 @@
+"""`Wire`: the one place where bytes meet sockets, for any core, either side.
+
+A core (`stratum.core` tells its contract) is driven by an asyncio protocol, on uvloop or
+plain asyncio alike. Each read leads to one call of the core, one call of its owner with
+the events, and one write.
+"""
+
+import asyncio
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar, cast
+
+from headframe.runtime.errors import DialError, ListenError, PortInUseError
+from headframe.runtime.logs import get_logger
+
+__all__ = ["Core", "SlowReaderError", "Wire", "dial", "format_peer", "listen", "listen_error"]
+
+log = get_logger(__name__)
+
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+LINGER_SECONDS = 5.0
+"""How long the last bytes may take to leave after `close`; then the connection is cut."""
+
+KEEPALIVE_IDLE_SECONDS = 60
+KEEPALIVE_INTERVAL_SECONDS = 15
+KEEPALIVE_PROBES = 4
+"""A peer whose machine vanished is noticed after two minutes, not after the system's two hours."""
+
+
+class Core(Protocol[E_co]):
+    """Bytes in, events out. The same face as `stratum.core.SansIO`, which this may not import."""
+
+    def receive_data(self, data: bytes) -> Sequence[E_co]:
+        """Take bytes from the peer, cut in any way; tell what they mean."""
+
+    def receive_eof(self) -> Sequence[E_co]:
+        """Take note that the peer closed; tell what that ends."""
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be written now, and forget it."""
+
+
+class SlowReaderError(ConnectionError):
+    """The peer left more bytes unread than the wire holds for it, and was cut off."""
+
+
+class Wire(asyncio.Protocol, Generic[E]):
+    """One connection: a core, its socket, and its owner's callbacks.
+
+    An exception out of the core or a callback is a bug: it is logged with its traceback
+    and ends this connection only.
+
+    Args:
+        core: what understands the bytes. What it has to send at the start is sent first.
+        on_events: gets the events of each read that brought any. Commands it gives to the
+            core are written when it returns; it need not call `flush`.
+        on_lost: called once, when the connection is over: with `None` after an orderly
+            end, else with what ended it.
+        on_made: called once, when the connection stands, before the first byte is sent.
+        max_buffer_bytes: how many unsent bytes are kept for a peer that does not read;
+            beyond it the peer is cut off.
+    """
+
+    def __init__(
+        self,
+        core: Core[E],
+        on_events: Callable[[Sequence[E]], None],
+        *,
+        on_lost: Callable[[Exception | None], None],
+        on_made: Callable[[], None] | None = None,
+        max_buffer_bytes: int = 1 << 20,
+    ) -> None:
+        self.core = core
+        self._on_events = on_events
+        self._on_lost = on_lost
+        self._on_made = on_made
+        self._max_buffer_bytes = max_buffer_bytes
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._busy = False
+        self._hang_up = False
+        self._eof_told = False
+        self._reason: Exception | None = None
+        self._linger: asyncio.TimerHandle | None = None
+        self._closed = asyncio.Event()
+
+    @property
+    def peer(self) -> str:
+        """The other side as "host:port", or "" before there is one."""
+        return self._peer
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is over, or about to be."""
+        return self._hang_up or self._transport is None or self._transport.is_closing()
+
+    def flush(self) -> None:
+        """Write what the core has to send; does nothing when there is nothing, or no peer.
+
+        Inside a callback of this wire the bytes leave when the callback returns.
+        """
+        if self._busy or self._transport is None or self._transport.is_closing():
+            return
+        data = self.core.data_to_send()
+        if data:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Write what is left, then hang up; a peer that does not take it is cut off soon after."""
+        if self._busy:
+            self._hang_up = True
+            return
+        self.flush()
+        transport = self._transport
+        if transport is None or self._closed.is_set():
+            return
+        transport.close()
+        if self._linger is None:
+            loop = asyncio.get_running_loop()
+            self._linger = loop.call_later(LINGER_SECONDS, self.abort)
+
+    def abort(self) -> None:
+        """Hang up at once; what is unsent is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is over and `on_lost` has been called."""
+        await self._closed.wait()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, set the socket up and send what the core starts with."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._peer = format_peer(transport.get_extra_info("peername"))
+        self._transport.set_write_buffer_limits(high=self._max_buffer_bytes)
+        _set_socket_options(transport.get_extra_info("socket"))
+        self._guarded(self._on_made)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand bytes to the core, its events to the owner, and write the answers."""
+        self._guarded(lambda: self._tell(self.core.receive_data(data)))
+
+    def eof_received(self) -> bool:
+        """Let the core know of the end, write what it still has to say, and hang up."""
+        self._tell_eof()
+        self.close()
+        return False
+
+    def pause_writing(self) -> None:
+        """Cut off a peer that does not read; asyncio calls this above the buffer's limit."""
+        self._fail(
+            SlowReaderError(f"{self._peer} left more than {self._max_buffer_bytes} bytes unread")
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let core and owner know, once each."""
+        if self._linger is not None:
+            self._linger.cancel()
+        self._tell_eof()
+        reason = self._reason or exc
+        self._guarded(lambda: self._on_lost(reason))
+        self._closed.set()
+
+    def _tell(self, events: Sequence[E]) -> None:
+        if events:
+            self._on_events(events)
+
+    def _tell_eof(self) -> None:
+        if not self._eof_told:
+            self._eof_told = True
+            self._guarded(lambda: self._tell(self.core.receive_eof()))
+
+    def _guarded(self, act: Callable[[], None] | None) -> None:
+        """Run a callback, then write once; whatever it raises ends this connection alone."""
+        try:
+            if act is not None:
+                self._busy = True
+                act()
+            self._busy = False
+            self.flush()
+        except Exception as error:
+            self._busy = False
+            log.exception("connection_failed", peer=self._peer)
+            self._fail(error)
+        if self._hang_up:
+            self.close()
+
+    def _fail(self, reason: Exception) -> None:
+        if self._reason is None:
+            self._reason = reason
+        self.abort()
+
+
+async def dial(
+    host: str,
+    port: int,
+    make: Callable[[], Wire[E]],
+    *,
+    tls: ssl.SSLContext | None = None,
+    timeout_seconds: float = 10.0,
+) -> Wire[E]:
+    """Connect to a peer, with TLS when a context is given.
+
+    Args:
+        host: a name or an address.
+        port: 1 to 65535.
+        make: makes the wire.
+        tls: the client's context; it decides what is verified.
+        timeout_seconds: for name look-up, connection and TLS handshake together.
+
+    Raises:
+        DialError: not resolved, refused, timed out, or TLS failed; one line that says so.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            _, wire = await loop.create_connection(
+                make, host, port, ssl=tls, server_hostname=host if tls else None
+            )
+    except TimeoutError:
+        where = format_peer((host, port))
+        raise DialError(
+            f"{where} did not answer within {timeout_seconds:g} s: check the address, "
+            "and that no firewall is in between"
+        ) from None
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise DialError(_why_not_dialled(host, port, error)) from error
+    return wire
+
+
+async def listen(
+    host: str,
+    port: int,
+    make: Callable[[], Wire[E]],
+    *,
+    tls: ssl.SSLContext | None = None,
+    backlog: int = 4096,
+) -> asyncio.Server:
+    """Accept connections; `make` is called for each.
+
+    Args:
+        host: an address or a name of this machine; "" for all interfaces.
+        port: 1 to 65535, or 0 for a free one.
+        make: makes the wire of one connection.
+        tls: the server's context, with its certificate loaded.
+        backlog: how many connections may wait to be accepted.
+
+    Raises:
+        PortInUseError: another program listens there.
+        ListenError: this machine cannot listen there for another reason.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise listen_error(host, port, error) from error
+    return server
+
+
+def listen_error(host: str, port: int, error: Exception) -> ListenError:
+    """Turn what the system says about an address to listen on into one line for people."""
+    where = format_peer((host or "*", port))
+    number = _errno_of(error)
+    if number == errno.EADDRINUSE:
+        return PortInUseError(
+            f"{where} is in use: stop the program that listens there, or choose another port"
+        )
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return ListenError(f"{where}: {host!r} is no address or name of this machine")
+    if number == errno.EADDRNOTAVAIL:
+        return ListenError(
+            f"{where}: this machine has no address {host}; use one it has, or 127.0.0.1"
+        )
+    if number == errno.EACCES:
+        return ListenError(f"{where} needs more rights: choose a port above 1023")
+    if isinstance(error, OverflowError):
+        return ListenError(f"{where}: a port is a number from 0 to 65535")
+    return ListenError(f"{where} cannot be listened on: {_plain(error)}")
+
+
+def format_peer(name: object) -> str:
+    """Write a socket's address as "host:port", with brackets around IPv6; "" if there is none."""
+    match name:
+        case (str(host), int(port), *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case _:
+            return ""
+
+
+def _set_socket_options(sock: socket.socket | None) -> None:
+    """No waiting for more to send, and a peer that vanished is noticed."""
+    if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (  # named differently, or missing, on some systems
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_SECONDS),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_SECONDS),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _why_not_dialled(host: str, port: int, error: Exception) -> str:
+    where = format_peer((host, port))
+    if isinstance(error, ssl.SSLError):
+        return _why_no_tls(where, error)
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"{where}: the name {host!r} was not resolved: check its spelling and the DNS"
+    if isinstance(error, OverflowError):
+        return f"{where}: a port is a number from 1 to 65535"
+    number = _errno_of(error)
+    if number == errno.ECONNREFUSED:
+        return f"{where} refused the connection: check the port, and that the server runs"
+    if number in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+        return f"{where} is not reachable from here: check the address and the network"
+    return f"{where} could not be connected to: {_plain(error)}"
+
+
+def _why_no_tls(where: str, error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"{where} has a certificate that is not trusted ({error.verify_message}): "
+            "check the host name, or give the certificate of its authority"
+        )
+    return (
+        f"{where} does not speak TLS as we do ({error.reason or 'handshake failed'}): "
+        "use its TLS port, or a URL without TLS"
+    )
+
+
+def _errno_of(error: Exception) -> int | None:
+    """Find the system's error number, also where asyncio folded several errors into a text."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        return number
+    found = re.search(r"\[Errno (\d+)\]", str(error))
+    return int(found[1]) if found else None
+
+
+def _plain(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
