@@ -1,0 +1,66 @@
+"""What a peer costs us, in points that decay.
+
+Every nuisance has a price; the sum fades with time. Above the soft limit a peer gets no
+new connections, above the hard limit it is dropped. Pure: time is an argument. The idea
+is aiorpcX's, whose sessions carry such a running cost.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+__all__ = ["Cost", "Level", "Price"]
+
+
+class Price:
+    """Points for what a rig may do wrong."""
+
+    CONNECT: Final = 1.0
+    REFUSED_SHARE: Final = 1.0
+    NOTICE: Final = 0.5
+    """An unknown method and the like: harmless, but not for ever."""
+    FAULT: Final = 20.0
+    """It broke the protocol."""
+
+
+class Level(IntEnum):
+    """What is to be done about a peer."""
+
+    FINE = 0
+    SOFT = 1
+    HARD = 2
+
+
+class Cost:
+    """A running sum of points.
+
+    Args:
+        soft: points from which the peer is looked at askance.
+        hard: points from which it is dropped.
+        decay: points that are forgiven in a second.
+    """
+
+    __slots__ = ("_at", "_decay", "_hard", "_points", "_soft")
+
+    def __init__(self, *, soft: float, hard: float, decay: float) -> None:
+        self._soft = soft
+        self._hard = hard
+        self._decay = decay
+        self._points = 0.0
+        self._at = 0.0
+
+    def points(self, now: float) -> float:
+        """Return the sum as it stands now (monotonic seconds)."""
+        return max(0.0, self._points - self._decay * max(0.0, now - self._at))
+
+    def add(self, points: float, now: float) -> Level:
+        """Charge some points; say where that leaves the peer."""
+        self._points = self.points(now) + points
+        self._at = now
+        return self.level(now)
+
+    def level(self, now: float) -> Level:
+        """Say where the peer stands."""
+        points = self.points(now)
+        if points >= self._hard:
+            return Level.HARD
+        return Level.SOFT if points >= self._soft else Level.FINE

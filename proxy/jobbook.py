@@ -1,0 +1,390 @@
+"""The book of jobs: which upstream job each of our ids means, and whether it lives.
+
+Pure: the hash function and the time are arguments. Rigs see ids of ours; each stands
+for an upstream job, possibly with an advanced time (a *refresh*). A job lives until its
+own source says that it is dead, by a larger generation. Dead jobs of the last two tips
+are remembered, since a dead job's share may still be a block.
+
+`check` judges in the order that money asks for: the block test comes before every rule
+that could refuse the share.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from headframe.chain.hashes import hash_to_int
+from headframe.chain.job import Job, JobId, Slice, SourceId, SplitCoinbase
+from headframe.chain.share import (
+    NO_PROOF,
+    Checked,
+    Reason,
+    Share,
+    ShareFields,
+    fault_of,
+)
+from headframe.chain.target import Target, work_of
+from headframe.stratum.core import Seat
+from proxy.slices import Layout, LayoutError, Mark
+
+__all__ = ["Entry", "Hasher", "JobBook", "OfferedShare", "widen"]
+
+MAX_ENTRIES: Final = 4096
+"""Ids remembered; an hour without a block needs some 120 for refreshes alone."""
+MAX_PROOFS: Final = 1 << 18
+"""Proofs remembered for one upstream job; at the bound the job is refreshed and the
+earlier ids die."""
+DEAD_TIPS: Final = 2
+"""Tips whose dead jobs are remembered."""
+_PREFIX: Final = (1 << 64) - 1
+
+
+class Hasher(Protocol):
+    """What the book needs of `native`."""
+
+    def pack_context(
+        self, prefix: bytes, suffix: bytes, path: Sequence[bytes], prev_hash: bytes, nbits: int
+    ) -> bytes:
+        """Prepare a job for `share_hash`."""
+
+    def share_hash(
+        self, context: bytes, extranonce: bytes, version: int, ntime: int, nonce: int
+    ) -> bytes:
+        """Hash a share's header: 32 bytes, header order."""
+
+
+class OfferedShare(ShareFields, Protocol):
+    """What the book reads of a rig's share."""
+
+    @property
+    def target(self) -> Target | None:
+        """What the rig was asked for with this job; `None` when it was never shown it."""
+
+
+class _Proofs:
+    """The proofs that counted for one coinbase: low 64 bits each.
+
+    Shared by all ids that stand for the same work. Bounded: when it is full, older ids
+    die, and the next one asks for a time later than any shown before. What remains of
+    the proofs then is only those whose time had been rolled ahead of that.
+
+    Attributes:
+        shown: the newest time that rigs were given.
+    """
+
+    __slots__ = ("_ahead", "_limit", "_seen", "shown")
+
+    def __init__(self, limit: int, shown: int) -> None:
+        self._limit = limit
+        self._seen: set[int] = set()
+        self._ahead: set[int] = set()
+        self.shown = shown
+
+    @property
+    def full(self) -> bool:
+        return len(self._seen) >= self._limit
+
+    def knows(self, proof: int) -> bool:
+        return proof & _PREFIX in self._seen
+
+    def record(self, proof: int, ntime: int) -> bool:
+        """Remember a proof; false when there is no room for more that were rolled ahead."""
+        key = proof & _PREFIX
+        if ntime > self.shown:
+            if len(self._ahead) >= self._limit:
+                return False
+            self._ahead.add(key)
+        self._seen.add(key)
+        return True
+
+    def restart(self) -> None:
+        """Forget all that the next id cannot see again."""
+        self._seen, self._ahead = self._ahead, set()
+
+    def clear(self) -> None:
+        self._seen.clear()
+        self._ahead.clear()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Upstream:
+    """What all our ids for one upstream job share.
+
+    Attributes:
+        job: as its source made it.
+        padding: zero bytes between its coinbase and the lane.
+        since: when it came (monotonic seconds).
+        mask: version bits that may be rolled; narrows when the pool's mask does.
+        work: of one share by the job's own target.
+        proofs: those that counted.
+        contexts: packed for `share_hash`, by lane.
+    """
+
+    job: Job
+    padding: bytes
+    since: float
+    mask: int
+    work: int
+    proofs: _Proofs
+    contexts: dict[bytes, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One of our ids.
+
+    Attributes:
+        job: what the rigs of the layout class are shown: free bytes are lane, slice and
+            the rig's own. Shared by all of them.
+        upstream: the job it stands for.
+        work: hashes that a share by the upstream job's target stands for.
+        retired: shares of it are stale though its source lets it live.
+    """
+
+    job: Job
+    _up: _Upstream
+    retired: bool = False
+
+    @property
+    def upstream(self) -> Job:
+        """The job that it stands for."""
+        return self._up.job
+
+    @property
+    def padding(self) -> bytes:
+        """Zero bytes ahead of the lane."""
+        return self._up.padding
+
+    @property
+    def work(self) -> int:
+        """Hashes that a share by the upstream job's own target stands for."""
+        return self._up.work
+
+    @property
+    def mark(self) -> Mark:
+        """Source and generation: with whom it lives and dies."""
+        return self._up.job.source, self._up.job.generation
+
+
+def widen(entry: Entry, seat: Seat, share: ShareFields) -> Share:
+    """Turn a rig's share into an answer to the upstream job."""
+    slice_ = Slice(prefix=entry.padding + seat.lane + seat.slice)
+    narrow = Share(
+        job_id=share.job_id,
+        extranonce=share.extranonce,
+        ntime=share.ntime,
+        nonce=share.nonce,
+        version=share.version,
+    )
+    return narrow.widen(slice_, job_id=entry.upstream.id)
+
+
+class JobBook:
+    """Our ids, their jobs, and what was seen of each.
+
+    Args:
+        layout: how the extranonce is cut; fixed for the book's life.
+        ids: gives our ids; never the same twice in a process's life.
+        hasher: `native`, or the like of it.
+        max_proofs: bound on the proofs remembered for an upstream job.
+    """
+
+    def __init__(
+        self, layout: Layout, ids: Iterator[int], hasher: Hasher, *, max_proofs: int = MAX_PROOFS
+    ) -> None:
+        self.layout = layout
+        self._ids = ids
+        self._hasher = hasher
+        self._max_proofs = max_proofs
+        self._entries: dict[JobId, Entry] = {}
+        self._generations: dict[SourceId, int] = {}
+        self._tips: list[tuple[SourceId, bytes]] = []
+        self._current: Entry | None = None
+
+    @property
+    def current(self) -> Entry | None:
+        """The newest entry, while it lives."""
+        entry = self._current
+        return entry if entry is not None and self.is_alive(entry.mark) else None
+
+    @property
+    def full(self) -> bool:
+        """The current job's table of proofs is full: it wants a refresh."""
+        entry = self._current
+        return entry is not None and entry._up.proofs.full  # noqa: SLF001 - the book made it
+
+    def find(self, job_id: JobId) -> Entry | None:
+        """Look an id of ours up, dead ones included."""
+        return self._entries.get(job_id)
+
+    def is_alive(self, mark: Mark) -> bool:
+        """Say whether shares of such jobs still count."""
+        source, generation = mark
+        return generation >= self._generations.get(source, 0)
+
+    def add(self, job: Job, now: float) -> Entry:
+        """Take a job from upstream; give it an id of ours.
+
+        Args:
+            job: as its source made it.
+            now: monotonic seconds.
+
+        Raises:
+            LayoutError: it has too little room, or a fixed root.
+        """
+        padding = self.layout.padding(job.extranonce_size)
+        self.note_generation(job.source, job.generation)
+        self._narrow_masks(job)
+        before = self._same_work(job)
+        proofs = _Proofs(self._max_proofs, job.ntime) if before is None else before.proofs
+        up = _Upstream(
+            job=job,
+            padding=padding,
+            since=now if before is None else before.since,
+            mask=job.version_mask,
+            work=work_of(job.target),
+            proofs=proofs,
+        )
+        tip = (job.source, job.prev_hash)
+        if tip not in self._tips:
+            self._tips.append(tip)
+        if before is not None:
+            proofs.shown = min(max(proofs.shown + 1, job.ntime), job.ntime_max)
+        return self._enter(up, proofs.shown, job.ntime_min)
+
+    def note_generation(self, source: SourceId, generation: int) -> None:
+        """Learn that a source's jobs of smaller generations are dead."""
+        if generation > self._generations.get(source, 0):
+            self._generations[source] = generation
+            self._forget()
+
+    def refresh(self, now: float) -> Entry | None:
+        """Show the current job again: new id, advanced time.
+
+        Args:
+            now: monotonic seconds.
+
+        Returns:
+            The new entry, or `None` when there is no job, or its time is used up; the
+            same bytes are never shown under two ids.
+        """
+        entry = self.current
+        if entry is None:
+            return None
+        up = entry._up  # noqa: SLF001 - the book made it
+        proofs = up.proofs
+        ntime = max(proofs.shown + 1, up.job.ntime + int(now - up.since))
+        if ntime > up.job.ntime_max:
+            return None
+        proofs.shown = ntime
+        if not proofs.full:
+            return self._enter(up, ntime, up.job.ntime_min)
+        for other in self._entries.values():
+            other.retired = other.retired or other._up.proofs is proofs  # noqa: SLF001
+        proofs.restart()
+        return self._enter(up, ntime, ntime)
+
+    def check(self, seat: Seat, share: OfferedShare, now: int) -> Checked:
+        """Judge a rig's share.
+
+        In this order: size, known job, hash (once), block test, then dead, version
+        mask, time, duplicate, target.
+
+        Args:
+            seat: the rig's.
+            share: what it sent; `job_id` is ours.
+            now: our clock, in seconds since 1970.
+        """
+        if len(share.extranonce) != seat.size:
+            return Checked(reason=Reason.BAD_EXTRANONCE, proof=NO_PROOF, block=False)
+        entry = self._entries.get(share.job_id)
+        if entry is None:
+            return Checked(reason=Reason.UNKNOWN_JOB, proof=NO_PROOF, block=False)
+        up = entry._up  # noqa: SLF001 - the book made it
+        context = up.contexts.get(seat.lane)
+        if context is None:
+            context = self._pack(up, seat.lane)
+        digest = self._hasher.share_hash(
+            context, seat.slice + share.extranonce, share.version, share.ntime, share.nonce
+        )
+        proof = hash_to_int(digest)
+        reason = self._judge(entry, seat, share, proof, now)
+        return Checked(reason=reason, proof=proof, block=proof <= up.job.block_target)
+
+    def _judge(self, entry: Entry, seat: Seat, share: OfferedShare, proof: int, now: int) -> Reason:
+        up = entry._up  # noqa: SLF001 - the book made it
+        if share.target is None:
+            return Reason.UNKNOWN_JOB
+        if entry.retired or not self.is_alive(entry.mark):
+            return Reason.STALE
+        fault = fault_of(entry.job, share, mask=seat.mask & up.mask, now=now)
+        if fault is not None:
+            return fault
+        if up.proofs.knows(proof):
+            return Reason.DUPLICATE
+        if proof > share.target:
+            return Reason.LOW_DIFFICULTY
+        recorded = up.proofs.record(proof, share.ntime)
+        return Reason.ACCEPTED if recorded else Reason.BAD_NTIME
+
+    def _same_work(self, job: Job) -> _Upstream | None:
+        """Find the running job if this one is the same under another id.
+
+        A pool's new mask or difficulty that counts at once makes a source tell its
+        running job again; its proofs must not count twice.
+        """
+        entry = self.current
+        if entry is None:
+            return None
+        old = entry.upstream
+        same = old.prev_hash == job.prev_hash and old.commitment == job.commitment
+        return entry._up if same else None  # noqa: SLF001 - the book made it
+
+    def _pack(self, up: _Upstream, lane: bytes) -> bytes:
+        commitment = up.job.commitment
+        if not isinstance(commitment, SplitCoinbase):
+            raise LayoutError("a job with a fixed merkle root cannot be shared among rigs")
+        context = self._hasher.pack_context(
+            commitment.prefix + up.padding + lane,
+            commitment.suffix,
+            commitment.path,
+            up.job.prev_hash,
+            up.job.nbits,
+        )
+        up.contexts[lane] = context
+        return context
+
+    def _enter(self, up: _Upstream, ntime: int, ntime_min: int) -> Entry:
+        job_id = JobId(next(self._ids))
+        job = up.job.narrow(Slice(prefix=up.padding), target=up.job.target, id=job_id)
+        entry = Entry(replace(job, ntime=ntime, ntime_min=ntime_min), up)
+        self._entries[job_id] = entry
+        self._current = entry
+        while len(self._entries) > MAX_ENTRIES:
+            del self._entries[next(iter(self._entries))]
+        return entry
+
+    def _narrow_masks(self, job: Job) -> None:
+        """Apply a narrower mask to the earlier jobs it was granted for as well.
+
+        BIP 310: a new mask counts at once, so bits outside it would be refused upstream.
+        Only jobs of the same version are touched: for another version the mask differs
+        because other bits were free in it.
+        """
+        for entry in self._entries.values():
+            up = entry._up  # noqa: SLF001
+            if up.job.source == job.source and up.job.version == job.version:
+                up.mask &= job.version_mask
+
+    def _forget(self) -> None:
+        """Drop dead jobs, but for those of the last two tips; free what only the living need."""
+        dead = [e for e in self._entries.values() if not self.is_alive(e.mark)]
+        tips = {(e.upstream.source, e.upstream.prev_hash) for e in dead}
+        kept = set([tip for tip in self._tips if tip in tips][-DEAD_TIPS:])
+        for entry in dead:
+            up = entry._up  # noqa: SLF001
+            up.proofs.clear()
+            if (up.job.source, up.job.prev_hash) not in kept:
+                del self._entries[entry.job.id]
+        alive = {(e.upstream.source, e.upstream.prev_hash) for e in self._entries.values()}
+        self._tips = [tip for tip in self._tips if tip in alive]

@@ -1,0 +1,254 @@
+"""The books: every share, and every hash it stands for, on both legs.
+
+    rig leg      offered   = refused (by reason) + accepted        in work by the rig's target
+    in between   accepted  = kept + queued + forwarded             in shares
+    pool leg     forwarded = pending + acknowledged + refused (by reason) + lost
+                                                                   in work by the pool's target
+
+*Kept* are good shares that are easier than the pool's target. Block candidates that
+went up although the rig's share was refused here are *rescued*: they have a pool leg of
+their own, so that the equations above stay exact. All figures are whole numbers, and the
+equations hold between any two calls (`Ledger.verify`). The work of a share is
+`floor(2^256 / (target + 1))`. The two legs' work agrees only statistically.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from headframe.chain.share import Reason, Verdict
+
+__all__ = ["OTHER_WORKERS", "Ledger", "LedgerError", "PoolLeg", "Row", "Tally"]
+
+OTHER_WORKERS: Final = "(other)"
+"""Collects the shares of workers above the limit."""
+
+
+class LedgerError(Exception):
+    """The books do not balance: a bug of ours."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """A number of shares, and the hashes they stand for."""
+
+    shares: int = 0
+    work: int = 0
+
+    def add(self, work: int) -> None:
+        """Count one share."""
+        self.shares += 1
+        self.work += work
+
+    def remove(self, work: int) -> None:
+        """Take one share back."""
+        self.shares -= 1
+        self.work -= work
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.shares + other.shares, self.work + other.work)
+
+
+def _sum(refused: dict[Reason, Tally]) -> Tally:
+    return sum(refused.values(), Tally())
+
+
+@dataclass(slots=True)
+class PoolLeg:
+    """What became of the shares that went up; work by the pool's target."""
+
+    forwarded: Tally = field(default_factory=Tally)
+    pending: Tally = field(default_factory=Tally)
+    acknowledged: Tally = field(default_factory=Tally)
+    refused: dict[Reason, Tally] = field(default_factory=dict)
+    lost: Tally = field(default_factory=Tally)
+
+    def sent(self, work: int) -> None:
+        """Count a share that goes up."""
+        self.forwarded.add(work)
+        self.pending.add(work)
+
+    def answered(self, reason: Reason, work: int) -> None:
+        """Count the answer to it.
+
+        `PENDING` changes nothing: the journal goes on trying, and the share stays pending.
+        """
+        if reason is Reason.PENDING:
+            return
+        self.pending.remove(work)
+        match reason:
+            case Reason.ACCEPTED:
+                self.acknowledged.add(work)
+            case Reason.LOST:
+                self.lost.add(work)
+            case _:
+                self.refused.setdefault(reason, Tally()).add(work)
+
+    def verify(self, whose: str) -> None:
+        """Check the pool leg's equation.
+
+        Raises:
+            LedgerError: it does not hold.
+        """
+        sides = self.pending + self.acknowledged + _sum(self.refused) + self.lost
+        if self.forwarded != sides:
+            raise LedgerError(f"{whose}: {self.forwarded} forwarded, but {sides} accounted for")
+        if self.pending.shares < 0:
+            raise LedgerError(f"{whose}: {self.pending.shares} shares pending")
+
+
+@dataclass(slots=True)
+class Row:
+    """One worker's books, or everyone's together.
+
+    Attributes:
+        name: the worker, as its rigs call it.
+        offered: all that was submitted and could be weighed.
+        refused: by reason.
+        accepted: good shares.
+        kept: good, but not for the pool: easier than its target. In shares.
+        queued: good, on their way to the source. In shares.
+        pool: those that went up.
+        rescued: block candidates that went up though refused here.
+    """
+
+    name: str
+    offered: Tally = field(default_factory=Tally)
+    refused: dict[Reason, Tally] = field(default_factory=dict)
+    accepted: Tally = field(default_factory=Tally)
+    kept: int = 0
+    queued: int = 0
+    pool: PoolLeg = field(default_factory=PoolLeg)
+    rescued: PoolLeg = field(default_factory=PoolLeg)
+
+    @property
+    def refused_total(self) -> Tally:
+        """All that was refused."""
+        return _sum(self.refused)
+
+    def refuse(self, reason: Reason, work: int) -> None:
+        """Count a share that was refused here."""
+        self.offered.add(work)
+        tally = self.refused.get(reason)
+        if tally is None:
+            tally = self.refused[reason] = Tally()
+        tally.add(work)
+
+    def keep(self, work: int) -> None:
+        """Count a good share that is easier than the pool's target."""
+        self.offered.add(work)
+        self.accepted.add(work)
+        self.kept += 1
+
+    def queue(self, work: int) -> None:
+        """Count a good share that waits to be forwarded."""
+        self.offered.add(work)
+        self.accepted.add(work)
+        self.queued += 1
+
+    def forward(self, pool_work: int) -> None:
+        """Count a waiting share as gone up.
+
+        Args:
+            pool_work: its work by the pool's target.
+        """
+        self.queued -= 1
+        self.pool.sent(pool_work)
+
+    def verify(self) -> None:
+        """Check all three equations.
+
+        Raises:
+            LedgerError: one does not hold.
+        """
+        sides = self.accepted + self.refused_total
+        if self.offered != sides:
+            raise LedgerError(f"{self.name}: {self.offered} offered, but {sides} judged")
+        ways = self.kept + self.queued + self.pool.forwarded.shares
+        if self.accepted.shares != ways or self.queued < 0:
+            raise LedgerError(
+                f"{self.name}: {self.accepted.shares} accepted, but {self.kept} kept + "
+                f"{self.queued} queued + {self.pool.forwarded.shares} forwarded"
+            )
+        self.pool.verify(self.name)
+        self.rescued.verify(f"{self.name}, rescued")
+
+
+class Ledger:
+    """All workers' books, and the totals.
+
+    Args:
+        max_workers: names that get a row of their own; a stranger chooses names, so
+            the rest share `OTHER_WORKERS`.
+    """
+
+    def __init__(self, *, max_workers: int = 10_000) -> None:
+        self._max = max_workers
+        self.total = Row("(all)")
+        self.workers: dict[str, Row] = {}
+        self.blocks_found = 0
+        self.blocks_accepted = 0
+        self.blocks_refused = 0
+
+    def worker(self, name: str) -> Row:
+        """Return a worker's row, opening it if need be."""
+        row = self.workers.get(name)
+        if row is None:
+            if len(self.workers) >= self._max:
+                name = OTHER_WORKERS
+            row = self.workers.setdefault(name, Row(name))
+        return row
+
+    def refuse(self, row: Row, reason: Reason, work: int) -> None:
+        """Book a share that was refused here."""
+        row.refuse(reason, work)
+        self.total.refuse(reason, work)
+
+    def keep(self, row: Row, work: int) -> None:
+        """Book a good share that stays here."""
+        row.keep(work)
+        self.total.keep(work)
+
+    def queue(self, row: Row, work: int) -> None:
+        """Book a good share that will go up."""
+        row.queue(work)
+        self.total.queue(work)
+
+    def forward(self, row: Row, pool_work: int) -> None:
+        """Book a queued share as gone up."""
+        row.forward(pool_work)
+        self.total.forward(pool_work)
+
+    def rescue(self, row: Row, pool_work: int) -> None:
+        """Book a block candidate that goes up though its share was refused here."""
+        row.rescued.sent(pool_work)
+        self.total.rescued.sent(pool_work)
+
+    def answer(self, row: Row, verdict: Verdict, pool_work: int, *, rescued: bool) -> None:
+        """Book the upstream's verdict on what went up."""
+        for book in (row, self.total):
+            leg = book.rescued if rescued else book.pool
+            leg.answered(verdict.reason, pool_work)
+        if verdict.block:
+            if verdict.reason is Reason.ACCEPTED:
+                self.blocks_accepted += 1
+            elif verdict.reason not in {Reason.PENDING, Reason.LOST}:
+                self.blocks_refused += 1
+
+    def verify(self) -> None:
+        """Check every row, and that the workers add up to the total.
+
+        Raises:
+            LedgerError: the books do not balance.
+        """
+        self.total.verify()
+        offered = Tally()
+        forwarded = Tally()
+        for row in self.workers.values():
+            row.verify()
+            offered += row.offered
+            forwarded += row.pool.forwarded
+        if offered != self.total.offered or forwarded != self.total.pool.forwarded:
+            raise LedgerError(
+                f"workers offered {offered} and forwarded {forwarded}, the total says "
+                f"{self.total.offered} and {self.total.pool.forwarded}"
+            )

@@ -1,0 +1,341 @@
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import native
+from headframe.chain.job import BIP320_MASK, Job, JobId
+from headframe.chain.share import MAX_FUTURE_SECONDS, NO_PROOF, Reason, check, proof_of
+from headframe.chain.target import MAX_TARGET, Target, work_of
+from headframe.stratum.core import Seat
+from headframe.stratum.events import ShareSubmitted, Ticket
+from proxy import jobbook
+from proxy.jobbook import Entry, JobBook, widen
+from proxy.slices import Layout, LayoutError, fit
+from tests.fakes.mining import NTIME, JobMaker, PythonHasher
+
+NOW = NTIME + 10
+SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x05", size=4, mask=BIP320_MASK, user="rig")
+
+
+def make_book(layout: Layout | None = None, **options: Any) -> JobBook:
+    return JobBook(layout or fit(8), itertools.count(1), PythonHasher(), **options)
+
+
+def share_for(entry: Entry, **changes: Any) -> ShareSubmitted:
+    fields: dict[str, Any] = {
+        "channel": 0,
+        "ticket": Ticket(1),
+        "worker": "rig",
+        "job_id": entry.job.id,
+        "extranonce": b"\x00\x00\x00\x01",
+        "ntime": entry.job.ntime,
+        "nonce": 7,
+        "version": entry.job.version,
+        "target": Target(MAX_TARGET),
+    }
+    return ShareSubmitted(**(fields | changes))
+
+
+def reason(book: JobBook, share: ShareSubmitted, now: int = NOW, seat: Seat = SEAT) -> Reason:
+    return book.check(seat, share, now).reason
+
+
+@pytest.mark.parametrize("hasher", [PythonHasher(), native], ids=["hashlib", "native"])
+@settings(max_examples=40, deadline=None)
+@given(
+    lane=st.binary(max_size=2),
+    room=st.integers(0, 4),
+    slice_=st.binary(min_size=2, max_size=2),
+    extranonce=st.binary(min_size=4, max_size=4),
+    bits=st.integers(0, 0xFFFF),
+    nonce=st.integers(0, 2**32 - 1),
+)
+def test_the_proof_is_that_of_the_widened_share(
+    hasher: jobbook.Hasher,
+    lane: bytes,
+    room: int,
+    slice_: bytes,
+    extranonce: bytes,
+    bits: int,
+    nonce: int,
+) -> None:
+    """Law 1, on the proxy's fast path, against the oracle."""
+    layout = Layout(lane=lane, slice_size=2, rollable=4)
+    book = JobBook(layout, itertools.count(1), hasher)
+    upstream = JobMaker().make(size=layout.width + room)
+    entry = book.add(upstream, 0.0)
+    seat = Seat(channel=0, lane=lane, slice=slice_, size=4, mask=BIP320_MASK, user="")
+    share = share_for(
+        entry, extranonce=extranonce, nonce=nonce, version=entry.job.version | bits << 13
+    )
+    wide = widen(entry, seat, share)
+    checked = book.check(seat, share, NOW)
+    assert wide.job_id == upstream.id
+    assert checked.proof == proof_of(upstream, wide)
+    assert checked == check(upstream, wide, target=share.target, now=NOW)
+
+
+def test_the_class_job_has_the_free_bytes_of_the_layout():
+    book = make_book()
+    upstream = JobMaker().make(size=12)
+    entry = book.add(upstream, 0.0)
+    assert entry.job.extranonce_size == 6
+    assert entry.job.id != upstream.id
+    assert entry.upstream is upstream
+    assert entry.work == work_of(upstream.target)
+
+
+def test_a_job_with_too_little_room_is_refused():
+    with pytest.raises(LayoutError, match="leaves 4"):
+        make_book().add(JobMaker().make(size=4), 0.0)
+
+
+def test_a_wrong_size_is_refused_unhashed():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    checked = book.check(SEAT, share_for(entry, extranonce=b"abc"), NOW)
+    assert (checked.reason, checked.proof) == (Reason.BAD_EXTRANONCE, NO_PROOF)
+
+
+def test_an_id_that_was_never_ours_is_unknown():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    assert reason(book, share_for(entry, job_id=JobId(-1))) is Reason.UNKNOWN_JOB
+
+
+def test_a_job_this_rig_was_never_shown_is_unknown():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    assert reason(book, share_for(entry, target=None)) is Reason.UNKNOWN_JOB
+
+
+def test_a_job_is_dead_once_its_source_has_a_new_tip():
+    book, maker = make_book(), JobMaker()
+    old = book.add(maker.make(), 0.0)
+    maker.new_block()
+    new = book.add(maker.make(), 1.0)
+    assert reason(book, share_for(old)) is Reason.STALE
+    assert reason(book, share_for(new)) is Reason.ACCEPTED
+
+
+def test_a_status_alone_kills_jobs():
+    book, maker = make_book(), JobMaker()
+    entry = book.add(maker.make(), 0.0)
+    book.note_generation(entry.upstream.source, 1)
+    assert book.current is None
+    assert book.refresh(30.0) is None
+    assert reason(book, share_for(entry)) is Reason.STALE
+
+
+def test_another_source_kills_nothing():
+    book = make_book()
+    first = book.add(JobMaker("a").make(coinbase=b"a"), 0.0)
+    other = JobMaker("b")
+    other.new_block()
+    book.add(other.make(coinbase=b"b"), 1.0)
+    assert reason(book, share_for(first)) is Reason.ACCEPTED
+
+
+def test_an_older_job_of_the_same_tip_lives_on():
+    book, maker = make_book(), JobMaker()
+    old = book.add(maker.make(coinbase=b"1"), 0.0)
+    book.add(maker.make(coinbase=b"2"), 1.0)
+    assert reason(book, share_for(old)) is Reason.ACCEPTED
+
+
+def test_dead_jobs_of_the_last_two_tips_are_remembered():
+    book, maker = make_book(), JobMaker()
+    entries = []
+    for _ in range(4):
+        entries.append(book.add(maker.make(), 0.0))
+        maker.new_block()
+    book.add(maker.make(), 0.0)
+    assert [book.find(e.job.id) is not None for e in entries] == [False, False, True, True]
+    assert reason(book, share_for(entries[0])) is Reason.UNKNOWN_JOB
+    assert reason(book, share_for(entries[2])) is Reason.STALE
+
+
+def test_ids_are_remembered_up_to_a_bound():
+    book, maker = make_book(), JobMaker()
+    first = book.add(maker.make(), 0.0)
+    for i in range(jobbook.MAX_ENTRIES):
+        book.refresh(float(i))
+    assert book.find(first.job.id) is None
+    assert book.current is not None
+    assert reason(book, share_for(book.current)) is Reason.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"version": 0x20000000 | 1 << 3}, Reason.BAD_VERSION),
+        ({"version": 0x40000000}, Reason.BAD_VERSION),
+        ({"ntime": NTIME - 1}, Reason.BAD_NTIME),
+        ({"ntime": NTIME + 7001}, Reason.BAD_NTIME),
+        ({"target": Target(1)}, Reason.LOW_DIFFICULTY),
+    ],
+)
+def test_each_rule_has_its_reason(changes: dict[str, Any], expected: Reason):
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    assert reason(book, share_for(entry, **changes)) is expected
+
+
+def test_a_time_too_far_ahead_of_our_clock_is_refused():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    share = share_for(entry, ntime=NTIME + 6000)
+    assert reason(book, share, now=NTIME + 6000 - MAX_FUTURE_SECONDS - 1) is Reason.BAD_NTIME
+    assert reason(book, share, now=NTIME + 6000 - MAX_FUTURE_SECONDS) is Reason.ACCEPTED
+
+
+def test_a_seats_mask_binds_its_rig():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    plain = Seat(channel=0, lane=b"", slice=b"\x00\x05", size=4, mask=0, user="")
+    share = share_for(entry, version=entry.job.version | 1 << 13)
+    assert reason(book, share, seat=plain) is Reason.BAD_VERSION
+
+
+def test_a_narrower_mask_binds_the_earlier_jobs_too():
+    book, maker = make_book(), JobMaker()
+    old = book.add(maker.make(), 0.0)
+    book.add(maker.make(mask=0x00006000), 1.0)
+    assert reason(book, share_for(old, version=old.job.version | 1 << 20)) is Reason.BAD_VERSION
+    assert reason(book, share_for(old, version=old.job.version | 1 << 13)) is Reason.ACCEPTED
+
+
+def test_a_share_counts_once():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    assert reason(book, share_for(entry)) is Reason.ACCEPTED
+    assert reason(book, share_for(entry)) is Reason.DUPLICATE
+
+
+def test_a_share_counts_once_under_all_our_ids_for_the_same_work():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    refreshed = book.refresh(30.0)
+    assert refreshed is not None
+    ntime = refreshed.job.ntime
+    assert reason(book, share_for(entry, ntime=ntime)) is Reason.ACCEPTED
+    assert reason(book, share_for(refreshed, ntime=ntime)) is Reason.DUPLICATE
+
+
+def test_a_share_counts_once_when_the_source_tells_its_job_again():
+    book, maker = make_book(), JobMaker()
+    old = book.add(maker.make(), 0.0)
+    again = book.add(maker.make(target=2**200), 1.0)
+    assert again.job.ntime > old.job.ntime
+    assert reason(book, share_for(old)) is Reason.ACCEPTED
+    assert reason(book, share_for(again, ntime=old.job.ntime)) is Reason.DUPLICATE
+
+
+def test_a_refused_share_may_come_again_under_an_easier_target():
+    book = make_book()
+    entry = book.add(JobMaker().make(), 0.0)
+    assert reason(book, share_for(entry, target=Target(1))) is Reason.LOW_DIFFICULTY
+    assert reason(book, share_for(entry)) is Reason.ACCEPTED
+
+
+FAULTS: list[tuple[str, Callable[[JobBook, JobMaker, Entry], dict[str, Any]], Reason]] = [
+    ("low", lambda *_: {"target": Target(1)}, Reason.LOW_DIFFICULTY),
+    ("never shown", lambda *_: {"target": None}, Reason.UNKNOWN_JOB),
+    ("odd time", lambda *_: {"ntime": 5}, Reason.BAD_NTIME),
+    ("odd version", lambda *_: {"version": 0xFFFFFFFF}, Reason.BAD_VERSION),
+    ("duplicate", lambda b, _, e: b.check(SEAT, share_for(e), NOW) and {}, Reason.DUPLICATE),
+    (
+        "stale",
+        lambda b, _, e: b.note_generation(e.upstream.source, 1) or {},
+        Reason.STALE,
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "expected"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
+def test_a_block_is_seen_whatever_else_is_wrong(
+    spoil: Callable[[JobBook, JobMaker, Entry], dict[str, Any]], expected: Reason
+):
+    """Law 13."""
+    book, maker = make_book(), JobMaker()
+    entry = book.add(maker.make(block_target=MAX_TARGET), 0.0)
+    changes = spoil(book, maker, entry)
+    checked = book.check(SEAT, share_for(entry, **changes), NOW)
+    assert (checked.reason, checked.block) == (expected, True)
+
+
+def test_a_block_is_told_from_a_share_by_the_block_target_alone():
+    book = make_book()
+    entry = book.add(JobMaker().make(block_target=0), 0.0)
+    checked = book.check(SEAT, share_for(entry), NOW)
+    assert (checked.reason, checked.block) == (Reason.ACCEPTED, False)
+
+
+@given(st.lists(st.floats(0, 40), min_size=1, max_size=20))
+@settings(max_examples=30, deadline=None)
+def test_a_refresh_has_a_new_id_and_a_later_time(pauses: list[float]):
+    book = make_book()
+    entry = book.add(JobMaker().make(ntime_max=NTIME + 300), 0.0)
+    seen = [(entry.job.id, entry.job.ntime)]
+    now = 0.0
+    for pause in pauses:
+        now += pause
+        refreshed = book.refresh(now)
+        if refreshed is None:
+            assert seen[-1][1] >= NTIME + 300 or now >= 300
+            continue
+        assert refreshed.job.commitment == entry.job.commitment
+        assert refreshed.job.id not in {job_id for job_id, _ in seen}
+        assert seen[-1][1] < refreshed.job.ntime <= NTIME + 300
+        seen.append((refreshed.job.id, refreshed.job.ntime))
+
+
+def test_without_a_job_there_is_nothing_to_refresh():
+    book = make_book()
+    assert book.refresh(1.0) is None
+    assert book.full is False
+
+
+def test_a_full_table_retires_the_older_ids_and_nothing_counts_twice():
+    book = make_book(max_proofs=3)
+    entry = book.add(JobMaker().make(), 0.0)
+    ahead = share_for(entry, ntime=entry.job.ntime + 60, nonce=99)
+    shares = [ahead, share_for(entry, nonce=1), share_for(entry, nonce=2)]
+    assert [reason(book, s) for s in shares] == [Reason.ACCEPTED] * 3
+    assert book.full
+    fresh = book.refresh(1.0)
+    assert fresh is not None
+    assert not book.full
+    assert reason(book, shares[1]) is Reason.STALE
+    again = share_for(fresh, nonce=1, ntime=entry.job.ntime)
+    assert reason(book, again) is Reason.BAD_NTIME
+    again = share_for(fresh, nonce=99, ntime=ahead.ntime)
+    assert reason(book, again) is Reason.DUPLICATE
+    assert reason(book, share_for(fresh, nonce=99)) is Reason.ACCEPTED
+
+
+def test_too_many_times_rolled_ahead_are_refused():
+    book = make_book(max_proofs=2)
+    entry = book.add(JobMaker().make(), 0.0)
+    shares = [share_for(entry, ntime=entry.job.ntime + 1, nonce=n) for n in range(3)]
+    assert [reason(book, s) for s in shares] == [
+        Reason.ACCEPTED,
+        Reason.ACCEPTED,
+        Reason.BAD_NTIME,
+    ]
+
+
+def test_a_reader_that_skips_jobs_still_refuses_every_dead_one():
+    """Law 11: two tips passed by between two looks."""
+    book, maker = make_book(), JobMaker()
+    old: Job = maker.make(coinbase=b"1")
+    entry = book.add(old, 0.0)
+    maker.new_block()
+    maker.make()
+    maker.new_block()
+    book.add(maker.make(), 2.0)
+    assert reason(book, share_for(entry)) is Reason.STALE
