@@ -33,7 +33,7 @@ _USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s\"'<>]*@")
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """Return the logger of a module; `name` is its `__name__`."""
-    return cast("FilteringBoundLogger", structlog.get_logger(logger=name))
+    return cast("FilteringBoundLogger", structlog.get_logger(logger_name=name))
 
 
 def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
@@ -61,6 +61,7 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            _name_logger,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact_event,
@@ -104,6 +105,13 @@ def is_secret(key: object) -> bool:
 def redact_url(text: str) -> str:
     """Hide user name and password of every URL in a text."""
     return _USERINFO.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
+
+
+def _name_logger(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Call it `logger`, which `structlog.get_logger` does not let us do at once."""
+    if "logger_name" in event:
+        event["logger"] = event.pop("logger_name")
+    return event
 
 
 def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
