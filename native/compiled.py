@@ -9,7 +9,7 @@ try:
     from native._native import ffi, lib
 except ImportError as error:
     extension_missing = (
-        f"the compiled kernels cannot be loaded ({error}); hashing with Python, some thousand "
+        f"the compiled kernels cannot be loaded ({error}); hashing with Python, many "
         "times slower. To build them: make build"
     )
     """Why the compiled module cannot be used, as one line for people; "" when it can."""

@@ -17,10 +17,12 @@
  */
 #define HF_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
+#define HF_UNROLL _Pragma("unroll")
 #define HF_TARGET_BEGIN(features) \
     HF_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define HF_TARGET_END HF_PRAGMA(clang attribute pop)
 #else
+#define HF_UNROLL _Pragma("GCC unroll 16")
 #define HF_TARGET_BEGIN(features) HF_PRAGMA(GCC push_options) HF_PRAGMA(GCC target(features))
 #define HF_TARGET_END HF_PRAGMA(GCC pop_options)
 #endif

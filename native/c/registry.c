@@ -6,7 +6,7 @@
 
 static const hf_kernel kernels[] = {
 #if HF_X86
-    {"shani", 1, 1, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani},
+    {"shani", 3, 1, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani},
 #endif
     {"portable", 1, 1, 0, hf_search_portable},
 };

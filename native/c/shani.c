@@ -58,9 +58,200 @@ void hf_compress_shani(uint32_t state[8], const uint8_t *blocks, size_t count)
     STOREU(state + 4, _mm_alignr_epi8(ghcd, abef, 8));
 }
 
+/* The lanes of a search; loops over them are unrolled. */
+enum { LANES = 3 };
+
+typedef struct {
+    __m128i feba, hgdc;   /* state */
+    __m128i older, newer; /* the two newest groups of four message words */
+} lane;
+
+/*
+ * Everything that is the same for all nonces. A group is four message words; group g of the
+ * first hash is words 4g to 4g + 3, of the second 4g + 1 to 4g + 4, because there round 0 is
+ * done by addition and rounds 1 to 60 are all that the last digest word needs.
+ */
+typedef struct {
+    __m128i hoisted[2], midstate[2]; /* each as feba, hgdc */
+    __m128i group1_k, group3_k;      /* constant groups of the first hash, K added */
+    __m128i group4_seed, group4_add; /* see first_hash */
+    __m128i group5_sum, group7_sum;  /* what is constant of groups 5 and 7 */
+    __m128i second[2];               /* second hash after round 0, first digest word 0 */
+    __m128i pad1, pad3;              /* constant words of groups 1 and 3, second hash */
+    __m128i k_second[15];            /* K of the second hash's groups */
+    __m128i to_state, to_word;       /* shuffles: a nonce to its big-endian word in place */
+    __m128i first_word;              /* shuffle: digest word 0 to where round 0 adds it */
+    __m128i lane_number[LANES];
+} constants;
+
+#define WORDS(a, b, c, d) _mm_set_epi32((int)(d), (int)(c), (int)(b), (int)(a))
+
+static void prepare(constants *c, const hf_work *work)
+{
+    uint32_t state[8];
+    uint32_t seed1 = work->word17 - hf_sigma0(work->word18);
+    load_state(&c->hoisted[0], &c->hoisted[1], work->heads->hoisted);
+    load_state(&c->midstate[0], &c->midstate[1], work->heads->midstate);
+    c->group1_k = ADD(LOAD(hf_k + 4), WORDS(0x80000000, 0, 0, 0));
+    c->group3_k = ADD(LOAD(hf_k + 12), WORDS(0, 0, 0, 640));
+    c->group4_seed = WORDS(work->word16 - hf_sigma0(seed1), seed1, work->word18, 0);
+    c->group4_add = WORDS(0, 0, 0, work->word19);
+    c->group5_sum = WORDS(0x80000000, 0, 640, work->word16);
+    c->group7_sum = WORDS(0, 0, hf_sigma0(640), 640 + hf_sigma0(work->word16));
+    for (unsigned i = 0; i < 8; i++) {
+        state[i] = hf_iv[i];
+    }
+    hf_round(state, hf_k[0]);
+    load_state(&c->second[0], &c->second[1], state);
+    c->pad1 = WORDS(0, 0, 0, 0x80000000);
+    c->pad3 = WORDS(0, 0, 256, 0);
+    for (unsigned g = 0; g < 15; g++) {
+        c->k_second[g] = LOADU(hf_k + 1 + 4 * (size_t)g);
+    }
+    c->to_state = WORDS(0x80808080, 0x00010203, 0x80808080, 0x00010203);
+    c->to_word = WORDS(0x80808080, 0x80808080, 0x80808080, 0x00010203);
+    c->first_word = WORDS(0x80808080, 0x0f0e0d0c, 0x80808080, 0x0f0e0d0c);
+    for (int i = 0; i < LANES; i++) {
+        c->lane_number[i] = _mm_set1_epi32(i);
+    }
+}
+
+/*
+ * A group is also needed three groups later, as the sum of its words and sigma0 of their
+ * successors, which can be made as soon as the next group is there. Until its turn comes
+ * the sum is parked in memory. The empty asm keeps the compiler from holding the groups
+ * themselves in registers instead, of which there are too few.
+ */
+#define PARK(slot, value)                  \
+    do {                                   \
+        (slot) = (value);                  \
+        __asm__ volatile("" : "+m"(slot)); \
+    } while (0)
+
+/*
+ * Rounds of groups 5 to `last`, and their message words. Parked sums wait in the slot of
+ * the group that takes them, modulo 2; that of group 6 is zero in both hashes.
+ */
+HF_INLINE void finish(lane l[LANES], __m128i parked[2][LANES], const __m128i *k, int last)
+{
+    HF_UNROLL for (int g = 5; g <= last; g++) {
+        HF_UNROLL for (int i = 0; i < LANES; i++) {
+            __m128i wk = ADD(l[i].newer, k[g]);
+            l[i].hgdc = _mm_sha256rnds2_epu32(l[i].hgdc, l[i].feba, wk);
+            if (g < last) {
+                __m128i sum = _mm_alignr_epi8(l[i].newer, l[i].older, 4);
+                sum = g == 5 ? sum : ADD(sum, parked[(g + 1) % 2][i]);
+                if (g + 3 <= last) {
+                    PARK(parked[(g + 3) % 2][i], _mm_sha256msg1_epu32(l[i].older, l[i].newer));
+                }
+                l[i].older = l[i].newer;
+                l[i].newer = _mm_sha256msg2_epu32(sum, l[i].newer);
+            }
+            l[i].feba = _mm_sha256rnds2_epu32(l[i].feba, l[i].hgdc, _mm_shuffle_epi32(wk, 0x0e));
+        }
+    }
+}
+
+/* The first hash, from round 4, for the nonces counter + 0, 1, 2. */
+HF_INLINE void first_hash(lane l[LANES], const constants *c, __m128i counter)
+{
+    const __m128i *k = (const __m128i *)(const void *)hf_k;
+    __m128i parked[2][LANES];
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        __m128i nonce = ADD(counter, c->lane_number[i]);
+        l[i].feba = ADD(c->hoisted[0], _mm_shuffle_epi8(nonce, c->to_state));
+        l[i].hgdc = c->hoisted[1];
+        /* msg1 adds to each word sigma0 of the next: word 18 gets that of the nonce word.
+         * The seeds of words 16 and 17 are such that they come out right. */
+        __m128i seed = ADD(c->group4_seed, _mm_shuffle_epi8(nonce, c->to_word));
+        l[i].older = ADD(_mm_sha256msg1_epu32(seed, _mm_setzero_si128()), c->group4_add);
+        four_rounds(&l[i].feba, &l[i].hgdc, c->group1_k);
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        four_rounds(&l[i].feba, &l[i].hgdc, k[2]);
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        four_rounds(&l[i].feba, &l[i].hgdc, c->group3_k);
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        four_rounds(&l[i].feba, &l[i].hgdc, ADD(l[i].older, k[4]));
+        l[i].newer = _mm_sha256msg2_epu32(c->group5_sum, l[i].older);
+        PARK(parked[1][i], c->group7_sum);
+    }
+    finish(l, parked, k, 15);
+}
+
+/* The second hash, to round 60; what is e then is digest word 7, less its initial value. */
+HF_INLINE void second_hash(lane l[LANES], const constants *c)
+{
+    const __m128i *k = c->k_second;
+    __m128i parked[2][LANES];
+    __m128i group0[LANES];
+    __m128i group1[LANES];
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        __m128i feba = ADD(l[i].feba, c->midstate[0]);
+        __m128i hgdc = ADD(l[i].hgdc, c->midstate[1]);
+        __m128i bcda = _mm_shuffle_epi32(_mm_unpackhi_epi32(feba, hgdc), 0x9c);
+        __m128i fghe = _mm_shuffle_epi32(_mm_unpacklo_epi32(feba, hgdc), 0x9c);
+        /* Word 16 is a + sigma0(b): what msg1 makes of the last word, wrapped around. */
+        l[i].older = _mm_blend_epi16(_mm_sha256msg1_epu32(bcda, bcda), c->pad3, 0x3f);
+        group0[i] = _mm_blend_epi16(bcda, fghe, 0xc0);
+        group1[i] = _mm_blend_epi16(fghe, c->pad1, 0xc0);
+        l[i].feba = ADD(c->second[0], _mm_shuffle_epi8(feba, c->first_word));
+        l[i].hgdc = c->second[1];
+        four_rounds(&l[i].feba, &l[i].hgdc, ADD(group0[i], k[0]));
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        four_rounds(&l[i].feba, &l[i].hgdc, ADD(group1[i], k[1]));
+        l[i].newer = _mm_sha256msg2_epu32(_mm_sha256msg1_epu32(group0[i], group1[i]), l[i].older);
+        PARK(parked[1][i], _mm_sha256msg1_epu32(group1[i], _mm_setzero_si128()));
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        four_rounds(&l[i].feba, &l[i].hgdc, k[2]); /* words 9 to 12 are zero */
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        four_rounds(&l[i].feba, &l[i].hgdc, ADD(l[i].older, k[3]));
+    }
+    HF_UNROLL for (int i = 0; i < LANES; i++) {
+        __m128i group3 = l[i].older;
+        __m128i group4 = l[i].newer;
+        __m128i sum = ADD(_mm_alignr_epi8(group4, group3, 4), parked[1][i]);
+        PARK(parked[1][i], _mm_sha256msg1_epu32(group3, group4));
+        four_rounds(&l[i].feba, &l[i].hgdc, ADD(group4, k[4]));
+        l[i].older = group4;
+        l[i].newer = _mm_sha256msg2_epu32(sum, group4);
+    }
+    finish(l, parked, k, 14);
+}
+
+/* Bit i for each lane i whose digest word 7 has none of the mask's bits. */
+HF_INLINE uint32_t candidates(const lane l[LANES], __m128i mask)
+{
+    __m128i e01 = _mm_unpacklo_epi32(l[0].feba, l[1].feba); /* f0 f1 e0 e1 */
+    __m128i e201 = _mm_blend_epi16(e01, l[2].feba, 0x0c);   /* f0 e2 e0 e1 */
+    __m128i word7 = ADD(e201, _mm_set1_epi32((int)hf_iv[7]));
+    __m128i zero = _mm_cmpeq_epi32(_mm_and_si128(word7, mask), _mm_setzero_si128());
+    uint32_t bits = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(zero)) >> 1;
+    return bits >> 1 | (bits & 1) << 2;
+}
+
 uint32_t hf_search_shani(uint64_t *at, const hf_work *work, uint64_t end)
 {
-    return hf_search_portable(at, work, end);
+    const __m128i mask = _mm_set1_epi32((int)work->zero_mask);
+    __m128i counter = _mm_set1_epi32((int)(uint32_t)*at);
+    constants c;
+    prepare(&c, work);
+    for (; *at < end; *at += LANES) {
+        lane l[LANES];
+        first_hash(l, &c, counter);
+        second_hash(l, &c);
+        uint32_t found = candidates(l, mask);
+        if (found != 0) {
+            return found;
+        }
+        counter = ADD(counter, _mm_set1_epi32(LANES));
+    }
+    return 0;
 }
 
 HF_TARGET_END
