@@ -62,7 +62,7 @@ bench: build  ## speed, side by side in one run
 	@$(PY) -m bench $(ARGS)
 
 docs: $(VENV)/.dev build  ## write the generated pages and examples anew
-	@$(PY) scripts/docs
+	@$(PY) scripts/docs.py
 
 clean:  ## remove the environment and everything built
 	@rm -rf $(VENV) build dist *.egg-info native/_native*.so native/_native.c .coverage* htmlcov
