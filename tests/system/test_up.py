@@ -1,0 +1,129 @@
+"""`headframe up`, the first thing that anyone runs."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from headframe.runtime.children import free_port
+from tests.fakes.bitcoind import find_bitcoind, running_bitcoind
+from tests.fakes.programs import Program, headframe_argv, program, until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+NODES = [
+    pytest.param("embedded", marks=pytest.mark.kernel),
+    pytest.param("bitcoind", marks=pytest.mark.node),
+]
+
+
+def argv(folder: Path, *more: str) -> list[str]:
+    """On free ports, a block a second, one thread."""
+    ports = [str(free_port("127.0.0.1", 0)) for _ in range(3)]
+    args = ["--datadir", str(folder), "--pace", "1", "--threads", "1"]
+    args += ["--stratum-port", ports[0], "--web-port", ports[1], "--rpc-port", ports[2]]
+    return headframe_argv("up", *args, *more)
+
+
+def run(command: Sequence[str], **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=200, check=False, env={**os.environ, **env}
+    )
+
+
+def heights(text: str) -> list[int]:
+    return [
+        int(n) for n in re.findall(r"^block +(\d+) accepted by the node +[0-9a-f]{64}$", text, re.M)
+    ]
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of running processes that name the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_blocks_are_mined_and_the_chain_goes_on_next_time(node: str, tmp_path: Path) -> None:
+    env = {"BITCOIND": find_bitcoind()} if node == "bitcoind" else {}
+    folder = tmp_path / "up"
+    first = run(argv(folder, "--node", node, "--blocks", "2"), **env)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert heights(first.stdout)[-1] >= 103
+    key = re.search(r"^payout +(bcrt1q\w+) +\(its key: (.+)\)$", first.stdout, re.M)
+    assert key is not None
+    assert Path(key[2]).is_file()
+    assert processes_of(folder) == []
+
+    second = run(argv(folder, "--node", node, "--blocks", "1"), **env)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert heights(second.stdout)[-1] > heights(first.stdout)[-1]
+    assert key[1] in second.stdout
+
+    third = run(argv(folder, "--node", node, "--blocks", "1", "--fresh"), **env)
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert heights(third.stdout)[-1] < heights(second.stdout)[-1]
+    assert key[1] in third.stdout
+
+
+@pytest.mark.kernel
+async def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "up"
+    async with program("up", argv(folder), tmp_path) as running:
+        await until(lambda: heights(running.log.read_text()), "a block", Program(running, 0))
+        assert len(processes_of(folder)) >= 4
+        running.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(30):
+            assert await running.process.wait() == 130
+        assert processes_of(folder) == []
+        assert "Traceback" not in running.log.read_text()
+
+
+@pytest.mark.kernel
+async def test_killed_outright_it_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    folder = tmp_path / "up"
+    async with program("up", argv(folder), tmp_path) as running:
+        await until(lambda: heights(running.log.read_text()), "a block", Program(running, 0))
+        running.process.kill()
+        await running.process.wait()
+        await until(lambda: processes_of(folder) == [], "the children to end", seconds=30)
+
+
+@pytest.mark.node
+def test_a_running_node_can_be_used(tmp_path: Path) -> None:
+    with running_bitcoind(tmp_path / "bitcoind") as node:
+        args = ["--rpc", node.url, "--cookie", str(node.cookie), "--blocks", "1"]
+        done = run(argv(tmp_path / "up", *args))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert node.call("getblockcount") == heights(done.stdout)[-1]
+
+
+def test_a_node_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    done = run(argv(tmp_path / "up", "--rpc", "ftp://127.0.0.1"))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: --rpc 'ftp://127.0.0.1' is no URL of a node: write http://[user:password@]host:port\n"
+    )
+
+
+@pytest.mark.node
+def test_a_wrong_password_is_one_clear_line(tmp_path: Path) -> None:
+    with running_bitcoind(tmp_path / "bitcoind") as node:
+        done = run(argv(tmp_path / "up", "--rpc", node.url.replace("//", "//me:secret@")))
+    assert done.returncode == 2
+    assert "wrong user or password (user 'me')" in done.stderr
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
