@@ -23,6 +23,8 @@ log = get_logger(__name__)
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 
+LAST_PORT = 65_535
+
 LINGER_SECONDS = 5.0
 """How long the last bytes may take to leave after `close`; then the connection is cut."""
 
@@ -218,6 +220,8 @@ async def dial(
     Raises:
         DialError: not resolved, refused, timed out, or TLS failed; one line that says so.
     """
+    if not 1 <= port <= LAST_PORT:  # uvloop would take it modulo 65536
+        raise DialError(f"{format_peer((host, port))}: a port is a number from 1 to {LAST_PORT}")
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -230,7 +234,7 @@ async def dial(
             f"{where} did not answer within {timeout_seconds:g} s: check the address, "
             "and that no firewall is in between"
         ) from None
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise DialError(_why_not_dialled(host, port, error)) from error
     return wire
 
@@ -256,10 +260,12 @@ async def listen(
         PortInUseError: another program listens there.
         ListenError: this machine cannot listen there for another reason.
     """
+    if not 0 <= port <= LAST_PORT:
+        raise ListenError(f"{format_peer((host, port))}: a port is a number from 0 to {LAST_PORT}")
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise listen_error(host, port, error) from error
     return server
 
@@ -280,8 +286,6 @@ def listen_error(host: str, port: int, error: Exception) -> ListenError:
         )
     if number == errno.EACCES:
         return ListenError(f"{where} needs more rights: choose a port above 1023")
-    if isinstance(error, OverflowError):
-        return ListenError(f"{where}: a port is a number from 0 to 65535")
     return ListenError(f"{where} cannot be listened on: {_plain(error)}")
 
 
@@ -315,8 +319,6 @@ def _why_not_dialled(host: str, port: int, error: Exception) -> str:
         return _why_no_tls(where, error)
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"{where}: the name {host!r} was not resolved: check its spelling and the DNS"
-    if isinstance(error, OverflowError):
-        return f"{where}: a port is a number from 1 to 65535"
     number = _errno_of(error)
     if number == errno.ECONNREFUSED:
         return f"{where} refused the connection: check the port, and that the server runs"

@@ -1,0 +1,204 @@
+import datetime
+import io
+import json
+import logging
+import warnings
+
+import pytest
+import structlog
+
+from headframe.runtime.errors import ConfigError
+from headframe.runtime.logs import get_logger, is_secret, redact, redact_url, setup
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    """Logging is the process's: put back what `setup` changed."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    yield
+    root.handlers[:] = handlers
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+def test_json_lines_hold_event_level_logger_time_and_keys():
+    out = io.StringIO()
+    setup(stream=out)
+    get_logger("proxy.hub").bind(pool="a").info("share_rejected", reason="stale", height=7)
+    line = json.loads(out.getvalue())
+    stamp = datetime.datetime.fromisoformat(line.pop("timestamp"))
+    assert stamp.utcoffset() == datetime.timedelta(0)
+    assert line == {
+        "event": "share_rejected",
+        "level": "info",
+        "logger": "proxy.hub",
+        "pool": "a",
+        "reason": "stale",
+        "height": 7,
+    }
+
+
+def test_values_that_json_does_not_know_are_written_as_text():
+    out = io.StringIO()
+    setup(stream=out)
+    get_logger("x").info("seen", error=ValueError("no"))
+    assert json.loads(out.getvalue())["error"] == "no"
+
+
+def test_a_terminal_gets_text_and_anything_else_json():
+    terminal, pipe = Terminal(), io.StringIO()
+    setup(stream=terminal)
+    get_logger("x").info("block_found", height=5)
+    setup(stream=pipe)
+    get_logger("x").info("block_found", height=5)
+    assert "block_found" in terminal.getvalue()
+    assert not terminal.getvalue().startswith("{")
+    assert json.loads(pipe.getvalue())["height"] == 5
+
+
+def test_the_format_can_be_forced():
+    terminal, pipe = Terminal(), io.StringIO()
+    setup(stream=terminal, format="json")
+    get_logger("x").info("one")
+    setup(stream=pipe, format="text")
+    get_logger("x").info("two", height=5)
+    assert json.loads(terminal.getvalue())["event"] == "one"
+    assert "height=5" in pipe.getvalue()
+    assert "\x1b" not in pipe.getvalue()
+
+
+def test_no_color_is_honoured(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    setup(stream=terminal)
+    get_logger("x").info("plain")
+    assert "\x1b" not in terminal.getvalue()
+
+
+def test_lines_below_the_level_are_dropped():
+    out = io.StringIO()
+    setup(stream=out, level="warning")
+    get_logger("x").info("quiet")
+    get_logger("x").warning("loud")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["loud"]
+
+
+def test_standard_output_is_the_default(capsys):
+    setup(format="json")
+    get_logger("x").info("here")
+    assert json.loads(capsys.readouterr().out)["event"] == "here"
+
+
+@pytest.mark.parametrize("text_format", ["json", "text"])
+def test_secrets_never_reach_a_line(text_format):
+    out = io.StringIO()
+    setup(stream=out, format=text_format)
+    get_logger("x").info(
+        "dialled http://rpc:hunter2@node:18443",
+        url="stratum+tcp://me:hunter2@pool:3333/x",
+        password="hunter2",
+        settings={"api_token": "hunter2", "list": [{"rpc_Secret": "hunter2"}], "port": 1},
+        cookie="hunter2",
+    )
+    try:
+        fail("http://me:hunter2@pool/ refused")
+    except ValueError:
+        get_logger("x").exception("failed")
+    assert "hunter2" not in out.getvalue()
+    assert "stratum+tcp://***@pool:3333/x" in out.getvalue()
+    assert "Traceback" in out.getvalue()
+
+
+def test_a_stranger_cannot_steer_the_terminal():
+    terminal = Terminal()
+    setup(stream=terminal, format="text")
+    get_logger("x").info("joined", rig="\x1b]0;owned\x07\nfake line")
+    assert "\x1b]0;" not in terminal.getvalue()
+    assert "\\x1b]0;owned" in terminal.getvalue()
+    assert terminal.getvalue().count("\n") == 1
+
+
+def test_warnings_of_libraries_come_out_the_same_way_and_their_chatter_does_not():
+    out = io.StringIO()
+    setup(stream=out)
+    setup(stream=out)
+    logging.getLogger("aiohttp.access").info("chatter")
+    logging.getLogger("aiohttp.server").warning("bad %s", "request")
+    try:
+        fail("inside")
+    except ValueError:
+        logging.getLogger("asyncio").exception("broken")
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert (first["event"], first["level"], first["logger"]) == (
+        "bad request",
+        "warning",
+        "aiohttp.server",
+    )
+    assert second["level"] == "error"
+    assert "ValueError: inside" in second["exception"]
+
+
+def test_python_warnings_are_log_lines():
+    out = io.StringIO()
+    setup(stream=out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("old habit", UserWarning, stacklevel=1)
+        logging.captureWarnings(capture=False)
+    assert "old habit" in json.loads(out.getvalue())["event"]
+
+
+@pytest.mark.parametrize("bad", [{"level": "loud"}, {"format": "xml"}])
+def test_unknown_levels_and_formats_are_refused_with_those_there_are(bad):
+    with pytest.raises(ConfigError, match="expected one of"):
+        setup(**bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("http://u:p@h/x", "http://***@h/x"),
+        ("stratum+tcp://u@h:1 and http://a:b@c", "stratum+tcp://***@h:1 and http://***@c"),
+        ("http://u:p/q@r@h", "http://***@h"),
+        ("http://h:1/x", "http://h:1/x"),
+        ("someone@example.org", "someone@example.org"),
+    ],
+)
+def test_userinfo_is_taken_out_of_urls(text, clean):
+    assert redact_url(text) == clean
+
+
+def test_redaction_goes_into_nested_values_and_keeps_the_rest():
+    value = {"a": [{"token": "x"}, ("http://u:p@h", 5)], "password": "", "n": None}
+    assert redact(value) == {
+        "a": [{"token": "***"}, ["http://***@h", 5]],
+        "password": "",
+        "n": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("password", True),
+        ("rpc_password", True),
+        ("Authorization", True),
+        ("cookie", True),
+        ("password_file", False),
+        ("cookie_path", False),
+        ("port", False),
+    ],
+)
+def test_secret_keys_are_known_by_name(key, secret):
+    assert is_secret(key) is secret
