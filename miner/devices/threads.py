@@ -1,0 +1,295 @@
+"""`ThreadedDevice`: threads that scan, each its own part of the job.
+
+What the event loop tells a thread is one reference (`_task`), set before the thread is
+woken; what a thread tells the loop goes through `loop.call_soon_threadsafe` and nothing
+else. So there are no locks. The kernels release the interpreter while they scan.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from headframe.chain.job import Job, Slice
+from headframe.runtime.latest import Latest
+from headframe.runtime.logs import get_logger
+from miner.devices.base import DeviceStats, Found, SliceOf, Solution, Work
+from miner.devices.choice import KernelChoice
+from miner.space import Dry, SearchSpace, join, slices
+from native import Kernel, StopFlag
+
+__all__ = ["ThreadedDevice"]
+
+_NONCES: Final = 1 << 32
+_AIM_SECONDS: Final = 0.075
+"""How long a scan should take: in the middle of 50 to 100 ms, which is long against what
+a scan costs in Python and short against anything that people notice."""
+_FIRST_COUNT: Final = 1 << 12
+"""Nonces of the first scan: some 10 ms even for the reference kernel."""
+_MOST_GROWTH: Final = 8
+_MOST_REPORTS: Final = 2
+"""Scans whose results the loop has not seen yet. A thread waits beyond that, or a chain
+where every second hash is a hit would bury the loop."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """What a thread shall search: compared by identity, so that each one given is new."""
+
+    job: Job
+    slice_: Slice
+    kernel: Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one scan did."""
+
+    hashes: int
+    solutions: tuple[Solution, ...]
+
+
+class _ScanThread:
+    """One thread; everything public is called on the event loop.
+
+    Args:
+        name: for people who look at threads.
+        clock: seconds since 1970, for `ntime`.
+        report: takes a report, on the event loop; the thread goes on meanwhile.
+        fail: takes what ended the thread by mistake.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], int],
+        report: Callable[[_Report], None],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self._clock = clock
+        self._report = report
+        self._fail = fail
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._stop = StopFlag()
+        self._wake = threading.Event()
+        self._room = threading.Semaphore(_MOST_REPORTS)
+        self._closing = False
+        self._task: _Task | None = None
+        # From here on the thread's own:
+        self._current: _Task | None = None
+        self._space: SearchSpace | None = None
+        self._work: Work | None = None
+        self._heads: tuple[bytes, ...] = ()
+        self._tail = b""
+        self._nonce = 0
+        self._count = _FIRST_COUNT
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def give(self, task: _Task | None, *, at_once: bool) -> None:
+        """Set what to search; `at_once` ends the scan in flight."""
+        self._task = task
+        self._wake.set()
+        if at_once:
+            self._stop.set()
+
+    def close(self) -> None:
+        """Let the thread end within a millisecond or two."""
+        self._closing = True
+        self._stop.set()
+        self._wake.set()
+        self._room.release()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                # First clear, then read: what is set after the read ends the scan or the
+                # sleep at once, what was set before is seen.
+                self._stop.clear()
+                self._wake.clear()
+                task = self._task
+                if self._closing:
+                    return
+                if task is None:
+                    self._wake.wait()
+                else:
+                    self._step(task)
+        except Exception as error:  # noqa: BLE001 # the thread's root: told to who owns it
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _step(self, task: _Task) -> None:
+        space = self._space_of(task)
+        if self._work is None:
+            work = space.next(self._clock())
+            if isinstance(work, Dry):
+                self._rest(work)
+                return
+            self._work = work
+            self._heads, self._tail = work.encode()
+            self._nonce = 0
+        self._scan(task, self._work)
+
+    def _space_of(self, task: _Task) -> SearchSpace:
+        if self._space is None or task is not self._current:
+            space = SearchSpace(task.job, task.slice_, versions=task.kernel.versions)
+            if self._space is not None:
+                space.follow(self._space)
+            if self._current is None or self._current.kernel is not task.kernel:
+                self._count = _FIRST_COUNT  # another kernel may be a thousand times slower
+            self._current, self._space, self._work = task, space, None
+        return self._space
+
+    def _rest(self, dry: Dry) -> None:
+        seconds = None if dry.until is None else max(dry.until - self._clock(), 0)
+        self._wake.wait(seconds)
+
+    def _scan(self, task: _Task, work: Work) -> None:
+        kernel, first = task.kernel, self._nonce
+        target = max(task.job.target, task.job.block_target).to_bytes(32, "little")
+        count = min(self._count, _NONCES - first)
+        started = time.monotonic()
+        result = kernel.scan(self._heads, self._tail, target, first, count, self._stop)
+        if result.next - first == self._count:
+            self._adapt(time.monotonic() - started)
+        self._nonce = result.next
+        if result.next == _NONCES:
+            self._work = None
+        solutions = tuple(
+            Solution(work=work, head=head, nonce=nonce, kernel=kernel.name)
+            for head, nonce in result.hits
+        )
+        self._room.acquire()
+        hashes = (result.next - first) * len(self._heads)
+        self._loop.call_soon_threadsafe(self._deliver, _Report(hashes=hashes, solutions=solutions))
+
+    def _adapt(self, seconds: float) -> None:
+        """Choose how many nonces the next scan shall try."""
+        wanted = self._count * _AIM_SECONDS / max(seconds, 1e-6)
+        self._count = round(min(max(wanted, 256), self._count * _MOST_GROWTH, _NONCES))
+
+    def _deliver(self, report: _Report) -> None:
+        try:
+            self._report(report)
+        finally:
+            self._room.release()
+
+
+class ThreadedDevice:
+    """A device of `threads` threads with one choice of kernels; meets `Device`.
+
+    Args:
+        name: unique in the process.
+        threads: how many; each takes a core.
+        kernels: what hashes.
+        clock: seconds since 1970, for `ntime`.
+    """
+
+    def __init__(
+        self, name: str, threads: int, kernels: KernelChoice, clock: Callable[[], int]
+    ) -> None:
+        self.name = name
+        self.stats = DeviceStats(kernel=kernels.best(4).name)
+        self._size = threads
+        self._kernels = kernels
+        self._clock = clock
+        self._threads: Sequence[_ScanThread] = ()
+        self._job: Job | None = None
+        self._slice_of: SliceOf = _nothing
+        self._found: Found = _ignore
+
+    async def run(self, jobs: Latest[Job | None], slice_of: SliceOf, found: Found) -> None:
+        """Hash until cancelled; see `Device.run`. The threads have ended when it returns."""
+        failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._slice_of, self._found, self._job = slice_of, found, None
+        self._threads = [
+            _ScanThread(f"{self.name}/{i}", self._clock, self._take, _failing(failure))
+            for i in range(self._size)
+        ]
+        try:
+            for thread in self._threads:
+                thread.start()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow(jobs))
+                tasks.create_task(_raise_of(failure))
+        finally:
+            for thread in self._threads:
+                thread.close()
+            for thread in self._threads:
+                thread.join()
+            broken = failure.done() and not failure.cancelled()
+            self.stats.state = "failed" if broken else "idle"
+
+    def wrong(self, solution: Solution) -> None:
+        """Count a wrong nonce; retire the kernel after a few, for the next in the table."""
+        self.stats.wrong += 1
+        log.error("wrong_nonce", device=self.name, kernel=solution.kernel, nonce=solution.nonce)
+        if self._kernels.wrong(solution.kernel):
+            log.error("kernel_retired", device=self.name, kernel=solution.kernel)
+            self._assign(at_once=True)
+
+    async def _follow(self, jobs: Latest[Job | None]) -> None:
+        async for job in jobs:
+            at_once = _must_switch(self._job, job)
+            self._job = job
+            self._assign(at_once=at_once)
+
+    def _assign(self, *, at_once: bool) -> None:
+        """Give every thread its part of the running job."""
+        tasks = self._split(self._job) if self._job is not None else []
+        self.stats.state = "hashing" if tasks else "idle"
+        if tasks:
+            self.stats.kernel = tasks[0].kernel.name
+        for i, thread in enumerate(self._threads):
+            thread.give(tasks[i] if i < len(tasks) else None, at_once=at_once)
+
+    def _split(self, job: Job) -> list[_Task]:
+        mine = self._slice_of(job)
+        if mine is None:
+            return []
+        narrowed = job.narrow(mine, target=job.target, id=job.id)
+        parts = slices(narrowed, self._size)
+        left = narrowed.version_mask & ~parts[0].version_taken
+        kernel = self._kernels.best(1 << left.bit_count())
+        return [_Task(job, join(mine, part), kernel) for part in parts]
+
+    def _take(self, report: _Report) -> None:
+        self.stats.hashes += report.hashes
+        self.stats.solutions += len(report.solutions)
+        for solution in report.solutions:
+            self._found(solution)
+
+
+def _must_switch(old: Job | None, new: Job | None) -> bool:
+    if old is None or new is None:
+        return True
+    return (old.source, old.epoch) != (new.source, new.epoch)
+
+
+def _failing(failure: asyncio.Future[None]) -> Callable[[Exception], None]:
+    def fail(error: Exception) -> None:
+        if not failure.done():
+            failure.set_exception(error)
+
+    return fail
+
+
+async def _raise_of(failure: asyncio.Future[None]) -> None:
+    await failure
+
+
+def _nothing(job: Job) -> Slice | None:
+    del job
+    return None
+
+
+def _ignore(solution: Solution) -> None:
+    del solution

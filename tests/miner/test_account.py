@@ -1,0 +1,114 @@
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from headframe.chain.share import Checked, Reason, Verdict
+from headframe.chain.target import work_of
+from miner.account import Account
+from miner.stats import MinerStats
+from tests.fakes.source import make_job
+
+JOB = make_job()
+SHARE = Checked(reason=Reason.ACCEPTED, proof=0xABC, block=False)
+BLOCK = Checked(reason=Reason.ACCEPTED, proof=0xABC, block=True)
+
+
+class Desk:
+    """An account with a clock in hand."""
+
+    def __init__(self) -> None:
+        self.stats = MinerStats()
+        self.now = 100.0
+        self.account = Account(self.stats, lambda: self.now)
+
+    def answer(self, reason: Reason, words: str = "", checked: Checked = SHARE) -> None:
+        self.account.answered(JOB, checked, Verdict(reason=reason, detail=words), 0.5)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[EventDict]]:
+    structlog.reset_defaults()
+    with capture_logs() as captured:
+        yield captured
+
+
+def test_an_accepted_share_brings_its_work(desk: Desk, lines: list[EventDict]) -> None:
+    desk.account.sent(SHARE)
+    desk.answer(Reason.ACCEPTED)
+    assert (desk.stats.shares_submitted, desk.stats.shares_accepted) == (1, 1)
+    assert desk.stats.work_accepted == work_of(JOB.target)
+    assert desk.stats.share_round_trip.sum == 0.5
+    assert desk.stats.blocks_found == desk.stats.blocks_accepted == 0
+    assert [line["log_level"] for line in lines] == ["debug"]
+
+
+def test_an_accepted_block_is_told_with_its_hash(desk: Desk, lines: list[EventDict]) -> None:
+    desk.account.sent(BLOCK)
+    desk.answer(Reason.ACCEPTED, checked=BLOCK)
+    assert (desk.stats.blocks_found, desk.stats.blocks_accepted) == (1, 1)
+    assert lines[-1]["event"] == "block_accepted"
+    assert lines[-1]["hash"] == "0" * 61 + "abc"
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"), [(Reason.LOST, "shares_lost"), (Reason.PENDING, "shares_pending")]
+)
+def test_shares_without_a_verdict_are_no_rejects(desk: Desk, reason: Reason, name: str) -> None:
+    desk.answer(reason)
+    assert getattr(desk.stats, name) == 1
+    assert desk.stats.rejected == desk.stats.shares_accepted == 0
+
+
+def test_a_refused_share_is_told_with_the_pools_words(desk: Desk, lines: list[EventDict]) -> None:
+    desk.answer(Reason.STALE, "Job not found")
+    assert desk.stats.shares_rejected[Reason.STALE] == 1
+    assert lines == [
+        {
+            "event": "share_rejected",
+            "logger_name": "miner.account",
+            "log_level": "warning",
+            "count": 1,
+            "pool": "fake",
+            "reason": "stale",
+            "words": "Job not found",
+        }
+    ]
+
+
+def test_many_refusals_are_one_line_in_a_while(desk: Desk, lines: list[EventDict]) -> None:
+    for _ in range(5):
+        desk.answer(Reason.STALE)
+    desk.now += 60
+    desk.answer(Reason.STALE)
+    assert desk.stats.shares_rejected[Reason.STALE] == 6
+    assert [line["count"] for line in lines] == [1, 5]
+
+
+def test_a_refusal_that_the_user_can_mend_says_how(desk: Desk, lines: list[EventDict]) -> None:
+    desk.answer(Reason.UNAUTHORIZED)
+    assert "user and password" in lines[0]["advice"]
+
+
+def test_a_refused_block_is_an_error_each_time(desk: Desk, lines: list[EventDict]) -> None:
+    for _ in range(2):
+        desk.answer(Reason.OTHER, "bad-cb-amount", checked=BLOCK)
+    assert [line["event"] for line in lines] == ["block_rejected"] * 2
+    assert {line["log_level"] for line in lines} == {"error"}
+    assert desk.stats.blocks_accepted == 0
+
+
+def test_dropped_shares_and_wrong_nonces_are_counted(desk: Desk, lines: list[EventDict]) -> None:
+    desk.account.dropped("stale", Reason.ACCEPTED)
+    desk.account.dropped("invalid", Reason.BAD_NTIME)
+    desk.account.wrong()
+    assert desk.stats.shares_dropped == {"stale": 1, "duplicate": 0, "invalid": 1}
+    assert desk.stats.nonces_wrong == 1
+    assert [line["log_level"] for line in lines] == ["debug", "error"]
