@@ -194,17 +194,25 @@ class _Draft:
         missing = re.search(r"missing required field `(.*)`", what)
         if missing:
             parts.append(missing[1])
-        key = ".".join(parts)
-        field = find(self._struct, parts) if parts else None
-        origin = self._origin(key)
         if missing:
-            meaning = f": {field.description}" if field and field.description else ""
-            return ConfigError(f"{origin}: the setting {key!r} is missing{meaning}")
-        if field is not None and what.startswith(("Expected", "Invalid enum")):
+            return self._missing(parts)
+        while parts and find(self._struct, parts) is None:
+            parts.pop()  # inside a value, which is shown as a whole
+        field = find(self._struct, parts) if parts else None
+        key = ".".join(parts)
+        if field is None:
+            return ConfigError(f"{self._origin(key)}: {what}")
+        if what.startswith(("Expected `", "Invalid enum")):
             what = f"expected {field.expects}"
-        if not key:
-            return ConfigError(f"{origin}: {what}")
-        return ConfigError(f"{origin}: {_shown(key, self._value(parts))}: {what}")
+        return ConfigError(f"{self._origin(key)}: {_shown(key, self._value(parts))}: {what}")
+
+    def _missing(self, parts: list[str]) -> ConfigError:
+        key, table = ".".join(parts), ".".join(parts[:-1])
+        field = find(self._struct, parts)
+        meaning = f": {field.description}" if field and field.description else ""
+        beside = [each for each in self._origins if table and each.startswith(f"{table}.")]
+        origin = self._origins[beside[0]] if beside else self._source
+        return ConfigError(f"{origin}: the setting {key!r} is missing{meaning}")
 
     def _origin(self, key: str) -> str:
         fitting = [each for each in self._origins if f"{key}.".startswith(f"{each}.")]
@@ -213,12 +221,7 @@ class _Draft:
     def _value(self, parts: Sequence[str]) -> object:
         value: Any = self._data
         for part in parts:
-            if isinstance(value, list) and part.isdecimal():
-                value = value[int(part)]
-            elif isinstance(value, dict) and part in value:
-                value = value[part]
-            else:
-                break  # inside a list of plain values, where msgspec says `[...]`
+            value = value[int(part)] if isinstance(value, list) else value[part]
         return value
 
 
@@ -255,18 +258,17 @@ def _decode(kind: type, value: object) -> object:
         return Path(value).expanduser()
     if kind is Path and isinstance(value, Path):
         return value
-    raise ValueError(f"expected {kind.__name__}")
+    raise ValueError(f"Expected `{kind.__name__}`")  # as msgspec words it
 
 
 def _suggest(struct: type[msgspec.Struct], key: str) -> str:
     """Name the setting that was probably meant, or those there are."""
     generic = re.sub(r"\.\d+(?=\.|$)", ".0", key)
     known = [each for each, _ in all_keys(struct)]
-    close = difflib.get_close_matches(generic, known, n=1, cutoff=0.6)
-    if not close:
-        name = generic.rpartition(".")[2]
-        by_name = {each.rpartition(".")[2]: each for each in reversed(known)}
-        close = [by_name[each] for each in difflib.get_close_matches(name, by_name, n=1)]
+    name = generic.rpartition(".")[2]
+    elsewhere = [each for each in known if each.rpartition(".")[2] == name]
+    close = difflib.get_close_matches(generic, elsewhere, n=1, cutoff=0.0)
+    close = close or difflib.get_close_matches(generic, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
     top = ", ".join(field.name for field in fields_of(struct))

@@ -41,7 +41,7 @@ def help_of(struct: type[msgspec.Struct], key: str) -> str:
     if field is None:
         raise KeyError(key)
     text = field.description.rstrip(".")
-    shown = field.default not in (None, "", [], {}) and not field.required
+    shown = field.default not in (None, "", (), [], {}) and not field.required
     return f"{text} [default: {_toml(field.default)}]" if shown else text
 
 
@@ -117,6 +117,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
         return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
     return msgspec.json.encode(value).decode()
