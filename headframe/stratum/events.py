@@ -147,6 +147,8 @@ class ShareSubmitted(msgspec.Struct, gc=False, kw_only=True):
         nonce: as the number in the header.
         version: the whole block version. Bits that the rig set outside its mask differ
             from the job's version here, so the rules find them.
+        mask: version bits that the rig was allowed to roll on this job; `fault_of` takes
+            it, since it may be narrower than the job's.
         target: what the rig was asked for with this job, or `None` when this
             connection was never shown the job.
     """
@@ -160,6 +162,7 @@ class ShareSubmitted(msgspec.Struct, gc=False, kw_only=True):
     nonce: int
     version: int
     target: Target | None
+    mask: int = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,69 @@
+"""Bytes to lines, with a longest line."""
+
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["CLIENT_LINE_LIMIT", "SERVER_LINE_LIMIT", "LineBuffer"]
+
+SERVER_LINE_LIMIT: Final = 16 * 1024
+"""Longest line a server takes: what Twisted's line receiver takes, and sixteen times
+what any miner sends."""
+CLIENT_LINE_LIMIT: Final = 1024 * 1024
+"""Longest line a client takes: hundreds of times a `mining.notify` with a large coinbase."""
+
+
+class LineBuffer:
+    """Joins and cuts what arrives; keeps no more than one line.
+
+    Args:
+        limit: the longest line, in bytes without its newline.
+    """
+
+    __slots__ = ("_limit", "_parts", "_size", "overflow")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.overflow = False
+        """A line was longer than the limit; the rest of the stream is lost."""
+
+    @property
+    def rest(self) -> bytes:
+        """The beginning of a line whose end has not come yet."""
+        return b"".join(self._parts)
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        r"""Take bytes, cut in any way; return the lines that are complete now.
+
+        Lines come without their `\n`; whatever blanks or `\r` they have stay, and empty
+        lines are left out. Lines before one that is too long still come.
+        """
+        if self.overflow:
+            return ()
+        longest = self._size + len(data)
+        *lines, rest = data.split(b"\n")
+        if lines and self._parts:
+            lines[0] = b"".join((*self._parts, lines[0]))
+            self._parts.clear()
+            self._size = 0
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        if longest > self._limit and self._too_long(lines):
+            return self._overflow(lines)
+        return [line for line in lines if line and not line.isspace()]
+
+    def _too_long(self, lines: Sequence[bytes]) -> bool:
+        return self._size > self._limit or any(len(line) > self._limit for line in lines)
+
+    def _overflow(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        self.overflow = True
+        self._parts.clear()
+        good = []
+        for line in lines:
+            if len(line) > self._limit:
+                break
+            if line and not line.isspace():
+                good.append(line)
+        return good

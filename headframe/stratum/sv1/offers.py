@@ -1,0 +1,133 @@
+"""What a rig was shown: its jobs with their targets, and the difficulty line."""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from headframe.chain.job import Job, JobId
+from headframe.chain.share import Reason
+from headframe.chain.target import Target, target_from_difficulty, wire_difficulty
+from headframe.stratum.errors import RemoteProtocolError
+from headframe.stratum.events import ShareSubmitted, Ticket
+from headframe.stratum.sv1.dialect import bytes_from_hex, u32_from_hex
+from headframe.stratum.sv1.messages import SubmitParams
+
+__all__ = ["MAX_OFFERS", "Offer", "Offers", "difficulty_line"]
+
+MAX_OFFERS: Final = 64
+"""Jobs remembered per connection. With a new one each 30 s that is half an hour, longer
+than any pool takes shares for a job; it costs some 10 kB a rig."""
+
+_UNKNOWN: Final = JobId(-1)
+_USUAL_VERSION: Final = 0x20000000
+_ID_DIGITS: Final = frozenset("0123456789abcdef")
+
+
+class Offer(NamedTuple):
+    """What was shown under a job id.
+
+    Attributes:
+        job_id: our id; -1 when the peer's text is none of ours.
+        version: of the job.
+        mask: version bits that the rig could roll when it was shown.
+        size: bytes of extranonce2, or -1 when the job was not shown.
+        target: what the rig was asked for; `None` when the job was not shown.
+    """
+
+    job_id: JobId
+    version: int
+    mask: int
+    size: int
+    target: Target | None
+
+
+class Offers:
+    """The newest jobs that were shown on one connection, by their id on the wire."""
+
+    __slots__ = ("_by_text",)
+
+    def __init__(self) -> None:
+        self._by_text: dict[str, Offer] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_text)
+
+    def remember(self, job: Job, *, mask: int, size: int, target: Target) -> None:
+        """Note a job; one that is shown again keeps the easier of its targets.
+
+        The rig may still be working towards either.
+        """
+        key = f"{job.id:x}"
+        before = self._by_text.pop(key, None)
+        if before is not None and before.target is not None:
+            target = max(target, before.target)
+        self._by_text[key] = Offer(job.id, job.version, mask, size, target)
+        if len(self._by_text) > MAX_OFFERS:
+            del self._by_text[next(iter(self._by_text))]
+
+    def find(self, text: str) -> Offer:
+        """Find what was shown under an id.
+
+        Of a job that was forgotten, or shown to somebody else, only the id is known; its
+        version is guessed to be the usual one, so that a block may still be recognised.
+        """
+        offer = self._by_text.get(text)
+        if offer is not None:
+            return offer
+        ours = 1 <= len(text) <= 16 and _ID_DIGITS.issuperset(text)
+        job_id = JobId(int(text, 16)) if ours else _UNKNOWN
+        return Offer(job_id, _USUAL_VERSION, 0, -1, None)
+
+    def share(
+        self, params: SubmitParams, ticket: Ticket, *, size: int, mask: int
+    ) -> ShareSubmitted | Reason:
+        """Read a submit.
+
+        Args:
+            params: as they came.
+            ticket: of the request.
+            size: bytes of extranonce2 now; of a job that is remembered, its own count.
+            mask: version bits that the rig may roll now; those that it could roll when
+                the job was shown count as well.
+
+        Returns:
+            The share, or why it is none.
+        """
+        try:
+            extranonce = bytes_from_hex(params.extranonce)
+            ntime = u32_from_hex(params.ntime)
+            nonce = u32_from_hex(params.nonce)
+            bits = u32_from_hex(params.bits) if params.bits else 0
+        except RemoteProtocolError:
+            return Reason.MALFORMED
+        offer = self.find(params.job)
+        if len(extranonce) != (size if offer.size < 0 else offer.size):
+            return Reason.BAD_EXTRANONCE
+        return ShareSubmitted(
+            channel=0,
+            ticket=ticket,
+            worker=params.worker,
+            job_id=offer.job_id,
+            extranonce=extranonce,
+            ntime=ntime,
+            nonce=nonce,
+            # Bits inside the mask are clear in the job's version, so this is the mask
+            # formula there; outside it any bit set makes a difference that is found.
+            version=offer.version ^ bits,
+            mask=offer.mask | mask,
+            target=offer.target,
+        )
+
+
+@lru_cache(maxsize=1024)
+def difficulty_line(target: Target) -> tuple[bytes, Target]:
+    """Make the `mining.set_difficulty` for a target.
+
+    Whole numbers are written without a decimal point, since some firmware reads
+    `1024.0` as 0.
+
+    Returns:
+        The line, and the target that a peer computes from it.
+    """
+    number = wire_difficulty(target)
+    line = b'{"id":null,"method":"mining.set_difficulty","params":[%b]}\n' % repr(number).encode()
+    return line, target_from_difficulty(number)

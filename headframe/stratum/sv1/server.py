@@ -1,0 +1,392 @@
+"""The pool's side of a Stratum V1 connection.
+
+    bytes -> lines -> one of `_METHODS` -> an event, or an answer of the core's own
+
+The core answers by itself what needs no policy: configure, pings, wishes, a share that
+cannot be read, and a share of a worker that is not authorised. Answers leave in the
+order of their requests; a subscribe's answer leaves before any job.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
+from typing import ClassVar, Final
+
+from headframe.chain.job import BIP320_MASK, Job
+from headframe.chain.share import Reason, Verdict
+from headframe.chain.target import Target
+from headframe.stratum.core import Seat
+from headframe.stratum.errors import LocalProtocolError, RemoteProtocolError
+from headframe.stratum.events import (
+    AuthorizeAsked,
+    Joined,
+    Notice,
+    PeerFault,
+    ServerEvent,
+    TargetWished,
+    Ticket,
+)
+from headframe.stratum.sv1 import dialect, messages
+from headframe.stratum.sv1.codes import METHOD_NOT_FOUND, TRUE, encode_error, encode_verdict
+from headframe.stratum.sv1.extensions import Terms, answer_all
+from headframe.stratum.sv1.foreign import foreign_client, foreign_line
+from headframe.stratum.sv1.jobs import NotifyLines
+from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT, LineBuffer
+from headframe.stratum.sv1.offers import Offers, difficulty_line
+from headframe.stratum.sv1.replies import Kind, Replies
+
+__all__ = ["MAX_WAITING", "MAX_WORKERS", "ServerConnection", "ServerState"]
+
+MAX_WAITING: Final = 4096
+"""Requests that may wait for their answers. One read hands over at most some 2,000
+submits, and answers come between reads, so a peer with more does not listen."""
+MAX_WORKERS: Final = 1024
+"""Workers on one connection: a rig has one, a proxy behind us one per rig of its own."""
+
+_SIMPLE: Final[Mapping[str, bytes]] = {
+    "mining.get_transactions": messages.encode_result([]),
+    "mining.ping": messages.encode_result("pong"),
+}
+"""Methods whose answer is always the same."""
+_IGNORED: Final = frozenset({"pong"})
+"""What ESP-Miner sends after a ping: a method, not an answer."""
+_NOTIFY_LINES: Final = NotifyLines()
+"""Shared by all connections of the process, so that a job is encoded once."""
+
+
+class ServerState(Enum):
+    """Whether the core listens."""
+
+    OPEN = auto()
+    CLOSED = auto()
+    """The peer broke the protocol or hung up; input is ignored, commands still work."""
+
+
+class ServerConnection:
+    """One rig's connection; implements `ServerCore`, with the one channel 0.
+
+    Args:
+        mask: version bits that the configuration lets rigs roll; 0 to refuse version
+            rolling. A `Seat` narrows it further.
+    """
+
+    def __init__(self, *, mask: int = BIP320_MASK) -> None:
+        self._mask = mask
+        self._state = ServerState.OPEN
+        self._lines = LineBuffer(SERVER_LINE_LIMIT)
+        self._begun = False
+        self._replies = Replies()
+        self._events: list[ServerEvent] = []
+        self._terms = Terms(own_mask=mask)
+        self._subscribing: list[Ticket] = []
+        self._subscribed: Ticket | None = None
+        self._seat: Seat | None = None
+        self._authorizing: dict[Ticket, str] = {}
+        self._workers: set[str] = set()
+        self._offers = Offers()
+        self._difficulty = b""
+
+    @property
+    def state(self) -> ServerState:
+        """Whether the core listens."""
+        return self._state
+
+    @property
+    def version_mask(self) -> int:
+        """Version bits that the rig may roll now; 0 when it negotiated none."""
+        return self._terms.mask or 0
+
+    @property
+    def takes_extranonce_changes(self) -> bool:
+        """The rig asked for `mining.set_extranonce`, so that `reseat` may be used."""
+        return self._terms.extranonce_changes
+
+    # bytes in, events out
+
+    def receive_data(self, data: bytes) -> Sequence[ServerEvent]:
+        """Take bytes from the rig, cut in any way; tell what they mean."""
+        if self._closed() or not data:
+            return ()
+        if not self._begun:
+            self._begun = True
+            strange = foreign_client(data[0])
+            if strange is not None:
+                self._fail(strange)
+        for line in self._lines.feed(data):
+            if self._closed():
+                break
+            try:
+                submit = messages.decode_submit(line)
+            except messages.UNREADABLE:
+                self._receive_other(line)
+            else:
+                self._receive_submit(bytes(submit.id), submit.params)
+            if self._replies.waiting > MAX_WAITING:
+                self._fail(f"does not wait for answers: {MAX_WAITING} requests are open")
+        if self._lines.overflow:
+            self._fail(f"sent a line of more than {SERVER_LINE_LIMIT} bytes")
+        return self._take_events()
+
+    def receive_eof(self) -> Sequence[ServerEvent]:
+        """Take note that the rig hung up."""
+        self._state = ServerState.CLOSED
+        return ()
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be written now, and forget it."""
+        return self._replies.data_to_send()
+
+    # commands
+
+    def seat(self, ticket: Ticket, seat: Seat) -> None:
+        """Answer `Joined`: the rig gets its extranonce; version bits narrow to the seat's.
+
+        Raises:
+            LocalProtocolError: no rig waits for a seat under this ticket.
+        """
+        _ensure_channel(seat.channel)
+        if ticket not in self._subscribing:
+            raise LocalProtocolError(f"no subscribe request waits for ticket {ticket}")
+        self._seat = seat
+        self._subscribed = ticket
+        body = messages.encode_subscription(seat.slice, seat.size)
+        for waiting in self._subscribing:
+            self._replies.answer(Kind.SUBSCRIBE, waiting, body)
+        self._subscribing.clear()
+        self._narrow(self._mask & seat.mask)
+
+    def reseat(self, seat: Seat) -> bool:
+        """Give a seated rig another place, from the next `offer` on, which must be clean.
+
+        Returns:
+            False when the rig does not take changes of its extranonce: then hang up, and
+            it will come back.
+
+        Raises:
+            LocalProtocolError: it has no seat yet.
+        """
+        _ensure_channel(seat.channel)
+        self._seated()
+        if not self._terms.extranonce_changes:
+            return False
+        self._seat = seat
+        params = (seat.slice.hex(), seat.size)
+        self._push(messages.encode_request(None, "mining.set_extranonce", params))
+        return True
+
+    def authorize(self, ticket: Ticket, *, ok: bool) -> None:
+        """Answer `AuthorizeAsked`: shares of that worker count, or not.
+
+        Raises:
+            LocalProtocolError: nobody waits under this ticket.
+        """
+        body = TRUE if ok else encode_verdict(Verdict(reason=Reason.UNAUTHORIZED))
+        self._replies.answer(Kind.AUTHORIZE, ticket, body)
+        user = self._authorizing.pop(ticket)
+        if ok:
+            self._workers.add(user)
+
+    def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
+        """Show a job: set_difficulty and set_version_mask if they changed, then notify.
+
+        A job that is shown again keeps the easier of its targets, since the rig may
+        still work towards either.
+
+        Returns:
+            The target that the rig computes from the difficulty sent; judge by it.
+
+        Raises:
+            LocalProtocolError: no seat yet, or the job's free bytes are not lane, slice
+                and the rig's own.
+        """
+        _ensure_channel(channel)
+        seat = self._seated()
+        if job.extranonce_size != len(seat.lane) + len(seat.slice) + seat.size:
+            raise LocalProtocolError(
+                f"job {job.id} has {job.extranonce_size} free bytes, the seat needs "
+                f"{len(seat.lane)} + {len(seat.slice)} + {seat.size}"
+            )
+        line = _NOTIFY_LINES.line(job, seat.lane, clean=clean)
+        asked, sent = difficulty_line(target)
+        if asked != self._difficulty:
+            self._difficulty = asked
+            self._push(asked)
+        self._narrow(self._mask & seat.mask & job.version_mask)
+        self._push(line)
+        mask = self._terms.mask or 0
+        self._offers.remember(job, mask=mask, size=seat.size, target=sent)
+        return sent
+
+    def reply(self, ticket: Ticket, verdict: Verdict) -> None:
+        """Answer `ShareSubmitted`; in any order, the answers leave in the requests'.
+
+        Raises:
+            LocalProtocolError: no share waits under this ticket.
+        """
+        self._replies.answer(Kind.SHARE, ticket, encode_verdict(verdict))
+
+    # shares
+
+    def _receive_submit(self, request_id: bytes, params: messages.SubmitParams) -> None:
+        ticket = self._replies.take(Kind.SHARE, request_id)
+        if params.worker not in self._workers:
+            return self._refuse(ticket, Reason.UNAUTHORIZED)
+        if self._seat is None:
+            return self._refuse(ticket, Reason.NOT_SUBSCRIBED)
+        mask = self._terms.mask or 0
+        share = self._offers.share(params, ticket, size=self._seat.size, mask=mask)
+        if isinstance(share, Reason):
+            return self._refuse(ticket, share)
+        return self._events.append(share)
+
+    def _refuse(self, ticket: Ticket, reason: Reason) -> None:
+        self._replies.answer(Kind.SHARE, ticket, encode_verdict(Verdict(reason=reason)))
+        self._events.append(Notice(kind="share_refused", text=reason))
+
+    # everything else
+
+    def _receive_other(self, line: bytes) -> None:
+        try:
+            request = messages.parse_from_client(line)
+        except RemoteProtocolError as error:
+            return self._fail(foreign_line(line, str(error)))
+        if request.method is None:
+            return None  # an answer: cgminer's to a ping, p2pool-like clients' to jobs
+        if request.method == "mining.submit":
+            return self._receive_odd_submit(request)
+        ticket_id = bytes(request.id)
+        handler = self._METHODS.get(request.method)
+        try:
+            if handler is not None:
+                handler(self, ticket_id, messages.decode_any(request.params))
+            else:
+                self._receive_simple(request.method, ticket_id)
+        except RemoteProtocolError as error:
+            self._answer(ticket_id, encode_error(20, "Malformed request"))
+            self._fault(f"{dialect.printable(request.method)}: {error}")
+        return None
+
+    def _receive_odd_submit(self, request: messages.FromClient) -> None:
+        request_id = bytes(request.id)
+        try:
+            odd = messages.decode_loose_submit(request.params)
+            params = dialect.strict_submit(odd)
+        except RemoteProtocolError:
+            ticket = self._replies.take(Kind.SHARE, request_id)
+            return self._refuse(ticket, Reason.MALFORMED)
+        return self._receive_submit(request_id, params)
+
+    def _receive_subscribe(self, request_id: bytes, params: object) -> None:
+        items = params if isinstance(params, list) else []
+        ticket = self._replies.take(Kind.SUBSCRIBE, request_id)
+        if self._seat is not None:  # asked again: the same place
+            body = messages.encode_subscription(self._seat.slice, self._seat.size)
+            return self._replies.answer(Kind.SUBSCRIBE, ticket, body)
+        self._subscribing.append(ticket)
+        if len(self._subscribing) == 1:
+            agent = dialect.printable(dialect.text_or_empty(items, 0))
+            session = dialect.printable(dialect.text_or_empty(items, 1))
+            self._events.append(Joined(channel=0, ticket=ticket, agent=agent, session=session))
+        return None
+
+    def _receive_authorize(self, request_id: bytes, params: object) -> None:
+        if not isinstance(params, list) or not params or not isinstance(params[0], str):
+            raise RemoteProtocolError("no user name")
+        if len(self._workers) + len(self._authorizing) >= MAX_WORKERS:
+            raise RemoteProtocolError(f"more than {MAX_WORKERS} workers on one connection")
+        user, password = params[0], dialect.text_or_empty(params, 1)
+        ticket = self._replies.take(Kind.AUTHORIZE, request_id)
+        self._authorizing[ticket] = user
+        self._events.append(AuthorizeAsked(channel=0, ticket=ticket, user=user, password=password))
+
+    def _receive_configure(self, request_id: bytes, params: object) -> None:
+        terms = self._terms
+        members = answer_all(terms, params)
+        self._answer(request_id, messages.encode_result(members))
+        if terms.wish is not None:
+            self._events.append(TargetWished(channel=0, target=terms.wish))
+        if terms.info:
+            text = ", ".join(f"{key} {value}" for key, value in terms.info.items())
+            self._events.append(Notice(kind="rig_info", text=text))
+
+    def _receive_wish(self, request_id: bytes, target: Target) -> None:
+        self._answer(request_id, TRUE)
+        self._events.append(TargetWished(channel=0, target=target))
+
+    def _receive_difficulty(self, request_id: bytes, params: object) -> None:
+        items = dialect.unwrapped(params)
+        self._receive_wish(request_id, dialect.target_wished(items[0] if items else None))
+
+    def _receive_target(self, request_id: bytes, params: object) -> None:
+        items = dialect.unwrapped(params)
+        self._receive_wish(request_id, dialect.target_from_hex(items[0] if items else None))
+
+    def _receive_extranonce_subscribe(self, request_id: bytes, _params: object) -> None:
+        self._terms.extranonce_changes = True
+        self._answer(request_id, TRUE)
+
+    def _receive_simple(self, method: str, request_id: bytes) -> None:
+        body = _SIMPLE.get(method)
+        if body is not None:
+            return self._answer(request_id, body)
+        if method in _IGNORED:
+            return None
+        suggested = dialect.difficulty_in_name(method)
+        if suggested is not None:
+            return self._receive_wish(request_id, dialect.target_wished(suggested))
+        self._answer(request_id, METHOD_NOT_FOUND)
+        self._events.append(Notice(kind="unknown_method", text=dialect.printable(method)))
+        return None
+
+    # helpers
+
+    def _closed(self) -> bool:
+        return self._state is ServerState.CLOSED
+
+    def _answer(self, request_id: bytes, body: bytes) -> None:
+        self._replies.answer(Kind.PLAIN, self._replies.take(Kind.PLAIN, request_id), body)
+
+    def _push(self, line: bytes) -> None:
+        if self._subscribed is None:
+            raise LocalProtocolError("the rig has no seat yet: nothing can be shown to it")
+        self._replies.push(line, after=self._subscribed)
+
+    def _seated(self) -> Seat:
+        if self._seat is None:
+            raise LocalProtocolError("the rig has no seat yet: nothing can be shown to it")
+        return self._seat
+
+    def _narrow(self, mask: int) -> None:
+        """Take version bits away, at once; what is left is also all that configure grants."""
+        self._terms.own_mask = mask
+        granted = self._terms.mask
+        if granted is not None and granted & ~mask:
+            self._terms.mask = granted & mask
+            params = (f"{granted & mask:08x}",)
+            self._push(messages.encode_request(None, "mining.set_version_mask", params))
+
+    def _fault(self, what: str) -> None:
+        self._events.append(PeerFault(what=what, fatal=False))
+
+    def _fail(self, what: str) -> None:
+        if not self._closed():
+            self._state = ServerState.CLOSED
+            self._events.append(PeerFault(what=what, fatal=True))
+
+    def _take_events(self) -> Sequence[ServerEvent]:
+        events, self._events = self._events, []
+        return events
+
+    _METHODS: ClassVar[Mapping[str, Callable[["ServerConnection", bytes, object], None]]] = {
+        "mining.subscribe": _receive_subscribe,
+        "mining.authorize": _receive_authorize,
+        "mining.configure": _receive_configure,
+        "mining.suggest_difficulty": _receive_difficulty,
+        "mining.suggest_target": _receive_target,
+        "mining.extranonce.subscribe": _receive_extranonce_subscribe,
+    }
+    """What a rig may ask; `mining.submit` has a way of its own."""
+
+
+def _ensure_channel(channel: int) -> None:
+    if channel != 0:
+        raise LocalProtocolError(f"a Stratum V1 connection has the channel 0 alone, not {channel}")
