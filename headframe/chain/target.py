@@ -33,6 +33,8 @@ MAX_TARGET: Final = Target(2**256 - 1)
 _WIRE_DIGITS: Final = 6
 """Significant digits of a difficulty that we send: tidy for people, and four fewer
 than the shortest float parser in use keeps."""
+_EXACT_IN_DOUBLE: Final = 2**53
+"""Up to here every whole number is a double."""
 
 
 def target_from_nbits(nbits: int) -> Target:
@@ -45,9 +47,11 @@ def target_from_nbits(nbits: int) -> Target:
         ValueError: the bits are negative, overflow 256 bits, or mean zero; no header
             with them can be valid.
     """
+    if not 0 <= nbits <= 0xFFFFFFFF:
+        raise ValueError(f"nbits are 32 bits, not {nbits:x}")
     size, mantissa = nbits >> 24, nbits & 0x007FFFFF
     value = mantissa >> 8 * (3 - size) if size <= 3 else mantissa << 8 * (size - 3)
-    if not 0 <= nbits <= 0xFFFFFFFF or (value and nbits & 0x00800000):
+    if value and nbits & 0x00800000:
         raise ValueError(f"nbits {nbits:08x} are negative")
     if value > MAX_TARGET:
         raise ValueError(f"nbits {nbits:08x} overflow 256 bits")
@@ -69,16 +73,21 @@ def nbits_from_target(target: int) -> int:
 def target_from_difficulty(difficulty: float | Fraction | Decimal) -> Target:
     """Make the share target of a difficulty: `floor(DIFFICULTY_1 / difficulty)`.
 
-    Exact for the number given (a float means the double it is), rounded down to an
-    integer, and saturating at `MAX_TARGET` for difficulties far below 1.
+    Exact for the number given (a float means the double it is) and rounded down to an
+    integer. It saturates at `MAX_TARGET` for difficulties far below 1, and at 1 for those
+    that no hash can meet.
 
     Raises:
         ValueError: zero, negative, infinite or not a number.
     """
-    if not math.isfinite(difficulty) or difficulty <= 0:
+    try:
+        exact = Fraction(difficulty)
+    except (ValueError, OverflowError):  # not a number, infinite
+        exact = Fraction(0)
+    if exact <= 0:
         raise ValueError(f"a difficulty is a finite number above zero, not {difficulty}")
-    exact = Fraction(difficulty)
-    return Target(min(DIFFICULTY_1 * exact.denominator // exact.numerator, MAX_TARGET))
+    target = DIFFICULTY_1 * exact.denominator // exact.numerator
+    return Target(min(max(target, 1), MAX_TARGET))
 
 
 def difficulty_from_target(target: int) -> Fraction:
@@ -96,15 +105,19 @@ def wire_difficulty(target: int) -> float:
     """Choose the number to send in `mining.set_difficulty` for a target.
 
     Rounded down to six significant digits, so the target that a peer computes from it
-    is the same or easier, never harder. Whole numbers come as `int`. A server must
-    check shares against `target_from_difficulty` of this very number.
+    is the same or easier, never harder. Whole numbers come as `int` as long as a double
+    holds them exactly, since that is what peers read them into. A server must check
+    shares against `target_from_difficulty` of this very number.
+
+    Raises:
+        ValueError: the target is not in 1 .. 2^256 - 1.
     """
     exact = difficulty_from_target(target)
     exponent = _decimal_exponent(exact) - (_WIRE_DIGITS - 1)
     scale = Fraction(10) ** exponent
     digits = math.floor(exact / scale)
     value = digits * scale
-    if value.denominator == 1:
+    if value.denominator == 1 and value <= _EXACT_IN_DOUBLE:
         return value.numerator
     number = float(value)
     if Fraction(number) > exact:  # the nearest double lies above: one step down

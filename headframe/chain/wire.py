@@ -66,8 +66,10 @@ class Reader:
         """Read so many bytes.
 
         Raises:
-            WireError: there are fewer.
+            WireError: there are fewer, or the size is negative.
         """
+        if size < 0:
+            raise WireError(f"a piece cannot have a negative size ({size})")
         if size > self.remaining:
             raise WireError(
                 f"the data ends {size - self.remaining} bytes too early, at byte {len(self._data)}"
