@@ -1,6 +1,6 @@
 """`JobSource`: the one interface to whatever offers work.
 
-UpstreamError
+UpstreamError           (a `runtime.errors.HeadframeError`)
     UnreachableError    could not connect, or the connection ended
     RefusedError        the other side said no (credentials, subscription)
     BadUpstreamError    what it says makes no sense, or is not what we were told to use
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from headframe.chain.job import Job, SourceId
 from headframe.chain.share import Share, Verdict
+from headframe.runtime.errors import EXIT_UNAVAILABLE, HeadframeError
 from headframe.runtime.latest import Latest
 
 __all__ = [
@@ -27,8 +28,13 @@ __all__ = [
 ]
 
 
-class UpstreamError(Exception):
-    """An upstream cannot be used at present; its owner retries, with back-off."""
+class UpstreamError(HeadframeError):
+    """An upstream cannot be used at present; its owner retries, with back-off.
+
+    Its text is one line for people: what happened, where, and what to do.
+    """
+
+    exit_code = EXIT_UNAVAILABLE
 
 
 class UnreachableError(UpstreamError):

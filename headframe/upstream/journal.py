@@ -1,0 +1,222 @@
+"""The journal of found blocks: what was found is on disk before a node hears of it.
+
+One JSON object a line, appended and never changed: `{"event": "found", "hash": ...,
+"height": ..., "source": ..., "time": ..., "block": "<hex>"}`, later
+`{"event": "verdict", "hash": ..., "time": ..., "reason": ..., "detail": ...}`. Hashes are
+display hex, times seconds since 1970. A block without a verdict is submitted again at
+the next start; by hand it goes with `bitcoin-cli submitblock <hex>`.
+
+Several processes may append to one file: a line is written at once, under a lock.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from headframe.chain.hashes import hash_from_hex, hash_to_hex
+from headframe.chain.job import SourceId
+from headframe.chain.share import Verdict
+from headframe.runtime.logs import get_logger
+
+__all__ = ["FoundBlock", "Journal"]
+
+_log = get_logger(__name__)
+_MODE: Final = 0o600
+"""A block not yet published is worth money to whoever reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundBlock:
+    """A block that was found.
+
+    Attributes:
+        source: whose job it answers; it is submitted there.
+        height: its height.
+        hash: 32 bytes, header order.
+        raw: the block, serialised.
+    """
+
+    source: SourceId
+    height: int
+    hash: bytes
+    raw: bytes
+
+
+class _Found(msgspec.Struct, tag_field="event", tag="found", kw_only=True):
+    hash: str
+    height: int
+    source: str
+    time: int
+    block: str
+
+
+class _Judged(msgspec.Struct, tag_field="event", tag="verdict", kw_only=True):
+    hash: str
+    time: int
+    reason: str
+    detail: str = ""
+
+
+class Journal:
+    """An append-only file of found blocks and of what became of them.
+
+    May be used from several threads. Trouble with the disk never raises: it is logged as
+    an error, and mining goes on.
+
+    Args:
+        path: the file; it and its folder are made when the first block is found.
+        wall: the present, in seconds since 1970.
+    """
+
+    def __init__(self, path: Path, *, wall: Callable[[], int]) -> None:
+        self._path = path
+        self._wall = wall
+        self._open: dict[bytes, FoundBlock] = {}
+        self._broken_end = False
+        self._lock = threading.Lock()
+        self._read()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    def unresolved(self, source: SourceId) -> tuple[FoundBlock, ...]:
+        """Return the blocks of a source that no verdict is known for, oldest first."""
+        return tuple(block for block in [*self._open.values()] if block.source == source)
+
+    def sources(self) -> frozenset[SourceId]:
+        """Name the sources that have unresolved blocks."""
+        return frozenset(block.source for block in [*self._open.values()])
+
+    def found(self, block: FoundBlock) -> bool:
+        """Write a block down; when this returns true it survives a power cut.
+
+        Returns:
+            It is on disk. If not, an error was logged, and the block is only in memory.
+        """
+        self._open[block.hash] = block
+        line = _Found(
+            hash=hash_to_hex(block.hash),
+            height=block.height,
+            source=block.source,
+            time=self._wall(),
+            block=block.raw.hex(),
+        )
+        return self._append(
+            line, "it is submitted all the same, but a crash now would lose it", sync=True
+        )
+
+    def resolved(self, block_hash: bytes, verdict: Verdict) -> None:
+        """Write down what became of a block: it is not submitted again.
+
+        Does not wait for the disk: a verdict that a power cut takes away costs one more
+        submission, which nodes answer with "duplicate".
+        """
+        if self._open.pop(block_hash, None) is None:
+            return
+        line = _Judged(
+            hash=hash_to_hex(block_hash),
+            time=self._wall(),
+            reason=verdict.reason,
+            detail=verdict.detail,
+        )
+        self._append(
+            line,
+            "the block is submitted once more at the next start, which is harmless",
+            sync=False,
+        )
+
+    def _append(self, line: _Found | _Judged, consequence: str, *, sync: bool) -> bool:
+        try:
+            with self._lock:
+                self._store(msgspec.json.encode(line) + b"\n", sync=sync)
+        except OSError as error:
+            self._broken_end = True  # part of the line may be there
+            _log.error(
+                "block_journal_not_written",
+                path=str(self._path),
+                error=str(error),
+                block=line.hash,
+                consequence=consequence,
+            )
+            return False
+        return True
+
+    def _store(self, line: bytes, *, sync: bool) -> None:
+        created = not self._path.exists()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(line, sync=sync)
+        if created:
+            _sync_folder(self._path.parent)
+
+    def _write(self, line: bytes, *, sync: bool) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            rest = memoryview(b"\n" + line if self._broken_end else line)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            if sync:
+                os.fsync(descriptor)
+            self._broken_end = False
+        finally:
+            os.close(descriptor)  # releases the lock
+
+    def _read(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                self._take(file)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.error(
+                "block_journal_not_read",
+                path=str(self._path),
+                error=str(error),
+                consequence="blocks found earlier are not submitted again",
+            )
+
+    def _take(self, lines: Iterable[bytes]) -> None:
+        decoder: msgspec.json.Decoder[_Found | _Judged] = msgspec.json.Decoder(_Found | _Judged)
+        for number, line in enumerate(lines, 1):
+            self._broken_end = not line.endswith(b"\n")
+            if not line.strip():
+                continue
+            try:
+                self._replay(decoder.decode(line))
+            except ValueError as error:  # msgspec's errors are of this kind
+                _log.warning(
+                    "block_journal_line_ignored",
+                    path=str(self._path),
+                    line=number,
+                    error=str(error),
+                    consequence="a write was cut short here; the other lines are whole",
+                )
+
+    def _replay(self, line: _Found | _Judged) -> None:
+        block_hash = hash_from_hex(line.hash)
+        if isinstance(line, _Judged):
+            self._open.pop(block_hash, None)
+            return
+        self._open[block_hash] = FoundBlock(
+            source=SourceId(line.source),
+            height=line.height,
+            hash=block_hash,
+            raw=bytes.fromhex(line.block),
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the file's name itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

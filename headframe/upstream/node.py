@@ -1,0 +1,265 @@
+"""bitcoind's JSON-RPC: call a method, get its result or one clear error.
+
+What nodes do, and what follows (observed on real ones):
+
+- The cookie is new at each start of the node, so it is read again when it is refused.
+- A refusal may come with status 200, 404 or 500; so the body counts, whatever the status
+  is, except for 401, 403 and 503, whose bodies are no JSON.
+- An idle connection is closed after half a minute, sometimes just as a call is written to
+  it; so a call whose connection ends without an answer is made once more. That is
+  harmless for every method used here, `submitblock` included.
+- Each call in flight has a connection of its own; none waits for another.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import msgspec
+
+from headframe.upstream.base import (
+    BadUpstreamError,
+    RefusedError,
+    UnreachableError,
+)
+
+__all__ = ["METHOD_NOT_FOUND", "NodeRpc", "RpcError"]
+
+METHOD_NOT_FOUND: Final = -32601
+_WARMING_UP: Final = -28
+_CALL_SECONDS: Final = 30.0
+"""Enough for a node that is busy checking a large block."""
+_CONNECT_SECONDS: Final = 10.0
+_LONGEST_ANSWER: Final = 64 << 20
+"""Bytes; a template of a full block is 3 to 9 MB of JSON."""
+_EXCERPT: Final = 60
+
+
+class RpcError(RefusedError):
+    """The node answered a call with a JSON-RPC error.
+
+    Attributes:
+        method: the call.
+        code: the node's number.
+        message: the node's words.
+    """
+
+    def __init__(self, method: str, code: int, message: str) -> None:
+        super().__init__(f"the node refused {method}: {message} (code {code})")
+        self.method = method
+        self.code = code
+        self.message = message
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+class _Answer(msgspec.Struct):
+    result: Any = None
+    error: _Error | str | None = None
+
+
+class NodeRpc:
+    """A client of one node; an asynchronous context manager, or `close` it.
+
+    Args:
+        url: `http://host:port`, without credentials.
+        user: for basic authentication; with `password` empty and a cookie given, unused.
+        password: likewise.
+        cookie: the node's cookie file; used when there is no password.
+    """
+
+    def __init__(
+        self, url: str, *, user: str = "", password: str = "", cookie: Path | None = None
+    ) -> None:
+        self._url = url
+        self._user = user
+        self._password = password
+        self._cookie = None if password else cookie
+        self._token: str | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._decode: Callable[[bytes], _Answer] = msgspec.json.Decoder(
+            _Answer, float_hook=Decimal
+        ).decode
+        self._serial = 0
+
+    @property
+    def url(self) -> str:
+        """Where the node is, without credentials."""
+        return self._url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; a later call opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def call(
+        self, method: str, *params: object, timeout_seconds: float = _CALL_SECONDS
+    ) -> Any:
+        """Call a method.
+
+        Args:
+            method: its name.
+            params: its arguments, in order; whatever JSON can say.
+            timeout_seconds: for the whole call; what it waits on the node's side included.
+
+        Returns:
+            The result as JSON says it; a number with a decimal point is a `Decimal`.
+
+        Raises:
+            RpcError: the node answered with an error.
+            UnreachableError: no connection, no answer in time, or the node is starting up
+                or overloaded.
+            RefusedError: wrong credentials, or this machine is not allowed.
+            BadUpstreamError: the answer is not JSON-RPC.
+        """
+        status, body = await self._send(method, params, timeout_seconds)
+        if status == 401 and self._cookie is not None:
+            self._token = None  # the node was started anew, and so is its cookie
+            status, body = await self._send(method, params, timeout_seconds)
+        self._ensure_served(status)
+        return self._result(method, status, body)
+
+    async def _send(
+        self, method: str, params: tuple[object, ...], timeout_seconds: float
+    ) -> tuple[int, bytes]:
+        self._serial += 1
+        request = msgspec.json.encode({"id": self._serial, "method": method, "params": params})
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                try:
+                    return await self._post(request)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    if isinstance(error, aiohttp.ClientConnectorError):
+                        raise  # never was connected
+                    return await self._post(request)
+        except TimeoutError:
+            raise UnreachableError(
+                f"the node at {self._url} did not answer {method} within {timeout_seconds:g} s"
+            ) from None
+        except aiohttp.ClientConnectorError as error:
+            raise UnreachableError(
+                f"no node answers at {self._url} ({_why(error.os_error)}): is it running, with "
+                "server=1, and is the port its RPC port?"
+            ) from error
+        except aiohttp.InvalidURL as error:
+            raise BadUpstreamError(f"{self._url} is no URL of a node") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(
+                f"the connection to the node at {self._url} broke: {_why(error)}"
+            ) from error
+
+    async def _post(self, request: bytes) -> tuple[int, bytes]:
+        headers = {"Authorization": self._authorization(), "Content-Type": "application/json"}
+        async with self._opened().post(
+            self._url, data=request, headers=headers, allow_redirects=False
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(1 << 16):
+                body += chunk
+                if len(body) > _LONGEST_ANSWER:
+                    raise BadUpstreamError(
+                        f"the node at {self._url} answers with more than {_LONGEST_ANSWER} bytes"
+                    )
+            return response.status, bytes(body)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                auto_decompress=False,
+            )
+        return self._session
+
+    def _authorization(self) -> str:
+        if self._token is None:
+            secret = f"{self._user}:{self._password}"
+            if self._cookie is not None:
+                secret = _read_cookie(self._cookie, self._url)
+            self._token = "Basic " + base64.b64encode(secret.encode()).decode()
+        return self._token
+
+    def _ensure_served(self, status: int) -> None:
+        if status == 401:
+            what = (
+                f"the cookie {self._cookie} is not this node's"
+                if self._cookie is not None
+                else f"wrong user or password (user {self._user!r})"
+            )
+            self._token = None
+            raise RefusedError(
+                f"the node at {self._url} refused us: {what}; give its rpcuser and rpcpassword, "
+                "or its cookie file"
+            )
+        if status == 403:
+            raise RefusedError(
+                f"the node at {self._url} does not serve this machine, or not this call: see its "
+                "rpcallowip and rpcwhitelist"
+            )
+        if status == 503:
+            raise UnreachableError(
+                f"the node at {self._url} is overloaded: more calls wait than its rpcworkqueue "
+                "allows"
+            )
+
+    def _result(self, method: str, status: int, body: bytes) -> Any:
+        try:
+            answer = self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            excerpt = body[:_EXCERPT].decode("ascii", "replace")
+            raise BadUpstreamError(
+                f"what answers at {self._url} is no bitcoind: HTTP status {status}, {excerpt!r}"
+            ) from None
+        match answer.error:
+            case None:
+                if status != 200:
+                    raise BadUpstreamError(
+                        f"what answers at {self._url} is no bitcoind: HTTP status {status}"
+                    )
+                return answer.result
+            case str(text):
+                raise RpcError(method, 0, text)
+            case error if error.code == _WARMING_UP:
+                raise UnreachableError(f"the node at {self._url} is starting up: {error.message}")
+            case error:
+                raise RpcError(method, error.code, error.message)
+
+
+def _read_cookie(path: Path, url: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise RefusedError(
+            f"no cookie file at {path} for the node at {url}: start the node, or give the path of "
+            "its .cookie, or its rpcuser and rpcpassword"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusedError(
+            f"the cookie file {path} cannot be read ({_why(error)}): run as a user who may, or "
+            "give rpcuser and rpcpassword"
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

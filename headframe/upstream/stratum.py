@@ -1,0 +1,213 @@
+"""`StratumSource`: a pool, over TCP or TLS.
+
+One `run` is one connection, or a few when the pool sends us from port to port. Coming
+back after it ended is the owner's business.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from headframe.chain.coinbase import height_in
+from headframe.chain.job import Job, Lineage, SplitCoinbase
+from headframe.chain.share import Reason, Share, Verdict
+from headframe.chain.target import difficulty_from_target, target_from_nbits
+from headframe.runtime.errors import DialError
+from headframe.runtime.latest import Latest
+from headframe.runtime.logs import get_logger
+from headframe.runtime.wire import dial
+from headframe.stratum.events import NewJob, Ready, Redirected
+from headframe.stratum.sv1.client import ClientConnection, ClientOptions
+from headframe.upstream.base import (
+    BadUpstreamError,
+    Done,
+    RefusedError,
+    SourceState,
+    SourceStatus,
+    UnreachableError,
+    UpstreamError,
+)
+from headframe.upstream.connection import Limits, PoolConnection
+from headframe.upstream.endpoint import Endpoint
+
+__all__ = ["MAINNET_DIFFICULTY", "StratumOptions", "StratumSource"]
+
+_log = get_logger(__name__)
+
+MAINNET_DIFFICULTY: Final = 10**12
+"""Only mainnet's blocks are harder than this."""
+_LONGEST_WAIT_SECONDS: Final = 60.0
+"""A pool that asks us to stay away longer is tried again after this."""
+_REDIRECTS: Final = 5
+"""Times in a row that a pool may send us to another port before it gave a job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StratumOptions:
+    """How to use a pool.
+
+    Attributes:
+        endpoint: where it is.
+        tls: whether to use TLS.
+        client: what to tell it.
+        allow_mainnet: work for mainnet, too.
+        limits: how long to wait for what.
+    """
+
+    endpoint: Endpoint
+    tls: bool
+    client: ClientOptions
+    allow_mainnet: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+class StratumSource:
+    """A `JobSource` on one pool.
+
+    Args:
+        options: which pool, and how.
+        lineage: names the source and gives the serials.
+    """
+
+    def __init__(self, options: StratumOptions, *, lineage: Lineage) -> None:
+        self._options = options
+        self._lineage = lineage
+        self._jobs: Latest[Job | None] = Latest(None)
+        self._status = Latest(
+            SourceStatus(source=lineage.source, url=options.endpoint.url, state=SourceState.DOWN)
+        )
+        self._connection: PoolConnection | None = None
+        self._session = ""  # what the pool wants to hear when we come back
+
+    @property
+    def jobs(self) -> Latest[Job | None]:
+        """The newest job; `None` while there is no connection."""
+        return self._jobs
+
+    @property
+    def status(self) -> Latest[SourceStatus]:
+        """How the pool is doing."""
+        return self._status
+
+    def submit(self, share: Share, worker: str | None, done: Done) -> None:
+        """Send a share to the pool.
+
+        Args:
+            share: an answer to a job of the present connection; others are `STALE`.
+            worker: the name it shall count for; `None` for ours.
+            done: called once; with `LOST` when there is no connection, or it ends first.
+        """
+        if self._connection is None:
+            done(Verdict(reason=Reason.LOST, detail="there is no connection to the pool"))
+        else:
+            self._connection.submit(share, worker, done)
+
+    async def run(self) -> None:
+        """Stay connected to the pool until cancelled.
+
+        Raises:
+            UpstreamError: the pool cannot be reached, refuses us, makes no sense, fell
+                silent, or works for mainnet without leave. Pending shares are `LOST`.
+        """
+        detail = ""
+        try:
+            await self._follow_redirects()
+        except RefusedError as error:
+            self._session = ""  # perhaps it was this that the pool did not like
+            detail = str(error)
+            raise
+        except UpstreamError as error:
+            detail = str(error)
+            raise
+        finally:
+            self._tell(state=SourceState.DOWN, detail=detail)
+
+    async def _follow_redirects(self) -> None:
+        port = self._options.endpoint.port
+        for _ in range(_REDIRECTS):
+            redirect = await self._stay_connected(port)
+            wait = min(max(redirect.wait_seconds, 0.0), _LONGEST_WAIT_SECONDS)
+            port = redirect.port or port
+            _log.info("pool_redirects", source=self._lineage.source, port=port, wait_seconds=wait)
+            await asyncio.sleep(wait)
+        raise UnreachableError(
+            f"{self._lineage.source} sent us elsewhere {_REDIRECTS} times in a row"
+        )
+
+    async def _stay_connected(self, port: int) -> Redirected:
+        """Work on one connection until the pool wants us elsewhere."""
+        options = self._options
+        self._tell(
+            state=SourceState.CONNECTING, detail="", connects=self._status.get().connects + 1
+        )
+        core = ClientConnection(
+            replace(options.client, session=self._session), lineage=self._lineage
+        )
+        connection = PoolConnection(
+            core,
+            options.limits,
+            name=self._lineage.source,
+            host=options.endpoint.host,
+            act=self._act,
+        )
+        tls = ssl.create_default_context() if options.tls else None
+        try:
+            await dial(
+                options.endpoint.host,
+                port,
+                lambda: connection.wire,
+                tls=tls,
+                timeout_seconds=options.limits.dial_seconds,
+            )
+        except DialError as error:
+            raise UnreachableError(f"{self._lineage.source}: {error}") from error
+        self._connection = connection
+        try:
+            return await connection.wait_over()
+        finally:
+            self._connection = None
+            await connection.hang_up()
+            self._lineage.end()  # its jobs are worthless on any other connection
+            self._tell(generation=self._lineage.generation)
+            self._jobs.set(None)
+
+    def _act(self, event: Ready | NewJob) -> None:
+        if isinstance(event, Ready):
+            self._session = event.session
+            _log.info(
+                "pool_ready",
+                source=self._lineage.source,
+                extranonce_size=event.extranonce_size,
+                version_mask=f"{event.version_mask:08x}",
+            )
+            return
+        self._ensure_allowed(event.job)
+        self._tell(
+            state=SourceState.ACTIVE, generation=event.job.generation, height=_height_of(event.job)
+        )
+        self._jobs.set(event.job)
+
+    def _ensure_allowed(self, job: Job) -> None:
+        if self._options.allow_mainnet:
+            return
+        try:
+            difficulty = difficulty_from_target(target_from_nbits(job.nbits))
+        except ValueError as error:
+            raise BadUpstreamError(
+                f"{self._lineage.source} sent a job that cannot be: {error}"
+            ) from None
+        if difficulty > MAINNET_DIFFICULTY:
+            raise BadUpstreamError(
+                f"{self._lineage.source} works on mainnet (network difficulty "
+                f"{float(difficulty):.3g}), which is refused unless allow_mainnet is set: use a "
+                "pool on regtest, testnet4 or signet"
+            )
+
+    def _tell(self, **changes: object) -> None:
+        self._status.set(replace(self._status.get(), **changes))  # type: ignore[arg-type]
+
+
+def _height_of(job: Job) -> int | None:
+    """Read the block's height out of a job's coinbase, where it shows."""
+    return height_in(job.commitment.prefix) if isinstance(job.commitment, SplitCoinbase) else None
