@@ -1,0 +1,253 @@
+/*
+ * Compares every kernel and hasher that this machine can run with the portable ones, for
+ * builds with sanitizers (scripts/native-check). Reads nothing, needs nothing; inputs are
+ * made up, always the same, at every alignment, in blocks of exactly their size so that a
+ * read past an end is seen. Exits with 1 at the first difference.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "headframe.h"
+
+enum { SCANS = 400, SHARES = 400 };
+static const uint64_t NONCES = (uint64_t)1 << 32;
+
+static uint64_t seed = 88172645463325252u;
+
+static uint32_t random_word(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 16);
+}
+
+static uint32_t random_below(uint32_t limit)
+{
+    return random_word() % limit;
+}
+
+static void ensure(int truth, const char *what, const char *who)
+{
+    if (!truth) {
+        printf("%s: %s\n", who, what);
+        exit(1);
+    }
+}
+
+/* Memory of exactly `size` bytes, ending where the allocation ends, at any alignment. */
+typedef struct {
+    uint8_t *whole;
+    uint8_t *bytes;
+} piece;
+
+static piece make_piece(size_t size)
+{
+    size_t shift = random_below(17);
+    piece p;
+    p.whole = malloc(size + shift + 1);
+    ensure(p.whole != NULL, "out of memory", "check");
+    /* One byte more in front, so that an empty piece is no allocation of size zero. */
+    p.bytes = p.whole + shift + 1;
+    for (size_t i = 0; i < size; i++) {
+        p.bytes[i] = (uint8_t)random_word();
+    }
+    return p;
+}
+
+typedef struct {
+    piece heads, tail, target;
+    uint32_t head_count;
+    uint64_t first, count;
+} request;
+
+static request make_request(unsigned number)
+{
+    static const uint32_t tops[] = {0, 1, 0xff, 0xffff, 0x7fffff, 0x7fffffff, 0x80000000, 0xffffffff};
+    request r;
+    r.head_count = 1 + random_below(number % 3 == 0 ? HF_MAX_HEADS : 4);
+    r.heads = make_piece(64 * (size_t)r.head_count);
+    r.tail = make_piece(12);
+    r.target = make_piece(32);
+    uint32_t top = tops[random_below(8)];
+    if (top == 0xffffffff) {
+        memset(r.target.bytes, 0xff, 32);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        r.target.bytes[28 + i] = (uint8_t)(top >> (8 * i));
+    }
+    r.count = random_below(400);
+    switch (number % 4) {
+    case 0:
+        r.first = NONCES - r.count; /* up to the last nonce */
+        break;
+    case 1:
+        r.first = random_below(600);
+        break;
+    default:
+        r.first = random_word() % (NONCES - r.count);
+    }
+    return r;
+}
+
+static void free_request(request *r)
+{
+    free(r->heads.whole);
+    free(r->tail.whole);
+    free(r->target.whole);
+}
+
+static int scan_with(hf_found *found, uint32_t kernel, const request *r, uint64_t first)
+{
+    static const uint32_t go = 0;
+    return hf_scan(found, kernel, r->heads.bytes, r->head_count, r->tail.bytes, r->target.bytes,
+                   first, r->first + r->count - first, &go);
+}
+
+/* All hits of a request as one number that depends on every one of them, not on the order. */
+static uint64_t digest_of(uint32_t kernel, const request *r)
+{
+    const char *name = hf_kernel_name(kernel);
+    hf_found *found = malloc(sizeof *found);
+    uint64_t at = r->first;
+    uint64_t digest = 0;
+    ensure(found != NULL, "out of memory", "check");
+    do {
+        ensure(scan_with(found, kernel, r, at) == HF_OK, "refused a good request", name);
+        ensure(found->next > at || r->count == 0, "made no progress", name);
+        ensure(found->hit_count <= HF_MAX_HITS, "found more than there is room for", name);
+        for (uint32_t i = 0; i < found->hit_count; i++) {
+            hf_hit hit = found->hits[i];
+            ensure(hit.nonce >= at && hit.nonce < found->next, "hit out of range", name);
+            ensure(hit.head < r->head_count, "hit of no head", name);
+            uint64_t key = ((uint64_t)hit.head << 32 | hit.nonce) + 1;
+            digest += key * 0x9e3779b97f4a7c15u ^ key >> 7;
+        }
+        at = found->next;
+    } while (at < r->first + r->count);
+    free(found);
+    return digest;
+}
+
+static void check_scans(uint32_t kernel, uint32_t portable)
+{
+    for (unsigned number = 0; number < SCANS; number++) {
+        request r = make_request(number);
+        ensure(digest_of(kernel, &r) == digest_of(portable, &r), "differs from portable",
+               hf_kernel_name(kernel));
+        free_request(&r);
+    }
+}
+
+/* The genesis block of the main chain: its nonce is the only one near it. */
+static void check_genesis(uint32_t kernel)
+{
+    static const uint8_t root_time_bits[] = {
+        0x3b, 0xa3, 0xed, 0xfd, 0x7a, 0x7b, 0x12, 0xb2, 0x7a, 0xc7, 0x2c, 0x3e, 0x67, 0x76,
+        0x8f, 0x61, 0x7f, 0xc8, 0x1b, 0xc3, 0x88, 0x8a, 0x51, 0x32, 0x3a, 0x9f, 0xb8, 0xaa,
+        0x4b, 0x1e, 0x5e, 0x4a, 0x29, 0xab, 0x5f, 0x49, 0xff, 0xff, 0x00, 0x1d};
+    const uint32_t nonce = 2083236893;
+    const uint32_t go = 0;
+    const char *name = hf_kernel_name(kernel);
+    uint8_t header[76] = {1};
+    uint8_t target[32] = {0};
+    hf_found found;
+    memcpy(header + 36, root_time_bits, sizeof root_time_bits);
+    target[26] = 0xff;
+    target[27] = 0xff;
+    for (uint32_t offset = 0; offset < 40; offset++) {
+        hf_scan(&found, kernel, header, 1, header + 64, target, nonce - offset, 1000, &go);
+        ensure(found.hit_count == 1 && found.hits[0].nonce == nonce, "misses block 0", name);
+        ensure(found.next == (uint64_t)nonce - offset + 1000, "stops early", name);
+    }
+}
+
+static void check_refusals(uint32_t kernel)
+{
+    const char *name = hf_kernel_name(kernel);
+    const uint32_t go = 0;
+    const uint32_t stop = 1;
+    uint8_t bytes[76] = {0};
+    uint8_t target[32] = {0};
+    hf_found found;
+    ensure(hf_scan(&found, kernel, bytes, 0, bytes, target, 0, 1, &go) == HF_BAD_HEADS,
+           "takes no head", name);
+    ensure(hf_scan(&found, kernel, bytes, 17, bytes, target, 0, 1, &go) == HF_BAD_HEADS,
+           "takes 17 heads", name);
+    ensure(hf_scan(&found, kernel, bytes, 1, bytes, target, NONCES, 1, &go) == HF_BAD_RANGE,
+           "takes nonce 2^32", name);
+    ensure(hf_scan(&found, kernel, bytes, 1, bytes, target, 2, UINT64_MAX, &go) == HF_BAD_RANGE,
+           "takes a range that wraps", name);
+    ensure(hf_scan(&found, hf_kernel_count(), bytes, 1, bytes, target, 0, 1, &go) == HF_BAD_KERNEL,
+           "a kernel that does not exist runs", name);
+    ensure(hf_scan(&found, kernel, bytes, 1, bytes, target, 7, 1000, &stop) == HF_OK
+               && found.next == 7 && found.hit_count == 0,
+           "goes on though told to stop", name);
+}
+
+static void put_u32(uint8_t *p, uint32_t number)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = (uint8_t)(number >> (8 * i));
+    }
+}
+
+static void check_shares(uint32_t hasher, uint32_t portable)
+{
+    const char *name = hf_hasher_name(hasher);
+    for (unsigned number = 0; number < SHARES; number++) {
+        uint32_t prefix = random_below(200);
+        uint32_t suffix = random_below(200);
+        uint32_t path = random_below(15);
+        size_t size = 48 + prefix + suffix + 32 * (size_t)path;
+        size_t extranonce_size = random_below(65);
+        piece context = make_piece(size);
+        piece extranonce = make_piece(extranonce_size);
+        uint8_t wanted[32];
+        uint8_t hash[32];
+        put_u32(context.bytes, prefix);
+        put_u32(context.bytes + 4, suffix);
+        put_u32(context.bytes + 8, path);
+        for (uint32_t i = 0; i < 2; i++) {
+            int code = hf_share_hash(i ? hash : wanted, i ? hasher : portable, context.bytes, size,
+                                     extranonce.bytes, extranonce_size, number, ~number, 5);
+            ensure(code == HF_OK, "refused a good context", name);
+        }
+        ensure(memcmp(hash, wanted, 32) == 0, "differs from portable", name);
+        put_u32(context.bytes + 4 * (size_t)random_below(3), random_word());
+        (void)hf_share_hash(hash, hasher, context.bytes, size, extranonce.bytes, extranonce_size, 0,
+                            0, 0); /* junk: any answer, but no crash */
+        free(context.whole);
+        free(extranonce.whole);
+    }
+    for (size_t size = 0; size < 48; size++) {
+        piece context = make_piece(size);
+        uint8_t hash[32];
+        ensure(hf_share_hash(hash, hasher, context.bytes, size, NULL, 0, 0, 0, 0) == HF_BAD_CONTEXT,
+               "takes a context that is too short", name);
+        free(context.whole);
+    }
+}
+
+int main(void)
+{
+    uint32_t portable = hf_kernel_count() - 1;
+    uint32_t plain = hf_hasher_count() - 1;
+    for (uint32_t kernel = 0; kernel <= portable; kernel++) {
+        if (hf_kernel_usable(kernel)) {
+            check_genesis(kernel);
+            check_refusals(kernel);
+            check_scans(kernel, portable);
+            printf("%s ", hf_kernel_name(kernel));
+        }
+    }
+    for (uint32_t hasher = 0; hasher <= plain; hasher++) {
+        if (hf_hasher_usable(hasher)) {
+            check_shares(hasher, plain);
+            printf("%s-hasher ", hf_hasher_name(hasher));
+        }
+    }
+    printf("\n");
+    return 0;
+}
