@@ -1,15 +1,18 @@
 import copy
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headframe.chain.coinbase import Output, parse, with_witness
 from headframe.chain.errors import CoinbaseError, TemplateError
 from headframe.chain.hashes import hash_from_hex, hash_to_hex, sha256d
 from headframe.chain.job import BIP320_MASK, Job, JobId, Lineage, SourceId, SplitCoinbase
-from headframe.chain.share import Share
+from headframe.chain.share import Share, check
 from headframe.chain.target import DIFFICULTY_1, Target, target_from_nbits
 from headframe.chain.template import Template, assemble_block, make_job, parse_template
 from tests.fakes.blocks import read_block
@@ -22,6 +25,7 @@ TEMPLATES = [
     pytest.param(load("stratum_jobs")["vectors"][1], id="p2poolv2-b"),
 ]
 ANSWER = next(v for v in load("gbt_blocks")["vectors"] if v["id"] == "h113-11tx-rolled")["template"]
+ANSWER_TX = ("data", "txid", "hash", "fee", "weight", "depends", "sigops")
 EASY = "1d00ffff"
 
 
@@ -229,6 +233,28 @@ def test_a_signet_without_challenge_is_refused():
 def test_a_time_near_the_end_of_32_bits_stays_within_them():
     answer = changed("curtime", 2**32 - 10)
     assert parse_template(answer).maxtime == 2**32 - 1
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=70)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    path=st.sampled_from([*ANSWER, *(f"transactions.1.{name}" for name in ANSWER_TX)]),
+    value=st.one_of(JSON, st.just(...)),
+)
+def test_junk_raises_nothing_but_template_errors(path, value):
+    try:
+        template = parse_template(changed(path, value))
+    except TemplateError:
+        return
+    assert template.height > 0
 
 
 # Making jobs
@@ -451,3 +477,40 @@ def test_a_share_with_the_wrong_extranonce_makes_no_block():
     job = job_from(template)
     with pytest.raises(ValueError, match="8 bytes of extranonce, not 7"):
         assemble_block(template, job, share_with(job, extranonce=bytes(7), job_id=JobId(1)))
+
+
+@pytest.mark.kernel
+def test_blocks_of_our_own_jobs_are_valid_by_bitcoin_cores_consensus(tmp_path: Path):
+    pytest.importorskip("pbk")
+    kernel = pytest.importorskip("headframe.node.kernel")
+    templates = {
+        v["block_hash"]: parse_template(v["template"]) for v in load("gbt_blocks")["vectors"]
+    }
+    verdicts = {}
+    with kernel.Kernel(tmp_path) as chain:
+        for entry in load("regtest_replay")["vectors"]:
+            if entry["submitblock"] not in (None, "inconclusive"):
+                continue
+            raw = bytes.fromhex(entry["block"])
+            name = hash_to_hex(sha256d(raw[:80]))
+            if name in templates:  # ours comes first, and is the tip until the replay overtakes it
+                verdicts[name] = chain.submit(own_block(templates[name]))
+            # submitblock of a node adds a missing witness, the library does not.
+            coinbase = read_block(raw).transactions[0]
+            if parse(coinbase.full).commitment is not None and not coinbase.has_witness:
+                raw = raw.replace(coinbase.full, with_witness(coinbase.full))
+            chain.submit(raw)
+        assert chain.tip().height == 129
+    assert verdicts == dict.fromkeys(templates)
+
+
+def own_block(template: Template) -> bytes:
+    """Mine a block on regtest: two outputs, a tag that is cut, rolled version bits."""
+    outputs = [
+        Output(value=template.value - 7, script=b"\x51"),
+        Output(value=7, script=b"\x52"),
+    ]
+    job = job_from(template, outputs=outputs, tag=b"/headframe/" * 10)
+    shares = (share_with(job, nonce=n, version=job.version | 0x6000) for n in range(100))
+    found = next(share for share in shares if check(job, share, now=job.ntime).block)
+    return assemble_block(template, job, found)
