@@ -4,6 +4,7 @@ The scheme of the URL chooses the kind of source. To add a kind: write its modul
 row in `SCHEMES`.
 """
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -193,6 +194,16 @@ def make_source(
 
 
 def _make_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
+    return _make_stratum(settings, endpoint, parts, tls=None)
+
+
+def _make_tls_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
+    return _make_stratum(settings, endpoint, parts, tls=ssl.create_default_context())
+
+
+def _make_stratum(
+    settings: UpstreamSettings, endpoint: Endpoint, parts: Parts, *, tls: ssl.SSLContext | None
+) -> JobSource:
     from headframe.stratum.sv1.client import ClientOptions
     from headframe.upstream.stratum import StratumOptions, StratumSource
 
@@ -208,7 +219,7 @@ def _make_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
     return StratumSource(
         StratumOptions(
             endpoint=endpoint,
-            tls=endpoint.scheme == "stratum+ssl",
+            tls=tls,
             client=client,
             allow_mainnet=settings.allow_mainnet,
         ),
@@ -287,7 +298,7 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
     {
         "stratum+tcp": Scheme(about="a pool, Stratum V1", default_port=3333, make=_make_pool),
         "stratum+ssl": Scheme(
-            about="a pool, Stratum V1 over TLS", default_port=3333, make=_make_pool
+            about="a pool, Stratum V1 over TLS", default_port=3333, make=_make_tls_pool
         ),
         "bitcoind+http": Scheme(
             about="a node, getblocktemplate", default_port=18443, make=_make_node

@@ -49,14 +49,14 @@ class StratumOptions:
 
     Attributes:
         endpoint: where it is.
-        tls: whether to use TLS.
+        tls: what to trust; `None` for a connection without TLS.
         client: what to tell it.
         allow_mainnet: work for mainnet, too.
         limits: how long to wait for what.
     """
 
     endpoint: Endpoint
-    tls: bool
+    tls: ssl.SSLContext | None
     client: ClientOptions
     allow_mainnet: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -151,13 +151,12 @@ class StratumSource:
             host=options.endpoint.host,
             act=self._act,
         )
-        tls = ssl.create_default_context() if options.tls else None
         try:
             await dial(
                 options.endpoint.host,
                 port,
                 lambda: connection.wire,
-                tls=tls,
+                tls=options.tls,
                 timeout_seconds=options.limits.dial_seconds,
             )
         except DialError as error:

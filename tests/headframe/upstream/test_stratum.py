@@ -1,0 +1,330 @@
+"""`StratumSource` against a pool on loopback."""
+
+import asyncio
+import itertools
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import trustme
+
+from headframe.chain.job import Job, Lineage, SourceId
+from headframe.chain.share import Reason, Verdict
+from headframe.chain.target import MAX_TARGET, Target, nbits_from_target, target_from_difficulty
+from headframe.stratum.sv1.client import ClientOptions
+from headframe.upstream.base import (
+    BadUpstreamError,
+    RefusedError,
+    SourceState,
+    UnreachableError,
+    UpstreamError,
+)
+from headframe.upstream.connection import Limits
+from headframe.upstream.endpoint import Endpoint
+from headframe.upstream.stratum import MAINNET_DIFFICULTY, StratumOptions, StratumSource
+from tests.contracts.source import (
+    Answers,
+    SourceContract,
+    SourceRig,
+    find_share,
+    next_job,
+    running,
+)
+from tests.fakes.pool import FakePool
+
+MAINNET_BITS = nbits_from_target(target_from_difficulty(MAINNET_DIFFICULTY * 2))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[FakePool]:
+    async with FakePool() as pool:
+        pool.new_block()
+        yield pool
+
+
+def source_for(pool: FakePool, **changes: object) -> StratumSource:
+    options = StratumOptions(
+        endpoint=Endpoint(scheme="stratum+tcp", host="127.0.0.1", port=pool.port),
+        tls=None,
+        client=ClientOptions(user="alice.1", password="secret"),
+    )
+    lineage = Lineage(SourceId("the pool"), itertools.count(500))
+    return StratumSource(replace(options, **changes), lineage=lineage)  # type: ignore[arg-type]
+
+
+async def failure_of(source: StratumSource) -> UpstreamError:
+    """Run until the source gives up; return why."""
+    async with asyncio.timeout(20):
+        with pytest.raises(UpstreamError) as caught:
+            await source.run()
+    return caught.value
+
+
+class TestContract(SourceContract):
+    @pytest.fixture
+    async def rig(self, pool: FakePool) -> SourceRig:
+        async def advance() -> None:
+            pool.new_block()
+
+        async def break_off() -> None:
+            await pool.go_away()
+            await pool.come_back()
+
+        return SourceRig(source_for(pool), advance, break_off)
+
+
+async def test_shares_go_under_the_workers_name_or_our_own(pool: FakePool) -> None:
+    source = source_for(pool)
+    async with running(source):
+        job = await next_job(source)
+        other, own = Answers(), Answers()
+        source.submit(find_share(job), "rig7", other.done)
+        source.submit(find_share(job, start=50), None, own.done)
+        assert (await own.one()).reason is Reason.ACCEPTED
+    assert pool.users == [("alice.1", "secret")]
+    assert pool.agents[0].startswith("headframe/")
+    assert [each.worker for each in pool.heard.get()] == ["alice.1"]
+    assert other.verdicts[0].reason is Reason.UNAUTHORIZED  # this pool lets alice.1 in alone
+
+
+async def test_a_refused_share_comes_back_with_the_pools_reason(pool: FakePool) -> None:
+    pool.judge = lambda verdict: Verdict(reason=Reason.DUPLICATE)
+    source = source_for(pool)
+    async with running(source):
+        answers = Answers()
+        source.submit(find_share(await next_job(source)), None, answers.done)
+        assert (await answers.one()).reason is Reason.DUPLICATE
+
+
+async def test_a_withheld_answer_is_lost_when_the_connection_goes(pool: FakePool) -> None:
+    pool.judge = lambda verdict: None
+    source = source_for(pool)
+    answers = Answers()
+    job: Job | None = None
+
+    async def break_it() -> None:
+        nonlocal job
+        job = await next_job(source)
+        source.submit(find_share(job), None, answers.done)
+        await pool.wait_heard(1)
+        assert answers.verdicts == []
+        await pool.drop()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(break_it())
+        error = await failure_of(source)
+    assert isinstance(error, UnreachableError)
+    assert "the pool closed the connection" in str(error)
+    assert [verdict.reason for verdict in answers.verdicts] == [Reason.LOST]
+    assert job is not None
+    status = source.status.get()
+    assert status.state is SourceState.DOWN
+    assert status.detail == str(error)
+    assert status.generation > job.generation  # its jobs are dead, and readers can tell
+    assert source.jobs.get() is None
+
+
+async def test_a_late_share_of_an_earlier_connection_never_reaches_the_pool(
+    pool: FakePool,
+) -> None:
+    source = source_for(pool)
+    async with running(source):
+        old = await next_job(source)
+    async with running(source):
+        new = await next_job(source, old)
+        late, fresh = Answers(), Answers()
+        source.submit(find_share(old), None, late.done)
+        source.submit(find_share(new), None, fresh.done)
+        assert (await fresh.one()).reason is Reason.ACCEPTED
+    assert [verdict.reason for verdict in late.verdicts] == [Reason.STALE]
+    assert len(pool.heard.get()) == 1
+
+
+async def test_difficulty_extranonce_and_height_come_with_the_job(pool: FakePool) -> None:
+    source = source_for(pool)
+    hard = Target(MAX_TARGET >> 6)
+    async with running(source):
+        first = await next_job(source)
+        assert source.status.get().height == 101
+        synced = Answers()  # extranonce.subscribe is behind us when this is answered
+        source.submit(find_share(first), None, synced.done)
+        await synced.one()
+        pool.move_rigs(b"\x01\x02\x03\x04")
+        pool.new_job(target=hard)
+        second = await next_job(source, first)
+        answers = Answers()
+        source.submit(find_share(second), None, answers.done)
+        assert (await answers.one()).reason is Reason.ACCEPTED
+    assert second.target >= hard
+    assert second.target < hard + (hard >> 15)  # six digits of difficulty
+    assert second.generation == first.generation
+    assert second.epoch > first.epoch
+    assert pool.heard.get()[1].share.extranonce.startswith(b"\x01\x02\x03\x04")
+
+
+async def test_a_pool_that_does_not_authorise_is_a_refusal_with_its_words(
+    pool: FakePool,
+) -> None:
+    pool.lets_in = lambda user: False
+    error = await failure_of(source_for(pool))
+    assert isinstance(error, RefusedError)
+    assert str(error).startswith("the pool refused mining.authorize for 'alice.1'")
+
+
+async def test_nobody_there_is_said_in_one_line(pool: FakePool) -> None:
+    await pool.go_away()
+    error = await failure_of(source_for(pool))
+    assert isinstance(error, UnreachableError)
+    assert str(error) == (
+        f"the pool: 127.0.0.1:{pool.port} refused the connection: check the port, and that the "
+        "server runs"
+    )
+
+
+async def test_a_mute_pool_is_given_up_after_the_handshake_time(pool: FakePool) -> None:
+    pool.mute = True
+    error = await failure_of(source_for(pool, limits=Limits(handshake_seconds=0.05)))
+    assert isinstance(error, UnreachableError)
+    assert "did not let us in within 0.05 s" in str(error)
+
+
+async def test_a_silent_connection_is_dead(pool: FakePool) -> None:
+    source = source_for(pool, limits=Limits(silence_seconds=0.3))
+    error = await failure_of(source)
+    assert isinstance(error, UnreachableError)
+    assert "has sent nothing for 0.3 s" in str(error)
+
+
+async def test_garbage_ends_the_connection_in_one_line(pool: FakePool) -> None:
+    source = source_for(pool)
+
+    async def talk() -> None:
+        await next_job(source)
+        pool.say(b"x" * (2 << 20) + b"\n")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(talk())
+        error = await failure_of(source)
+    assert isinstance(error, BadUpstreamError | UnreachableError)
+    assert "\n" not in str(error)
+
+
+async def test_a_web_server_is_not_taken_for_a_pool() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        endpoint = Endpoint(scheme="stratum+tcp", host="127.0.0.1", port=port)
+        options = StratumOptions(endpoint=endpoint, tls=None, client=ClientOptions(user="u"))
+        lineage = Lineage(SourceId("web"), itertools.count(1))
+        error = await failure_of(StratumSource(options, lineage=lineage))
+    assert isinstance(error, BadUpstreamError)
+    assert "HTTP" in str(error)
+
+
+async def test_mainnet_is_refused_unless_allowed(pool: FakePool) -> None:
+    pool.new_block(nbits=MAINNET_BITS)
+    error = await failure_of(source_for(pool))
+    assert isinstance(error, BadUpstreamError)
+    assert "mainnet" in str(error)
+    assert "allow_mainnet" in str(error)
+
+    source = source_for(pool, allow_mainnet=True)
+    async with running(source):
+        assert (await next_job(source)).nbits == MAINNET_BITS
+
+
+async def test_bits_that_cannot_be_are_a_fault_of_the_pools(pool: FakePool) -> None:
+    source = source_for(pool)
+
+    async def talk() -> None:
+        await next_job(source)
+        notify = (
+            '{"id":null,"method":"mining.notify","params":["1","%s","01","02",[],'
+            '"20000000","00000000","65000000",true]}\n' % ("00" * 32)
+        )
+        pool.say(notify.encode())
+        pool.say(notify.encode().replace(b'"1"', b'"2"') * 70)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(talk())
+        error = await failure_of(source)
+    assert isinstance(error, BadUpstreamError)
+
+
+async def test_a_redirect_on_the_same_host_is_followed(pool: FakePool) -> None:
+    source = source_for(pool)
+    async with FakePool(extranonce1=b"\x09\x09\x09\x09") as other:
+        other.new_block()
+        async with running(source):
+            first = await next_job(source)
+            line = '{"id":null,"method":"client.reconnect","params":["127.0.0.1",%d,0]}\n'
+            pool.say((line % other.port).encode())
+            second = await next_job(source, first)
+            answers = Answers()
+            source.submit(find_share(second), None, answers.done)
+            assert (await answers.one()).reason is Reason.ACCEPTED
+        assert len(other.heard.get()) == 1
+    assert second.generation > first.generation
+    assert source.status.get().connects == 2
+
+
+async def test_a_redirect_to_another_host_is_ignored(pool: FakePool) -> None:
+    source = source_for(pool)
+    async with running(source):
+        first = await next_job(source)
+        pool.say(b'{"id":null,"method":"client.reconnect","params":["evil.test",3333,0]}\n')
+        pool.say(b'{"id":null,"method":"client.show_message","params":["hello"]}\n')
+        pool.new_block()
+        await next_job(source, first)
+    assert pool.connections.get() == 1
+
+
+async def test_a_pool_that_only_redirects_is_given_up(pool: FakePool) -> None:
+    source = source_for(pool)
+
+    async def send_away() -> None:
+        for count in range(1, 6):
+            await pool.wait_connections(count)
+            async with asyncio.timeout(10):
+                while len(pool.users) < count:
+                    await asyncio.sleep(0)
+            pool.say(b'{"id":null,"method":"client.reconnect","params":[]}\n')
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send_away())
+        error = await failure_of(source)
+    assert "5 times in a row" in str(error)
+
+
+async def test_a_narrower_mask_makes_a_new_job_at_once(pool: FakePool) -> None:
+    source = source_for(pool)
+    async with running(source):
+        first = await next_job(source)
+        pool.say(b'{"id":null,"method":"mining.set_version_mask","params":["00c00000"]}\n')
+        second = await next_job(source, first)
+    assert first.version_mask == 0x1FFFE000
+    assert second.version_mask == 0x00C00000
+
+
+async def test_work_over_tls_by_a_certificate_that_is_trusted() -> None:
+    authority = trustme.CA()
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with FakePool(tls=server_side) as pool:
+        pool.new_block()
+        source = source_for(pool, tls=trusting)
+        async with running(source):
+            answers = Answers()
+            source.submit(find_share(await next_job(source)), None, answers.done)
+            assert (await answers.one()).reason is Reason.ACCEPTED
+        error = await failure_of(source_for(pool, tls=ssl.create_default_context()))
+    assert isinstance(error, UnreachableError)
+    assert "certificate that is not trusted" in str(error)
