@@ -1,0 +1,10 @@
+"""The page of a program, its JSON, and its metrics, over HTTP.
+
+Knows nothing of what it shows: a program brings a `status()` with plain data, and the
+page in `static/` draws the parts that are there. No secrets, no build step, and nothing
+that is fetched from elsewhere.
+"""
+
+from headframe.runtime.web.server import WebServer
+
+__all__ = ["WebServer"]

@@ -1,0 +1,183 @@
+// Draws whatever /api/v1/events tells, once a second. Everything that comes from outside
+// is set as text, never as markup.
+
+import { drawLine } from "./chart.js";
+import * as format from "./format.js";
+import { Table, setText } from "./table.js";
+
+const HISTORY_SECONDS = 600;
+const STALE_SECONDS = 5;
+const RETRY_SECONDS = 3;
+
+const at = (id) => document.getElementById(id);
+const text = (value) => (value === null || value === undefined || value === "" ? "–" : String(value));
+const title = document.title;
+
+let history = [];
+let lastHeard = performance.now();
+
+const blocks = new Table(at("blocks-table"), [
+  { title: "Height", of: (row) => row.height, show: (row) => text(row.height) },
+  {
+    title: "Hash",
+    kind: "code",
+    of: (row) => row.hash,
+    show: (row) => format.shortHash(text(row.hash)),
+    hint: (row) => text(row.hash),
+  },
+  {
+    title: "Found",
+    of: (row) => row.time,
+    show: (row) => format.ago(Date.now() / 1000 - row.time),
+    hint: (row) => (Number.isFinite(row.time) ? new Date(row.time * 1000).toISOString() : ""),
+  },
+  { title: "Verdict", kind: "state", of: (row) => row.verdict, show: (row) => text(row.verdict) },
+], { empty: "none found yet" });
+
+const rigs = new Table(at("rigs-table"), [
+  { title: "Rig", of: (row) => row.name, show: (row) => text(row.name), hint: (row) => text(row.user) },
+  { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state) },
+  number("Hashrate", "hashrate_hps", format.hashrate),
+  number("Difficulty", "difficulty", format.difficulty),
+  number("Accepted", "accepted", format.whole),
+  number("Rejected", "rejected", format.whole),
+  { title: "Last share", kind: "number", of: (row) => row.last_share_seconds, show: (row) => since(row.last_share_seconds) },
+  { title: "Software", of: (row) => row.agent, show: (row) => text(row.agent) },
+  { title: "Address", kind: "code", of: (row) => row.address, show: (row) => text(row.address) },
+], { sortBy: 2, empty: "no rig is connected" });
+
+const devices = new Table(at("devices-table"), [
+  { title: "Device", of: (row) => row.name, show: (row) => text(row.name) },
+  { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state) },
+  { title: "Kernel", of: (row) => row.kernel, show: (row) => text(row.kernel) },
+  number("Hashrate", "hashrate_hps", format.hashrate),
+  number("Wrong results", "wrong", format.whole),
+], { empty: "no device is at work" });
+
+function number(name, key, show) {
+  return { title: name, kind: "number", of: (row) => row[key], show: (row) => show(row[key] ?? NaN) };
+}
+
+function since(seconds) {
+  return seconds === null || seconds === undefined ? "never" : format.ago(seconds);
+}
+
+function draw(status) {
+  const about = [status.program, status.version, status.uptime_seconds === undefined ? "" : `up ${format.duration(status.uptime_seconds)}`];
+  setText(at("about"), about.filter(Boolean).join(" · "));
+  drawUpstream(status.upstream);
+  drawHashrate(status);
+  drawShares(status.shares);
+  drawBlocks(status.blocks);
+  fillTable("rigs", rigs, status.rigs);
+  fillTable("devices", devices, status.devices);
+  at("join").hidden = !status.join;
+  setText(at("join-line"), status.join ?? "");
+}
+
+function drawUpstream(upstream) {
+  at("upstream").hidden = !upstream;
+  const state = upstream?.state ?? "running";
+  setText(at("state"), format.words(state));
+  at("state").dataset.state = state;
+  at("detail").hidden = !upstream?.detail;
+  setText(at("detail"), upstream?.detail ?? "");
+  if (!upstream) return;
+  const facts = [
+    ["Source", upstream.source],
+    ["Address", upstream.url],
+    ["Network", upstream.network],
+    ["Height", upstream.height === null || upstream.height === undefined ? "" : format.whole(upstream.height)],
+    ...Object.entries(upstream)
+      .filter(([key]) => !["source", "url", "network", "height", "state", "detail"].includes(key))
+      .map(([key, value]) => [format.words(key), typeof value === "object" ? "" : value]),
+  ].filter(([, value]) => value !== undefined && value !== null && value !== "");
+  fillFacts(at("upstream-facts"), facts);
+}
+
+function fillFacts(list, facts) {
+  while (list.children.length > facts.length * 2) list.lastChild.remove();
+  facts.forEach(([name, value], index) => {
+    while (list.children.length <= index * 2 + 1) {
+      list.append(document.createElement(list.children.length % 2 ? "dd" : "dt"));
+    }
+    setText(list.children[index * 2], name);
+    setText(list.children[index * 2 + 1], String(value));
+  });
+}
+
+function drawHashrate(status) {
+  at("hashrate").hidden = status.hashrate_hps === undefined;
+  if (status.hashrate_hps === undefined) return;
+  const now = performance.now() / 1000;
+  history.push([now, status.hashrate_hps]);
+  history = history.filter(([when]) => when > now - HISTORY_SECONDS);
+  setText(at("hashrate-now"), format.hashrate(status.hashrate_hps));
+  document.title = `${format.hashrate(status.hashrate_hps)} – ${title}`;
+  drawLine(at("chart"), status.history?.length > 1 ? status.history : history);
+}
+
+function drawShares(shares) {
+  at("shares").hidden = !shares;
+  if (!shares) return;
+  const accepted = shares.accepted ?? 0;
+  const rejected = shares.rejected ?? 0;
+  setText(at("shares-accepted"), `${format.whole(accepted)} accepted`);
+  setText(at("shares-rejected"), `${format.whole(rejected)} rejected (${format.percent(rejected, accepted + rejected)})`);
+  const reasons = Object.entries(shares.by_reason ?? {})
+    .filter(([reason, count]) => count > 0 && reason !== "accepted")
+    .sort(([, a], [, b]) => b - a);
+  drawReasons(at("reasons"), reasons, rejected);
+}
+
+function drawReasons(list, reasons, all) {
+  while (list.children.length > reasons.length) list.lastChild.remove();
+  reasons.forEach(([reason, count], index) => {
+    if (!list.children[index]) {
+      const item = document.createElement("li");
+      const bar = document.createElement("div");
+      bar.append(document.createElement("i"));
+      item.append(document.createElement("span"), document.createElement("b"), bar);
+      list.append(item);
+    }
+    const [name, times, bar] = list.children[index].children;
+    setText(name, format.words(reason));
+    setText(times, format.whole(count));
+    bar.firstChild.style.width = `${(100 * count) / Math.max(all, count)}%`;
+  });
+}
+
+function drawBlocks(found) {
+  at("blocks").hidden = !found;
+  if (!found) return;
+  setText(at("blocks-count"), found.accepted === undefined ? "" : `${format.whole(found.accepted)} accepted`);
+  blocks.fill(found.list ?? []);
+}
+
+function fillTable(id, table, rows) {
+  at(id).hidden = !rows;
+  if (!rows) return;
+  setText(at(`${id}-count`), format.whole(rows.length));
+  table.fill(rows);
+}
+
+function listen() {
+  const source = new EventSource("/api/v1/events");
+  source.onmessage = (event) => {
+    lastHeard = performance.now();
+    draw(JSON.parse(event.data));
+  };
+  source.onerror = () => {
+    // A browser tries again by itself, except after an answer that is not an event stream.
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_SECONDS * 1000);
+  };
+}
+
+setInterval(() => {
+  const silent = (performance.now() - lastHeard) / 1000;
+  at("stale").hidden = silent < STALE_SECONDS;
+  document.body.classList.toggle("stale", silent >= STALE_SECONDS);
+  setText(at("stale"), `No word from the program for ${format.duration(silent)}: is it running?`);
+}, 1000);
+
+listen();

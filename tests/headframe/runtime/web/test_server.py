@@ -1,0 +1,243 @@
+import asyncio
+import importlib.resources
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+
+from headframe.runtime.errors import ListenError, PortInUseError
+from headframe.runtime.web import WebServer
+from headframe.runtime.web import server as server_module
+
+HOST = "127.0.0.1"
+STATUS: dict[str, object] = {
+    "program": "proxy",
+    "hashrate_hps": 1.5,
+    "upstream": {"url": "http://user:hunter2@node:18443", "password": "hunter2"},
+}
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[tuple[WebServer, aiohttp.ClientSession]]:
+    parts: dict[str, Any] = {
+        "status": lambda: STATUS,
+        "metrics": lambda: b"# HELP a_total A.\n# TYPE a_total counter\na_total 1.0\n",
+        "healthy": lambda: True,
+        "title": "Proxy <north>",
+        "interval_seconds": 0.01,
+    }
+    async with (
+        asyncio.timeout(20),
+        WebServer(HOST, 0, **{**parts, **options}) as server,
+        aiohttp.ClientSession(server.url) as session,
+    ):
+        yield server, session
+
+
+def fail(*_args: object) -> Any:
+    raise ZeroDivisionError("hunter2")
+
+
+async def test_the_page_has_the_title_as_text():
+    async with serving() as (_, session), session.get("/") as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/html"
+        page = await answer.text()
+    assert "<title>Proxy &lt;north&gt;</title>" in page
+    assert "{{" not in page
+
+
+async def test_all_files_the_page_asks_for_are_served_and_no_others():
+    static = importlib.resources.files("headframe.runtime.web") / "static"
+    names = {each.name for each in static.iterdir()} - {"index.html"}
+    assert names == set(server_module.STATIC_TYPES)
+    async with serving() as (_, session):
+        for name, content_type in server_module.STATIC_TYPES.items():
+            async with session.get(f"/static/{name}") as answer:
+                assert answer.status == 200
+                assert answer.content_type == content_type
+        for path in ("/static/", "/static", "/static/index.html", "/static/../server.py", "/x"):
+            async with session.get(path) as answer:
+                assert answer.status == 404
+
+
+async def test_the_status_is_json_without_secrets():
+    async with serving() as (_, session), session.get("/api/v1/status") as answer:
+        assert answer.content_type == "application/json"
+        text = await answer.text()
+    assert "hunter2" not in text
+    assert json.loads(text) == {
+        "program": "proxy",
+        "hashrate_hps": 1.5,
+        "upstream": {"url": "http://***@node:18443", "password": "***"},
+    }
+
+
+async def test_metrics_come_as_prometheus_text():
+    async with serving() as (_, session), session.get("/metrics") as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        assert "a_total 1.0" in await answer.text()
+
+
+@pytest.mark.parametrize(("healthy", "status"), [(True, 200), (False, 503)])
+async def test_health_is_a_status_code(healthy: bool, status: int):
+    async with serving(healthy=lambda: healthy) as (_, session), session.get("/healthz") as answer:
+        assert answer.status == status
+
+
+async def test_events_bring_the_newest_status_again_and_again():
+    turns = iter(range(1000))
+    async with (
+        serving(status=lambda: {"turn": next(turns)}) as (_, session),
+        session.get("/api/v1/events") as answer,
+    ):
+        assert answer.content_type == "text/event-stream"
+        events: list[int] = []
+        while len(events) < 3:
+            line = (await answer.content.readline()).decode().strip()
+            if line:
+                events.append(json.loads(line.removeprefix("data: "))["turn"])
+    assert events == sorted(set(events))
+
+
+async def test_open_pages_share_one_event_and_do_not_hold_up_the_end():
+    calls: list[int] = []
+
+    def status() -> dict[str, object]:
+        calls.append(1)
+        return {}
+
+    async with serving(status=status, interval_seconds=3600) as (_, session):
+        answers = [await session.get("/api/v1/events") for _ in range(5)]
+        for answer in answers:
+            assert await answer.content.readline() == b"data: {}\n"
+    assert len(calls) == 1
+    for answer in answers:
+        answer.close()
+
+
+async def test_there_is_a_limit_to_open_pages():
+    async with serving(most_streams=1) as (_, session), session.get("/api/v1/events") as first:
+        await first.content.readline()
+        async with session.get("/api/v1/events") as second:
+            assert second.status == 503
+
+
+async def test_a_reader_that_leaves_frees_its_place():
+    async with serving(most_streams=1) as (server, session):
+        async with session.get("/api/v1/events") as first:
+            await first.content.readline()
+            first.close()
+        while server._streams:
+            await asyncio.sleep(0)
+        async with session.get("/api/v1/events") as second:
+            assert second.status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/status", "/metrics", "/healthz", "/nowhere"])
+async def test_a_strangers_name_is_not_answered(path: str):
+    async with (
+        serving() as (_, session),
+        session.get(path, headers={"Host": "evil.example"}) as answer,
+    ):
+        assert answer.status == 403
+        assert "allowed_hosts" in await answer.text()
+
+
+async def test_an_allowed_name_is_answered():
+    async with (
+        serving(allowed_hosts=["page.example"]) as (_, session),
+        session.get("/", headers={"Host": "page.example"}) as answer,
+    ):
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/static/app.js", "/api/v1/status", "/nowhere"])
+async def test_every_answer_carries_the_security_headers(path: str):
+    async with serving() as (_, session), session.get(path) as answer:
+        for name, value in server_module.SECURITY_HEADERS.items():
+            assert answer.headers[name] == value
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+async def test_nothing_can_be_written():
+    async with serving() as (_, session):
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            async with session.request(method, "/api/v1/status") as answer:
+                assert answer.status == 405
+
+
+@pytest.mark.parametrize(
+    ("part", "path"),
+    [("status", "/api/v1/status"), ("metrics", "/metrics"), ("healthy", "/healthz")],
+)
+async def test_a_bug_in_the_program_is_logged_and_not_shown(part: str, path: str):
+    with structlog.testing.capture_logs() as logged:
+        async with serving(**{part: fail}) as (_, session), session.get(path) as answer:
+            assert answer.status == 500
+            assert "hunter2" not in await answer.text()
+    assert [line["event"] for line in logged] == ["page_failed"]
+
+
+async def test_a_port_in_use_is_one_line():
+    async with serving() as (server, _):
+        other = WebServer(
+            HOST,
+            server.port,
+            status=dict,
+            metrics=bytes,
+            healthy=bool,
+            title="x",
+        )
+        with pytest.raises(PortInUseError, match=f"{HOST}:{server.port} is in use"):
+            async with other:
+                pass
+
+
+async def test_an_address_of_another_machine_is_one_line():
+    server = WebServer("192.0.2.1", 0, status=dict, metrics=bytes, healthy=bool, title="x")
+    with pytest.raises(ListenError, match=r"no address 192\.0\.2\.1"):
+        async with server:
+            pass
+
+
+async def test_the_url_is_one_that_a_browser_here_can_open():
+    async with serving() as (server, _):
+        assert server.url == f"http://{HOST}:{server.port}/"
+        everywhere = WebServer("0.0.0.0", 0, status=dict, metrics=bytes, healthy=bool, title="x")
+        async with everywhere:
+            assert everywhere.url == f"http://127.0.0.1:{everywhere.port}/"
+
+
+def page_sources() -> dict[str, str]:
+    static = importlib.resources.files("headframe.runtime.web") / "static"
+    return {each.name: each.read_text(encoding="utf-8") for each in static.iterdir()}
+
+
+@pytest.mark.parametrize("name", sorted(page_sources()))
+def test_the_page_sets_text_only_and_fetches_nothing_from_elsewhere(name: str):
+    source = page_sources()[name]
+    for way in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("):
+        assert way not in source
+    outside = re.findall(r"""(?:https?:)?//[\w.-]+\.\w+[^\s"']*""", source)
+    assert [url for url in outside if "www.w3.org" not in url] == []
+
+
+def test_the_page_has_no_inline_script_or_style_which_its_own_policy_forbids():
+    page = page_sources()["index.html"]
+    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page) == []
+
+
+def test_every_element_that_the_script_looks_for_is_in_the_page():
+    sources = page_sources()
+    wanted = set(re.findall(r'\bat\("([^"]+)"\)', sources["app.js"]))
+    filled = re.findall(r'fillTable\("([^"]+)"', sources["app.js"])
+    wanted |= set(filled) | {f"{each}-count" for each in filled}
+    there = set(re.findall(r'\bid="([^"]+)"', sources["index.html"]))
+    assert wanted <= there
+    assert len(wanted) > 15
