@@ -1,7 +1,7 @@
 """`Reason` to error code and text, and back.
 
 Codes 20 to 25 are those of the first Stratum documentation, -3 is "method not found".
-Outgoing, `ERRORS` is total: one row per reason. Incoming, pools use few codes and many
+Outgoing, `CODES` is total: one row per reason. Incoming, pools use few codes and many
 texts, so the text is looked at first, by fragments, then the code.
 """
 
@@ -13,9 +13,9 @@ import msgspec
 from headframe.chain.share import Reason, Verdict
 from headframe.stratum.sv1.dialect import printable
 
-__all__ = ["ERRORS", "METHOD_NOT_FOUND", "TRUE", "encode_error", "encode_verdict", "reason_of"]
+__all__ = ["CODES", "METHOD_NOT_FOUND", "TRUE", "encode_error", "encode_verdict", "reason_of"]
 
-ERRORS: Final[Mapping[Reason, tuple[int, str] | None]] = {
+CODES: Final[Mapping[Reason, tuple[int, str] | None]] = {
     Reason.ACCEPTED: None,
     Reason.STALE: (21, "Stale share"),
     Reason.UNKNOWN_JOB: (21, "Job not found"),
@@ -67,7 +67,7 @@ _FRAGMENTS: Final = (
 )
 """What the texts of refusals contain, in lower case; the first that fits counts."""
 
-_CODES: Final[Mapping[int, Reason]] = {
+_BY_CODE: Final[Mapping[int, Reason]] = {
     21: Reason.UNKNOWN_JOB,
     22: Reason.DUPLICATE,
     23: Reason.LOW_DIFFICULTY,
@@ -97,7 +97,7 @@ def encode_error(code: int, text: str) -> bytes:
 
 METHOD_NOT_FOUND: Final = encode_error(-3, "Method not found")
 _BODIES: Final[Mapping[Reason, bytes]] = {
-    reason: TRUE if error is None else encode_error(*error) for reason, error in ERRORS.items()
+    reason: TRUE if error is None else encode_error(*error) for reason, error in CODES.items()
 }
 
 
@@ -122,4 +122,4 @@ def reason_of(code: int | None, text: str) -> Reason:
     for fragment, reason in _FRAGMENTS:
         if fragment in words:
             return reason
-    return Reason.OTHER if code is None else _CODES.get(code, Reason.OTHER)
+    return Reason.OTHER if code is None else _BY_CODE.get(code, Reason.OTHER)
