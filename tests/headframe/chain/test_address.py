@@ -94,6 +94,7 @@ def test_the_error_says_what_the_bips_say(vector):
             "is a testnet, signet or regtest address, this is mainnet",
         ),
         ("", Network.MAIN, "an address is needed, and it is empty"),
+        ("1" * 90, Network.MAIN, "holds 90 bytes, a base58 address holds 25"),
         ("1" * 91, Network.MAIN, "has 91 characters, an address at most 90"),
         ("bcrt1q\N{KELVIN SIGN}", Network.REGTEST, "has characters outside ASCII"),
         (P2WPKH[:-1], Network.REGTEST, "has a wrong checksum: it is mistyped or cut"),

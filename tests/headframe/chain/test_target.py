@@ -167,6 +167,22 @@ def test_whole_difficulties_are_sent_as_whole_numbers(target, sent):
     assert isinstance(got, type(sent))
 
 
+@pytest.mark.parametrize(
+    ("difficulty", "sent"),
+    [
+        (Fraction(1, 3), 0.333333),
+        (Fraction(2, 3), 0.666666),
+        (Fraction(123_456_789), 123_456_000),
+        (Fraction(9_999_999, 10), 999_999),
+        (Fraction(99_999_999, 10), 9_999_990),
+        (Fraction(7, 10**6), 0.000007),
+        (Fraction(1_234_567, 10**9), 0.00123456),
+    ],
+)
+def test_the_difficulty_on_the_wire_has_six_digits(difficulty, sent):
+    assert wire_difficulty(target_from_difficulty(difficulty)) == sent
+
+
 def test_a_difficulty_that_a_double_would_round_up_is_sent_one_step_lower():
     target = DIFFICULTY_1 * 10
     assert difficulty_from_target(target) == Fraction(1, 10) < Fraction(0.1)
@@ -177,4 +193,5 @@ def test_the_work_of_a_share_counts_hashes():
     # A block of difficulty 1 counts 0x100010001 hashes in every node's chain work.
     assert work_of(DIFFICULTY_1) == 0x100010001
     assert work_of(MAX_TARGET) == 1
+    assert work_of(1) == 2**255
     assert work_of(REGTEST_TARGET) == 2

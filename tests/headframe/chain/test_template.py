@@ -139,6 +139,7 @@ def test_a_missing_member_of_a_transaction_is_named(name):
 def test_what_can_be_done_without_may_be_missing(name):
     template = parse_template(changed(name, ...))
     whole = parse_template(ANSWER)
+    assert template.longpoll_id == ("" if name == "longpollid" else whole.longpoll_id)
     assert replace(template, longpoll_id=whole.longpoll_id) == whole
 
 
@@ -342,6 +343,24 @@ def test_a_block_that_weighs_too_much_is_refused_and_one_at_the_limit_is_not():
         job_from(replace(template, weight_limit=weight - 1))
 
 
+@pytest.mark.parametrize(("count_", "count_bytes"), [(0, 1), (251, 1), (252, 3)])
+def test_the_weight_counts_the_bytes_of_the_transaction_count(count_, count_bytes):
+    template = parse_template(ANSWER)
+    many = replace(template, transactions=template.transactions[:1] * count_)
+    job = job_from(many)
+    assert isinstance(job.commitment, SplitCoinbase)
+    coinbase = job.commitment.coinbase(bytes(8))
+    weight = (
+        4 * (80 + count_bytes)
+        + 3 * len(coinbase)
+        + len(with_witness(coinbase))
+        + count_ * template.transactions[0].weight
+    )
+    assert job_from(replace(many, weight_limit=weight)) == job
+    with pytest.raises(CoinbaseError, match=f"would weigh {weight} units"):
+        job_from(replace(many, weight_limit=weight - 1))
+
+
 def test_a_signet_that_wants_signatures_is_refused_plainly():
     vector = next(v for v in load("signet_blocks")["rejects"] if v["id"] == "signet-unsigned")
     template = parse_template(vector["template"])
@@ -381,8 +400,10 @@ def test_where_1_is_the_normal_difficulty_the_time_is_free():
 
 
 def test_the_first_block_of_a_period_is_exempt():
-    template = on_testnet(curtime=PARENT + 5000, height=2016 * 20)
+    template = on_testnet(curtime=PARENT + 1500, height=2016 * 20)
     assert template.bounded_by_parent(PARENT) == template
+    second = on_testnet(curtime=PARENT + 1500, height=2016 * 20 + 1)
+    assert second.bounded_by_parent(PARENT).mintime == PARENT + 1201
 
 
 def test_bounds_are_only_ever_tightened():
