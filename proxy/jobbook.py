@@ -60,6 +60,10 @@ class OfferedShare(ShareFields, Protocol):
     def target(self) -> Target | None:
         """What the rig was asked for with this job; `None` when it was never shown it."""
 
+    @property
+    def mask(self) -> int:
+        """Version bits that the rig was allowed to roll."""
+
 
 class _Proofs:
     """The proofs that counted for one coinbase: low 64 bits each.
@@ -317,7 +321,7 @@ class JobBook:
             return Reason.UNKNOWN_JOB
         if entry.retired or not self.is_alive(entry.mark):
             return Reason.STALE
-        fault = fault_of(entry.job, share, mask=seat.mask & up.mask, now=now)
+        fault = fault_of(entry.job, share, mask=share.mask & seat.mask & up.mask, now=now)
         if fault is not None:
             return fault
         if up.proofs.knows(proof):

@@ -140,14 +140,14 @@ class Slices:
         end: one more than the largest; all values of `size` bytes if not given.
 
     Raises:
-        ValueError: the range is empty or does not fit `size` bytes.
+        LayoutError: the range is empty or does not fit `size` bytes.
     """
 
     def __init__(self, size: int, *, first: int = 0, end: int | None = None) -> None:
         limit = 256**size
         end = limit if end is None else end
         if not 0 <= first < end <= limit:
-            raise ValueError(f"slices {first} .. {end} do not lie in 0 .. {limit} ({size} bytes)")
+            raise LayoutError(f"slices {first} .. {end} do not lie in 0 .. {limit} ({size} bytes)")
         self._size = size
         self._next = first
         self._end = end

@@ -1,0 +1,159 @@
+"""The proxy as a whole: source, hub, listener, page and history in one task group."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import native
+from headframe.runtime.errors import ConfigError, ListenError
+from headframe.runtime.logs import get_logger
+from headframe.runtime.process import EXIT_OK
+from headframe.runtime.web import WebServer
+from headframe.runtime.wire import format_peer
+from headframe.upstream.base import JobSource
+from headframe.upstream.settings import make_source
+from proxy.config import ProxyConfig
+from proxy.hub import Clock, Hub
+from proxy.listener import Listener
+from proxy.page import Page
+from proxy.store import Rollups, Store
+
+__all__ = ["Ready", "run", "source_of"]
+
+log = get_logger(__name__)
+
+JOURNAL: Final = "proxy-blocks.journal"
+HISTORY: Final = "proxy.sqlite"
+_ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_ROLLUP_SECONDS: Final = 60
+_GOODBYE_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Where a running proxy is to be found.
+
+    Attributes:
+        stratum_url: for rigs.
+        web_url: of the page; "" without one.
+        hub: its middle.
+    """
+
+    stratum_url: str
+    web_url: str
+    hub: Hub
+
+
+def source_of(config: ProxyConfig) -> JobSource:
+    """Make the source that a configuration asks for; connects to nothing yet.
+
+    Raises:
+        ConfigError: it can never work, and why.
+    """
+    return make_source(config.upstreams, ids=count(1), journal=_state(config) / JOURNAL)
+
+
+async def run(
+    config: ProxyConfig,
+    *,
+    source: JobSource | None = None,
+    ready: Callable[[Ready], None] | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Serve until cancelled.
+
+    Args:
+        config: what to do.
+        source: used instead of the configured upstreams.
+        ready: called once rigs may connect.
+        clock: where time comes from.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigError: the configuration cannot work: a port is taken, a folder cannot be
+            written, an upstream's settings contradict each other.
+    """
+    rigs = config.rig_settings()
+    source = source_of(config) if source is None else source
+    if native.extension_missing:
+        log.warning("kernels_missing", detail=native.extension_missing)
+    hub = Hub(source, config.hub_settings(), ids=count(1), hasher=native, clock=clock)
+    listener = Listener(hub, rigs, config.limits())
+    store = Store(_state(config) / HISTORY)
+    try:
+        await listener.start(config.listen.host, config.listen.port)
+        async with _page(config, hub, store, listener) as (stratum_url, web_url):
+            store.start()
+            log.info("proxy_ready", stratum=stratum_url, web=web_url)
+            if ready is not None:
+                ready(Ready(stratum_url=stratum_url, web_url=web_url, hub=hub))
+            await _serve(hub, store)
+    except ListenError as error:
+        raise ConfigError(str(error)) from error
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await listener.stop()
+    return EXIT_OK
+
+
+async def _serve(hub: Hub, store: Store) -> None:
+    rollups = Rollups(hub.ledger)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hub.source.run(), name="source")
+            group.create_task(hub.run(), name="hub")
+            group.create_task(_keep_history(hub, store, rollups), name="history")
+    finally:
+        store.put(rollups.cut(hub.clock.wall() // 60))
+        await asyncio.to_thread(store.stop)
+
+
+async def _keep_history(hub: Hub, store: Store, rollups: Rollups) -> None:
+    while True:
+        await asyncio.sleep(_ROLLUP_SECONDS)
+        store.put(rollups.cut(hub.clock.wall() // 60))
+
+
+@asynccontextmanager
+async def _page(
+    config: ProxyConfig, hub: Hub, store: Store, listener: Listener
+) -> AsyncIterator[tuple[str, str]]:
+    """Serve the page, if it is wanted; yields where rigs connect, and the page's address."""
+    host = config.listen.host
+    if host in _ANYWHERE:
+        host = socket.gethostname()
+    stratum_url = f"stratum+tcp://{format_peer((host, listener.port))}"
+    if not config.web.enabled:
+        yield stratum_url, ""
+        return
+    page = Page(hub, store, stratum_url)
+    web = WebServer(
+        config.web.host,
+        config.web.port,
+        status=page.status,
+        metrics=page.metrics,
+        healthy=page.healthy,
+        title="Headframe proxy",
+    )
+    async with web:
+        yield stratum_url, web.url
+
+
+def _state(config: ProxyConfig) -> Path:
+    """Return the state folder, made if need be."""
+    folder = config.state_path()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"state_dir {folder}: {error.strerror or error}; choose a folder that can be written"
+        ) from None
+    return folder

@@ -1,0 +1,130 @@
+"""The command line of the proxy."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from headframe.runtime import logs, process
+from headframe.runtime.errors import ConfigError, HeadframeError
+from headframe.runtime.settings import help_of, load
+from proxy.app import run, source_of
+from proxy.config import ProxyConfig
+
+__all__ = ["config_from", "parse_listen", "proxy"]
+
+_UPSTREAM_FLAGS = ("user", "password", "password_file", "cookie", "address")
+
+
+def _about(key: str) -> str:
+    return help_of(ProxyConfig, key)
+
+
+@click.command(name="proxy")
+@click.option("--url", "urls", multiple=True, help="Pool or node to work for; again for fallbacks.")
+@click.option("--user", help=_about("upstreams.0.user"))
+@click.option("--password", help="Its password; better in a file.")
+@click.option("--password-file", help=_about("upstreams.0.password_file"))
+@click.option("--cookie", help=_about("upstreams.0.cookie"))
+@click.option("--address", help=_about("upstreams.0.address"))
+@click.option("--pace", "pace_seconds", type=float, help="Seconds between a node's blocks; 0: off.")
+@click.option("--allow-mainnet", is_flag=True, help=_about("upstreams.0.allow_mainnet"))
+@click.option("--listen", help="Where rigs connect, as host:port. [default: 127.0.0.1:3333]")
+@click.option("--start-difficulty", type=float, help=_about("vardiff.start"))
+@click.option("--web-port", type=int, help=_about("web.port"))
+@click.option("--no-web", is_flag=True, help="Serve no page and no metrics.")
+@click.option("--state-dir", help=_about("state_dir"))
+@click.option("--config", type=click.Path(path_type=Path), help="A TOML file with settings.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any setting.")
+@click.option("--log-format", type=click.Choice(logs.FORMATS), help=_about("log_format"))
+@click.option("--log-level", type=click.Choice(logs.LEVELS), help=_about("log_level"))
+@click.option("--check", is_flag=True, help="Say whether the configuration is good, and end.")
+@click.pass_context
+def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
+    """Serve a fleet of rigs from one pool or node.
+
+    Rigs speak Stratum V1 to the proxy. Each has a part of the upstream's extranonce of
+    its own, and a difficulty that suits it. Shares are checked and answered here at
+    once; those that are good enough go upstream, and a block always does.
+
+    \b
+    Examples:
+      headframe proxy --url stratum+tcp://pool.example:3333 --user account.site
+      headframe proxy --url stratum+tcp://a.example:3333 --url stratum+tcp://b.example:3333 \\
+                      --user account --listen 0.0.0.0:3333
+      headframe proxy --url bitcoind+http://127.0.0.1:18443 --address bcrt1q...
+      headframe proxy --config proxy.toml --check
+
+    Then point rigs at stratum+tcp://HOST:3333, and look at http://127.0.0.1:9332/.
+    """  # noqa: D301 - click wants the character itself
+    try:
+        config = config_from(chosen, os.environ)
+        logs.setup(level=config.log_level, format=config.log_format)
+        if check:
+            _check(config)
+            return
+    except HeadframeError as error:
+        ctx.exit(process.report(error))
+    ctx.exit(process.run(lambda: run(config)))
+
+
+def config_from(chosen: Mapping[str, object], env: Mapping[str, str]) -> ProxyConfig:
+    """Make the configuration of what the command line and its surroundings say.
+
+    Args:
+        chosen: the options by their names; `None`, "", () and false: not given.
+        env: the environment.
+
+    Raises:
+        ConfigError: something cannot be used; says what.
+    """
+    given = {key: value for key, value in chosen.items() if value not in (None, "", (), False)}
+    flags: dict[str, object] = {
+        "vardiff.start": given.get("start_difficulty"),
+        "web.port": given.get("web_port"),
+        "web.enabled": False if "no_web" in given else None,
+        "state_dir": given.get("state_dir"),
+        "log_format": given.get("log_format"),
+        "log_level": given.get("log_level"),
+    }
+    if "listen" in given:
+        flags["listen.host"], flags["listen.port"] = parse_listen(str(given["listen"]))
+    names = (*_UPSTREAM_FLAGS, "pace_seconds", "allow_mainnet")
+    common = {name: given[name] for name in names if name in given}
+    urls = given.get("urls", ())
+    if isinstance(urls, tuple) and urls:
+        flags["upstreams"] = [{"url": url, **common} for url in urls]
+    else:
+        flags |= {f"upstreams.0.{name}": value for name, value in common.items()}
+    path, overrides = given.get("config"), given.get("overrides", ())
+    return load(
+        ProxyConfig,
+        path=path if isinstance(path, Path) else None,
+        env=env,
+        overrides=overrides if isinstance(overrides, tuple) else (),
+        flags=flags,
+    )
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Read "host:port", ":port", "port" or "[v6]:port".
+
+    Raises:
+        ConfigError: there is no port in it.
+    """
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and int(port) <= 65535):
+        raise ConfigError(f"--listen {text}: expected host:port, such as 0.0.0.0:3333")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _check(config: ProxyConfig) -> None:
+    config.rig_settings()
+    config.hub_settings()
+    source_of(config)
+    upstreams = ", ".join(logs.redact_url(each.url) for each in config.upstreams)
+    click.echo(
+        f"the configuration is good: rigs at {config.listen.host}:{config.listen.port}, "
+        f"work from {upstreams}"
+    )

@@ -1,0 +1,164 @@
+"""The door: accepts rigs, within limits.
+
+Which protocol a port speaks is a row of `PROTOCOLS`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from headframe.runtime.logs import get_logger
+from headframe.runtime.wire import Wire, listen
+from headframe.stratum.core import ServerCore
+from headframe.stratum.events import ServerEvent
+from headframe.stratum.sv1.server import ServerConnection
+from proxy.cost import Cost, Level, Price
+from proxy.hub import Hub
+from proxy.rig import RigSettings
+from proxy.session import Session
+
+__all__ = ["PROTOCOLS", "Limits", "Listener"]
+
+log = get_logger(__name__)
+
+_SOFT, _HARD, _DECAY = 2000.0, 20_000.0, 50.0
+"""A farm of 2,000 rigs behind one address may come all at once; a loop of connections is
+let in 50 times a second at most."""
+_ADDRESSES: Final = 4096
+"""Addresses whose cost is remembered."""
+
+
+def _sv1(mask: int) -> ServerCore:
+    return ServerConnection(mask=mask)
+
+
+PROTOCOLS: Final[Mapping[str, Callable[[int], ServerCore]]] = MappingProxyType({"sv1": _sv1})
+"""Protocol: makes the core of one connection, from the version bits that rigs may roll."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many rigs are let in.
+
+    Attributes:
+        connections: at once.
+        per_address: at once, from one address.
+    """
+
+    connections: int = 20_000
+    per_address: int = 10_000
+
+
+@dataclass(slots=True)
+class _Address:
+    cost: Cost
+    open: int = 0
+
+
+class Listener:
+    """Listens on one port, and makes a session of each connection.
+
+    Args:
+        hub: what the sessions belong to.
+        rigs: what all rigs have in common.
+        limits: how many are let in.
+        protocol: a row of `PROTOCOLS`.
+    """
+
+    def __init__(
+        self, hub: Hub, rigs: RigSettings, limits: Limits | None = None, *, protocol: str = "sv1"
+    ) -> None:
+        self._hub = hub
+        self._rigs = rigs
+        self._limits = limits or Limits()
+        self._make_core = PROTOCOLS[protocol]
+        self._addresses: dict[str, _Address] = {}
+        self._open = 0
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once it does."""
+        assert self._server is not None  # noqa: S101 - asked too early
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return self._open
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to accept.
+
+        Raises:
+            PortInUseError: another program listens there.
+            ListenError: this machine cannot listen there.
+        """
+        self._server = await listen(host, port, self._make)
+
+    async def stop(self) -> None:
+        """Accept no more, and end all sessions."""
+        if self._server is not None:
+            self._server.close()
+        sessions = [guest for guest in self._hub.guests if isinstance(guest, Session)]
+        self._hub.close_all("shutdown")
+        for session in sessions:
+            await session.wire.wait_closed()
+
+    def _make(self) -> Wire[ServerEvent]:
+        return Session(self._hub, self._rigs, self._make_core(self._rigs.mask), self).wire
+
+    def admit(self, address: str) -> str:
+        """Let a connection in, or say why not.
+
+        Args:
+            address: the rig's, without the port.
+        """
+        now = self._hub.clock.monotonic()
+        self._hub.stats.connections_opened += 1
+        self._open += 1
+        known = self._address(address, now)
+        known.open += 1
+        costly = known.cost.add(Price.CONNECT, now) is not Level.FINE
+        why = ""
+        if self._open > self._limits.connections:
+            why = f"{self._limits.connections} connections are open"
+        elif known.open > self._limits.per_address:
+            why = f"{self._limits.per_address} connections from this address are open"
+        elif costly:
+            why = "too many connections or faults from this address"
+        if why:
+            self._hub.stats.connections_refused += 1
+            log.debug("connection_refused", address=address, why=why)
+        return why
+
+    def release(self, address: str, *, faulty: bool) -> None:
+        """Take note that a connection has ended.
+
+        Args:
+            address: the rig's, without the port.
+            faulty: it broke the protocol; its address pays for that.
+        """
+        self._open -= 1
+        now = self._hub.clock.monotonic()
+        known = self._address(address, now)
+        known.open -= 1
+        if faulty:
+            known.cost.add(Price.FAULT, now)
+
+    def _address(self, address: str, now: float) -> _Address:
+        known = self._addresses.get(address)
+        if known is None:
+            if len(self._addresses) >= _ADDRESSES:
+                self._forget(now)
+            known = _Address(Cost(soft=_SOFT, hard=_HARD, decay=_DECAY))
+            self._addresses[address] = known
+        return known
+
+    def _forget(self, now: float) -> None:
+        """Drop addresses that have no connection and owe nothing."""
+        for address, known in tuple(self._addresses.items()):
+            if known.open <= 0 and known.cost.points(now) <= 0:
+                del self._addresses[address]

@@ -1,0 +1,176 @@
+"""One rig: its place in the search space, its target and its figures.
+
+A session has one rig per channel; Stratum V1 has the one channel 0.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from headframe.chain.job import BIP320_MASK
+from headframe.chain.share import Checked, Reason
+from headframe.chain.target import Target, difficulty_from_target, target_from_difficulty
+from headframe.stratum.core import Seat, ServerCore
+from proxy.jobbook import Entry
+from proxy.slices import Lease
+from proxy.stats import Rate
+from proxy.vardiff import Bounds, Vardiff
+
+__all__ = ["Rig", "RigSettings", "RigState", "difficulty_in_password"]
+
+_SILENT_SHARES: Final = 8.0
+"""So many expected shares without one, and a rig counts as silent (chance: 1 in 3,000)."""
+_INVALID_RUN: Final = 10
+"""So many refused shares in a row, and it counts as invalid."""
+_WORDS: Final = re.compile(r"(?:^|[,; ])(?:d|diff)=([0-9.eE+-]{1,32})(?=$|[,; ])")
+
+
+class RigState(StrEnum):
+    """How a rig is doing, for the page."""
+
+    CONNECTED = "connected"
+    """No share yet."""
+    HASHING = "hashing"
+    SILENT = "silent"
+    """Nothing for much longer than expected."""
+    INVALID = "invalid"
+    """Nothing but refused shares of late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigSettings:
+    """What all rigs have in common.
+
+    Attributes:
+        bounds: vardiff's aim and limits.
+        start: the first target.
+        mask: version bits that rigs may roll.
+        password: what a rig must give; "" for anything.
+        handshake_seconds: how long a rig may take to subscribe and authorise.
+        idle_seconds: how long it may stay without a good share.
+    """
+
+    bounds: Bounds
+    start: Target
+    mask: int = BIP320_MASK
+    password: str = ""
+    handshake_seconds: float = 20.0
+    idle_seconds: float = 7200.0
+
+
+def difficulty_in_password(password: str) -> tuple[str, Target | None]:
+    """Find a wish such as `d=0.5` or `diff=1024` in a rig's password.
+
+    Returns:
+        The password without the wish, and the target wished for, if there is one.
+    """
+    found = _WORDS.search(password)
+    if found is None:
+        return password, None
+    try:
+        target = target_from_difficulty(float(found[1]))
+    except ValueError:
+        return password, None
+    return (password[: found.start()] + password[found.end() :]).strip(",; "), target
+
+
+class Rig:
+    """A rig that has a seat.
+
+    Args:
+        seat: what it owns.
+        lease: its hold on the slice.
+        settings: what all rigs have in common.
+        start: the first target.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self, seat: Seat, lease: Lease, settings: RigSettings, start: Target, now: float
+    ) -> None:
+        self.seat = seat
+        self.vardiff = Vardiff(settings.bounds, start, now)
+        self.accepted = 0
+        self.rejected = 0
+        self.told = start
+        self._lease = lease
+        self._bounds = settings.bounds
+        self._rate = Rate(now)
+        self._epoch: int | None = None
+        self._entry: Entry | None = None
+        self._joined = now
+        self._last_share: float | None = None
+        self._refused_run = 0
+
+    @property
+    def entry(self) -> Entry | None:
+        """The job it was shown last."""
+        return self._entry
+
+    def show(self, core: ServerCore, entry: Entry) -> None:
+        """Show it a job, at its own target, but never one harder than the job's."""
+        epoch = entry.upstream.epoch
+        target = Target(max(self.vardiff.target, entry.upstream.target))
+        self._lease.marks.add(entry.mark)
+        self.told = core.offer(self.seat.channel, entry.job, target, clean=epoch != self._epoch)
+        self._epoch = epoch
+        self._entry = entry
+
+    def count(self, checked: Checked, work: int, now: float) -> None:
+        """Count a judged share.
+
+        Args:
+            checked: our judgement.
+            work: hashes that it stands for.
+            now: monotonic seconds.
+        """
+        if checked.reason is Reason.ACCEPTED:
+            self.accepted += 1
+            self._refused_run = 0
+            self._last_share = now
+            self._rate.add(work, now)
+            self.vardiff.on_share(work)
+        else:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Count a share that was refused unweighed."""
+        self.rejected += 1
+        self._refused_run += 1
+
+    def retarget(self, now: float) -> bool:
+        """Look at its rate; say whether it has a new target."""
+        if self._entry is None:
+            return False
+        return self.vardiff.retarget(now, hardest=self._entry.upstream.target) is not None
+
+    def quiet_seconds(self, now: float) -> float:
+        """Return the time since its last good share, or since it joined."""
+        return now - (self._joined if self._last_share is None else self._last_share)
+
+    def hps(self, now: float) -> float:
+        """Estimate its hashrate from its good shares."""
+        return self._rate.hps(now)
+
+    def state(self, now: float) -> RigState:
+        """Say how it is doing."""
+        if self._refused_run >= _INVALID_RUN:
+            return RigState.INVALID
+        if self.quiet_seconds(now) > _SILENT_SHARES * 60 / self._bounds.per_minute:
+            return RigState.SILENT
+        return RigState.CONNECTED if self._last_share is None else RigState.HASHING
+
+    def figures(self, now: float) -> dict[str, object]:
+        """Return what the page shows of it."""
+        difficulty = float(difficulty_from_target(self.told))
+        quiet = None if self._last_share is None else math.floor(now - self._last_share)
+        return {
+            "hashrate_hps": self.hps(now),
+            "difficulty": difficulty,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "last_share_seconds": quiet,
+            "state": self.state(now).value,
+        }

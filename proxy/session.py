@@ -1,0 +1,331 @@
+"""A session: one rig's connection, over any `ServerCore`.
+
+Everything happens in the callback of a read: a share is judged, booked, answered and
+sent up before the next is looked at. No task, no future and no queue per rig.
+"""
+
+import hmac
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final, Protocol, assert_never
+
+from headframe.chain.share import Reason, Verdict
+from headframe.chain.target import Target
+from headframe.runtime.logs import get_logger
+from headframe.runtime.wire import SlowReaderError, Wire
+from headframe.stratum.core import Seat, ServerCore
+from headframe.stratum.events import (
+    AuthorizeAsked,
+    Joined,
+    Notice,
+    PeerFault,
+    ServerEvent,
+    ShareSubmitted,
+    TargetWished,
+)
+from proxy.cost import Cost, Level, Price
+from proxy.hub import Hub
+from proxy.jobbook import Entry
+from proxy.ledger import Row
+from proxy.rig import Rig, RigSettings, difficulty_in_password
+from proxy.slices import NoSliceLeftError
+
+__all__ = ["Door", "Session"]
+
+log = get_logger(__name__)
+
+_VERDICTS: Final = {reason: Verdict(reason=reason) for reason in Reason}
+_NOBODY: Final = "(unauthorised)"
+_SOFT, _HARD, _DECAY = 60.0, 200.0, 1.0
+"""A rig whose shares are all bad at the usual rate is dropped after some ten minutes, one
+that sends rubbish after ten lines."""
+_BUFFER_BYTES: Final = 1 << 18
+"""Unread bytes a rig may leave: some hundred jobs."""
+
+
+class Door(Protocol):
+    """What a session needs of its listener."""
+
+    def admit(self, address: str) -> str:
+        """Let a connection in, or say why not; the address is without the port."""
+
+    def release(self, address: str, *, faulty: bool) -> None:
+        """Take note that a connection has ended; `faulty`: it broke the protocol."""
+
+
+class Session:
+    """One connection of a rig.
+
+    Args:
+        hub: where jobs come from and shares go.
+        settings: what all rigs have in common.
+        core: speaks the rig's protocol.
+        door: who lets it in.
+    """
+
+    def __init__(self, hub: Hub, settings: RigSettings, core: ServerCore, door: Door) -> None:
+        self.wire: Wire[ServerEvent] = Wire(
+            core,
+            self._on_events,
+            on_made=self._on_made,
+            on_lost=self._on_lost,
+            max_buffer_bytes=_BUFFER_BYTES,
+        )
+        self._hub = hub
+        self._door = door
+        self._settings = settings
+        self._core = core
+        self._stack = ExitStack()
+        self._cost = Cost(soft=_SOFT, hard=_HARD, decay=_DECAY)
+        self._opened = hub.clock.monotonic()
+        self._joining: dict[int, Joined] = {}
+        self._rigs: dict[int, Rig] = {}
+        self._rows: dict[str, Row] = {}
+        self._start: Target | None = None
+        self._agent = ""
+        self._user = ""
+        self._doom = ""
+        self._done = False
+
+    @property
+    def user(self) -> str:
+        """The first worker that was authorised on it, or ""."""
+        return self._user
+
+    @property
+    def address(self) -> str:
+        """Where the rig is, as "host:port"."""
+        return self.wire.peer
+
+    @property
+    def _host(self) -> str:
+        return self.wire.peer.rpartition(":")[0]
+
+    def figures(self, now: float) -> list[dict[str, object]]:
+        """Return what the page shows of the session's rigs."""
+        head = {"name": self._user, "user": self._user, "agent": self._agent}
+        return [
+            {**head, "address": self.address, **rig.figures(now)} for rig in self._rigs.values()
+        ]
+
+    def hps(self, now: float) -> float:
+        """Estimate the hashrate of its rigs."""
+        return sum(rig.hps(now) for rig in self._rigs.values())
+
+    # what the hub asks for
+
+    def settle(self, now: float) -> None:
+        """Take a seat, if a rig waits for one: the layout is known."""
+        if not self._joining or self._done:
+            return
+        for joined in tuple(self._joining.values()):
+            self._seat(joined, now)
+        self.wire.flush()
+        if self._doom:
+            self.close(self._doom)
+
+    def show(self, entry: Entry, now: float) -> None:
+        """Show a job to whoever has a seat and a name."""
+        del now
+        if self._done or not self._rows:
+            return
+        for rig in self._rigs.values():
+            self._offer(rig, entry)
+        self.wire.flush()
+
+    def tick(self, now: float) -> None:
+        """Look at deadlines and rates."""
+        if self._done:
+            return
+        if not (self._rigs and self._rows) and not self._joining:
+            if now - self._opened >= self._settings.handshake_seconds:
+                self.close("handshake_late")
+            return
+        for rig in self._rigs.values():
+            self._look(rig, now)
+            if rig.quiet_seconds(now) >= self._settings.idle_seconds:
+                self.close("idle")
+
+    def close(self, why: str) -> None:
+        """End the connection, for one of `CLOSE_REASONS`; what is unsent still leaves."""
+        if not self._done:
+            self._finish(why)
+            self.wire.close()
+
+    # what the wire tells
+
+    def _on_made(self) -> None:
+        why = self._door.admit(self._host)
+        if why:
+            self._doom = "refused"
+            self.wire.abort()
+        else:
+            self._hub.join(self)
+
+    def _on_events(self, events: Sequence[ServerEvent]) -> None:
+        if self._done:
+            return
+        now = self._hub.clock.monotonic()
+        for event in events:  # all of them, though one may end it: the next may be a block
+            if type(event) is ShareSubmitted:  # by far the commonest
+                self._on_share(event, now)
+            else:
+                self._on_other(event, now)
+        if self._doom:
+            self.close(self._doom)
+            return
+        for rig in self._rigs.values():
+            self._look(rig, now)
+
+    def _on_lost(self, reason: Exception | None) -> None:
+        why = "hung_up"
+        if isinstance(reason, SlowReaderError):
+            why = "slow_reader"
+        elif reason is not None and not isinstance(reason, OSError):
+            why = "failed"
+        self._finish(self._doom or why)
+        self._door.release(self._host, faulty=self._doom == "protocol_fault")
+
+    def _on_share(self, share: ShareSubmitted, now: float) -> None:
+        rig = self._rigs.get(share.channel)
+        if rig is None:
+            self._core.reply(share.ticket, _VERDICTS[Reason.NOT_SUBSCRIBED])
+            return
+        row = self._rows.get(share.worker) or self._row(share.worker)
+        checked, work = self._hub.judge(rig.seat, share, row)
+        self._core.reply(share.ticket, _VERDICTS[checked.reason])
+        rig.count(checked, work, now)
+        if checked.reason is not Reason.ACCEPTED:
+            log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)
+            self._charge(Price.REFUSED_SHARE, now)
+
+    def _on_other(self, event: ServerEvent, now: float) -> None:
+        match event:
+            case Joined():
+                self._agent = event.agent
+                self._joining[event.channel] = event
+                self._seat(event, now)
+            case AuthorizeAsked():
+                self._on_authorize(event, now)
+            case TargetWished():
+                self._wish(event.target, now)
+            case Notice():
+                self._on_notice(event, now)
+            case PeerFault():
+                self._on_fault(event, now)
+            case ShareSubmitted():
+                self._on_share(event, now)
+            case _:
+                assert_never(event)
+
+    def _on_authorize(self, event: AuthorizeAsked, now: float) -> None:
+        password, wish = difficulty_in_password(event.password)
+        wanted = self._settings.password
+        ok = not wanted or hmac.compare_digest(password.encode(), wanted.encode())
+        self._core.authorize(event.ticket, ok=ok)
+        if not ok:
+            log.warning("rig_refused", user=event.user, peer=self.address, why="wrong password")
+            self._charge(Price.FAULT, now)
+            return
+        first = not self._rows
+        self._row(event.user)
+        if wish is not None:
+            self._wish(wish, now)
+        if first:
+            self._user = event.user
+            self._begin(now)
+
+    def _on_notice(self, event: Notice, now: float) -> None:
+        log.debug(event.kind, text=event.text, rig=self._user, peer=self.address)
+        price = Price.NOTICE
+        if event.kind == "share_refused":  # the core judged it by itself; it still is offered
+            price = Price.REFUSED_SHARE
+            row = self._rows.get(self._user) or self._hub.ledger.worker(_NOBODY)
+            self._hub.ledger.refuse(row, Reason(event.text), 0)
+            for rig in self._rigs.values():
+                rig.refuse()
+        self._charge(price, now)
+
+    def _on_fault(self, event: PeerFault, now: float) -> None:
+        self._hub.stats.faults += 1
+        log.warning("rig_fault", what=event.what, rig=self._user, peer=self.address)
+        if event.fatal:
+            self._doom = self._doom or "protocol_fault"
+        else:
+            self._charge(Price.FAULT, now)
+
+    # seats, targets, jobs
+
+    def _seat(self, joined: Joined, now: float) -> None:
+        """Answer a subscribe; waits for the first job, which tells the layout."""
+        layout, slices = self._hub.layout, self._hub.slices
+        if layout is None or slices is None:
+            return
+        self._joining.pop(joined.channel, None)
+        try:
+            lease = self._stack.enter_context(slices.take())
+        except NoSliceLeftError as error:
+            log.warning("rig_refused", peer=self.address, why=str(error))
+            self._doom = "no_slice"
+            return
+        seat = Seat(
+            channel=joined.channel,
+            lane=layout.lane,
+            slice=lease.value,
+            size=layout.rollable,
+            mask=self._settings.mask,
+            user=self._user,
+        )
+        self._core.seat(joined.ticket, seat)
+        start = self._settings.start if self._start is None else self._start
+        self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
+        self._hub.stats.rigs += 1
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """Show the first job, once there are a seat and a name."""
+        book = self._hub.book
+        if not self._rows or not self._rigs or book is None:
+            return
+        log.info("rig_joined", rig=self._user, agent=self._agent, peer=self.address)
+        if book.current is not None:
+            self.show(book.current, now)
+
+    def _offer(self, rig: Rig, entry: Entry) -> None:
+        rig.show(self._core, entry)
+        self._hub.stats.offers += 1
+
+    def _wish(self, target: Target, now: float) -> None:
+        self._start = target
+        for rig in self._rigs.values():
+            rig.vardiff.wish(target, now)
+            if rig.entry is not None:
+                self._hub.hurry(self)
+
+    def _look(self, rig: Rig, now: float) -> None:
+        if rig.retarget(now):
+            self._hub.stats.retargets += 1
+            self._hub.hurry(self)
+
+    # books and the end
+
+    def _row(self, worker: str) -> Row:
+        row = self._rows[worker] = self._hub.ledger.worker(worker)
+        return row
+
+    def _charge(self, points: float, now: float) -> None:
+        if self._cost.add(points, now) is Level.HARD and not self._doom:
+            log.warning("rig_dropped", rig=self._user, peer=self.address, why="too_costly")
+            self._doom = "too_costly"
+
+    def _finish(self, why: str) -> None:
+        """Give back what is held; the first reason counts."""
+        if self._done:
+            return
+        self._done = True
+        self._hub.stats.rigs -= len(self._rigs)
+        self._hub.stats.connections_closed[why] += 1
+        self._stack.close()
+        self._hub.leave(self)
+        if self._user:
+            log.info("rig_left", rig=self._user, peer=self.address, why=why)

@@ -1,0 +1,137 @@
+"""Figures of the proxy: plain numbers, read when somebody asks."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from headframe.chain.share import Reason
+from headframe.runtime.metrics import by_label, counter, gauge
+from proxy.ledger import Ledger, Tally
+
+__all__ = ["CLOSE_REASONS", "Books", "Rate", "Stats", "books_of"]
+
+CLOSE_REASONS: Final = (
+    "refused",
+    "hung_up",
+    "slow_reader",
+    "protocol_fault",
+    "too_costly",
+    "handshake_late",
+    "idle",
+    "no_upstream",
+    "no_slice",
+    "new_layout",
+    "shutdown",
+    "failed",
+)
+"""Why a rig's connection ended; the closed list of the metric's label."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of the proxy that are in no other book."""
+
+    connections_opened: int = counter("Connections that rigs opened.")
+    connections_refused: int = counter("Connections turned away by a limit.")
+    connections_closed: dict[str, int] = by_label(  # noqa: RUF009 - makes a field
+        "Connections that ended, by cause.", "reason", CLOSE_REASONS
+    )
+    rigs: int = gauge("Rigs that have a seat.")
+    jobs: int = counter("Jobs taken from upstream.")
+    refreshes: int = counter("Jobs shown again with a later time.")
+    offers: int = counter("Jobs shown to rigs, counted per rig.")
+    retargets: int = counter("Changes of a rig's target by vardiff.")
+    faults: int = counter("Times that a rig broke the protocol.")
+    layout_changes: int = counter("Times that rigs had to be cut off for a new extranonce layout.")
+    ledger_faults: int = counter("Times that the books did not balance: a bug.")
+
+
+_REFUSALS: Final = tuple(
+    reason for reason in Reason if reason not in {Reason.ACCEPTED, Reason.PENDING, Reason.LOST}
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Books:
+    """The ledger's totals, as they are exported."""
+
+    shares_offered: int = counter("Shares that rigs sent.")
+    shares_accepted: int = counter("Shares that were good.")
+    shares_refused: dict[str, int] = by_label(  # noqa: RUF009 - makes a field
+        "Shares that were refused here.", "reason", _REFUSALS
+    )
+    shares_kept: int = counter("Good shares that are easier than the upstream's target.")
+    shares_queued: int = gauge("Good shares on their way to the upstream.")
+    shares_forwarded: int = counter("Shares sent upstream.")
+    shares_pending: int = gauge("Shares that the upstream has not answered yet.")
+    shares_acknowledged: int = counter("Shares that the upstream accepted.")
+    shares_refused_upstream: dict[str, int] = by_label(  # noqa: RUF009
+        "Shares that the upstream refused.", "reason", _REFUSALS
+    )
+    shares_lost: int = counter("Shares whose connection went before the upstream answered.")
+    work_offered: int = counter("Work of all shares, by the rigs' targets.", "hashes")
+    work_accepted: int = counter("Work of the good ones, by the rigs' targets.", "hashes")
+    work_forwarded: int = counter("Work sent up, by the upstream's targets.", "hashes")
+    work_acknowledged: int = counter("Work accepted, by the upstream's targets.", "hashes")
+    blocks_found: int = counter("Block candidates sent upstream.")
+    blocks_accepted: int = counter("Blocks that the node accepted.")
+    blocks_refused: int = counter("Blocks that the node refused.")
+    blocks_rescued: int = counter("Candidates sent although the share was refused here.")
+
+
+def books_of(ledger: Ledger) -> Books:
+    """Read the totals of the books."""
+    total, pool = ledger.total, ledger.total.pool
+    return Books(
+        shares_offered=total.offered.shares,
+        shares_accepted=total.accepted.shares,
+        shares_refused=_by_reason(total.refused),
+        shares_kept=total.kept,
+        shares_queued=total.queued,
+        shares_forwarded=pool.forwarded.shares,
+        shares_pending=pool.pending.shares,
+        shares_acknowledged=pool.acknowledged.shares,
+        shares_refused_upstream=_by_reason(pool.refused),
+        shares_lost=pool.lost.shares,
+        work_offered=total.offered.work,
+        work_accepted=total.accepted.work,
+        work_forwarded=pool.forwarded.work,
+        work_acknowledged=pool.acknowledged.work,
+        blocks_found=ledger.blocks_found,
+        blocks_accepted=ledger.blocks_accepted,
+        blocks_refused=ledger.blocks_refused,
+        blocks_rescued=total.rescued.forwarded.shares,
+    )
+
+
+def _by_reason(tallies: dict[Reason, Tally]) -> dict[str, int]:
+    return {reason: tallies[reason].shares if reason in tallies else 0 for reason in _REFUSALS}
+
+
+class Rate:
+    """A hashrate from the work of shares, with older work fading out.
+
+    Args:
+        now: monotonic seconds.
+        fade_seconds: after so long a share weighs a third (1/e).
+    """
+
+    __slots__ = ("_at", "_fade", "_start", "_sum")
+
+    def __init__(self, now: float, fade_seconds: float = 180.0) -> None:
+        self._start = self._at = now
+        self._fade = fade_seconds
+        self._sum = 0.0
+
+    def add(self, work: int, now: float) -> None:
+        """Count a share's work (hashes)."""
+        self._sum = self._sum * math.exp((self._at - now) / self._fade) + work
+        self._at = now
+
+    def hps(self, now: float) -> float:
+        """Return hashes per second, unbiased from the first second on."""
+        age = now - self._start
+        if age < 1.0:
+            return 0.0
+        seen = self._fade * -math.expm1(-age / self._fade)
+        return self._sum * math.exp((self._at - now) / self._fade) / seen

@@ -1,0 +1,185 @@
+"""The way up: good shares through a bounded queue, block candidates past it.
+
+`JobSource.submit` never waits, and neither does anything here: a session books its
+share, hands it over and goes on. When the queue is full the share is counted as lost.
+A block candidate is never queued. Each is sent once: a second copy of the same proof
+reaches this place too, is recognised, and stays here, unless the first was lost.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from headframe.chain.hashes import hash_to_hex
+from headframe.chain.share import Reason, Share, Verdict
+from headframe.runtime.logs import get_logger
+from headframe.upstream.base import JobSource
+from proxy.ledger import Ledger, Row
+
+__all__ = ["Block", "Parcel", "Uplink"]
+
+log = get_logger(__name__)
+
+QUEUE_SIZE: Final = 8192
+"""Shares on their way; the source takes them as fast as they come, so a queue this long
+means that the event loop itself is behind."""
+_PROOFS: Final = 4096
+"""Block candidates remembered."""
+_LOST: Final = Verdict(reason=Reason.LOST)
+_LOST_IN_QUEUE: Final = Verdict(reason=Reason.LOST, detail="the queue to the upstream was full")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A share on its way up.
+
+    Attributes:
+        share: as an answer to the upstream's job.
+        worker: the name to send it under; `None` for the source's own.
+        row: the books of who found it.
+        work: hashes that it stands for by the pool's target.
+    """
+
+    share: Share
+    worker: str | None
+    row: Row
+    work: int
+
+
+@dataclass(slots=True)
+class Block:
+    """A block candidate, for people to see.
+
+    Attributes:
+        height: of the block, where the source knows it.
+        hash: in display order.
+        time: when it was found, in seconds since 1970.
+        worker: who found it, as its rigs call it.
+        verdict: `Reason` of the upstream's answer, or "sent" before there is one.
+        detail: the upstream's words.
+    """
+
+    height: int | None
+    hash: str
+    time: int
+    worker: str
+    verdict: str = "sent"
+    detail: str = ""
+
+
+class Uplink:
+    """Hands shares to the source and books its answers.
+
+    Args:
+        source: where shares go.
+        ledger: the books.
+        wall: tells the seconds since 1970.
+        size: shares that may wait.
+    """
+
+    def __init__(
+        self, source: JobSource, ledger: Ledger, wall: Callable[[], int], *, size: int = QUEUE_SIZE
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._wall = wall
+        self._queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
+        self._proofs: dict[int, None] = {}
+        self.blocks: deque[Block] = deque(maxlen=50)
+        self.dropped = 0
+        self.repeated = 0
+
+    def forward(self, parcel: Parcel, *, work: int) -> None:
+        """Send a good share that meets the pool's target.
+
+        Args:
+            parcel: the share.
+            work: hashes that it stands for by the rig's target.
+        """
+        self._ledger.queue(parcel.row, work)
+        try:
+            self._queue.put_nowait(parcel)
+        except asyncio.QueueFull:
+            self.dropped += 1
+            self._ledger.forward(parcel.row, parcel.work)
+            self._ledger.answer(parcel.row, _LOST_IN_QUEUE, parcel.work, rescued=False)
+
+    def block(self, parcel: Parcel, proof: int, *, accepted: bool, work: int) -> None:
+        """Send a block candidate, at once.
+
+        Args:
+            parcel: the share.
+            proof: its hash as a number.
+            accepted: it was good as a share too; else the rig was refused, and only the
+                block goes up.
+            work: hashes that it stands for by the rig's target.
+        """
+        repeated = proof in self._proofs
+        if accepted and repeated:
+            self._ledger.keep(parcel.row, work)
+        elif accepted:
+            self._ledger.queue(parcel.row, work)
+            self._ledger.forward(parcel.row, parcel.work)
+        elif not repeated:
+            self._ledger.rescue(parcel.row, parcel.work)
+        if repeated:
+            self.repeated += 1
+            return
+        self._proofs[proof] = None
+        if len(self._proofs) > _PROOFS:
+            del self._proofs[next(iter(self._proofs))]
+        self._ledger.blocks_found += 1
+        found = Block(
+            height=self._source.status.get().height,
+            hash=hash_to_hex(proof.to_bytes(32, "little")),
+            time=self._wall(),
+            worker=parcel.row.name,
+        )
+        self.blocks.append(found)
+        log.info("block_found", hash=found.hash, height=found.height, worker=found.worker)
+        done = partial(self._block_answered, parcel, proof, found, rescued=not accepted)
+        self._source.submit(parcel.share, parcel.worker, done)
+
+    async def run(self) -> None:
+        """Hand queued shares to the source until cancelled; what waits then is lost."""
+        try:
+            while True:
+                parcel = await self._queue.get()
+                self._ledger.forward(parcel.row, parcel.work)
+                done = partial(self._answered, parcel)
+                self._source.submit(parcel.share, parcel.worker, done)
+        finally:
+            while not self._queue.empty():
+                parcel = self._queue.get_nowait()
+                self._ledger.forward(parcel.row, parcel.work)
+                self._answered(parcel, _LOST)
+
+    def _answered(self, parcel: Parcel, verdict: Verdict) -> None:
+        self._ledger.answer(parcel.row, verdict, parcel.work, rescued=False)
+        if verdict.reason is not Reason.ACCEPTED:
+            log.debug(
+                "share_refused_upstream",
+                reason=verdict.reason,
+                detail=verdict.detail,
+                worker=parcel.row.name,
+            )
+
+    def _block_answered(
+        self, parcel: Parcel, proof: int, found: Block, verdict: Verdict, *, rescued: bool
+    ) -> None:
+        self._ledger.answer(parcel.row, verdict, parcel.work, rescued=rescued)
+        found.verdict, found.detail = verdict.reason, verdict.detail
+        facts = {"hash": found.hash, "height": found.height, "worker": found.worker}
+        match verdict.reason:
+            case Reason.ACCEPTED:
+                log.info("block_accepted" if verdict.block else "block_sent_to_pool", **facts)
+            case Reason.PENDING:
+                log.warning("block_pending", detail=verdict.detail, **facts)
+            case Reason.LOST:
+                self._proofs.pop(proof, None)
+                log.error("block_lost", detail=verdict.detail, **facts)
+            case reason:
+                log.warning("block_refused", reason=reason, detail=verdict.detail, **facts)
