@@ -1,6 +1,8 @@
 """`Account`: what became of each share, counted, and told where it is worth a line."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from headframe.chain.hashes import hash_to_hex
@@ -9,7 +11,7 @@ from headframe.chain.share import Checked, Reason, Verdict
 from headframe.chain.target import work_of
 from headframe.runtime.logs import get_logger
 from miner.sparing import Sparing
-from miner.stats import MinerStats
+from miner.stats import BlockRow, MinerStats
 
 __all__ = ["Account"]
 
@@ -29,11 +31,22 @@ class Account:
     Args:
         stats: where it is counted.
         clock: seconds that never go back.
+        now: seconds since 1970.
+        height: the height being worked on, where it is known.
     """
 
-    def __init__(self, stats: MinerStats, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        stats: MinerStats,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], int],
+        height: Callable[[], int | None],
+    ) -> None:
         self._stats = stats
         self._clock = clock
+        self._now = now
+        self._height = height
         self._sparing = Sparing()
 
     def wrong(self) -> None:
@@ -46,49 +59,81 @@ class Account:
         say = log.error if cause == "invalid" else log.debug
         say("share_dropped", cause=cause, reason=str(reason))
 
-    def sent(self, checked: Checked) -> None:
-        """Count a share that goes out."""
-        self._stats.shares_submitted += 1
-        if checked.block:
-            self._stats.blocks_found += 1
+    def sent(self, job: Job, checked: Checked) -> Callable[[Verdict], None]:
+        """Count a share that goes out.
 
-    def answered(self, job: Job, checked: Checked, verdict: Verdict, seconds: float) -> None:
-        """Count a verdict, which took so long."""
-        self._stats.share_round_trip.observe(seconds)
+        Returns:
+            What to call with its verdict.
+        """
+        self._stats.shares_submitted += 1
+        return partial(self._answered, _Sent(job, checked, self._clock(), self._height()))
+
+    def _answered(self, sent: "_Sent", verdict: Verdict) -> None:
+        self._stats.share_round_trip.observe(self._clock() - sent.at)
+        block = sent.is_block(verdict)
+        if block:
+            self._stats.blocks_found += 1
+            self._stats.blocks.append(
+                BlockRow(
+                    height=sent.height,
+                    hash=sent.hash,
+                    time=self._now(),
+                    verdict=str(verdict.reason),
+                )
+            )
         match verdict.reason:
             case Reason.ACCEPTED:
-                self._accepted(job, checked)
+                self._accepted(sent, verdict, block=block)
             case Reason.LOST:
                 self._stats.shares_lost += 1
             case Reason.PENDING:
                 self._stats.shares_pending += 1
             case _:
-                self._rejected(job, checked, verdict)
+                self._rejected(sent, verdict, block=block)
 
-    def _accepted(self, job: Job, checked: Checked) -> None:
+    def _accepted(self, sent: "_Sent", verdict: Verdict, *, block: bool) -> None:
         self._stats.shares_accepted += 1
-        self._stats.work_accepted += work_of(job.target)
-        if checked.block:
-            self._stats.blocks_accepted += 1
-            log.info("block_accepted", hash=_hex(checked), pool=job.source)
-        else:
-            log.debug("share_accepted", pool=job.source)
-
-    def _rejected(self, job: Job, checked: Checked, verdict: Verdict) -> None:
-        self._stats.shares_rejected[verdict.reason] += 1
-        about = {"pool": job.source, "reason": str(verdict.reason), "words": verdict.detail}
-        if checked.block:
-            log.error("block_rejected", hash=_hex(checked), **about)
+        self._stats.work_accepted += work_of(sent.job.target)
+        if not block:
+            log.debug("share_accepted", pool=sent.job.source)
             return
-        count = self._sparing.say(verdict.reason, self._clock())
+        self._stats.blocks_accepted += 1
+        if not verdict.block:  # a source that submits blocks itself has told already
+            log.info("block_accepted", hash=sent.hash, height=sent.height, pool=sent.job.source)
+
+    def _rejected(self, sent: "_Sent", verdict: Verdict, *, block: bool) -> None:
+        reason = verdict.reason
+        self._stats.shares_rejected[reason] += 1
+        about = {"pool": sent.job.source, "reason": str(reason), "words": verdict.detail}
+        if block:
+            if not verdict.block:
+                log.error("block_rejected", hash=sent.hash, height=sent.height, **about)
+            return
+        count = self._sparing.say(reason, self._clock())
         if count is not None:
-            advice = _ADVICE.get(verdict.reason)
-            log.warning("share_rejected", count=count, **about, **_given(advice=advice))
+            advice = {"advice": _ADVICE[reason]} if reason in _ADVICE else {}
+            log.warning("share_rejected", count=count, **about, **advice)
 
 
-def _given(**keys: str | None) -> dict[str, str]:
-    return {key: value for key, value in keys.items() if value is not None}
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A share without a verdict."""
 
+    job: Job
+    checked: Checked
+    at: float
+    height: int | None
 
-def _hex(checked: Checked) -> str:
-    return hash_to_hex(checked.proof.to_bytes(32, "little"))
+    def is_block(self, verdict: Verdict) -> bool:
+        """Tell whether this was a block, as far as a miner can know.
+
+        On chains that are easier than the pool's shares every share would be one; what
+        the pool makes of it there (it may pace the chain) it does not say.
+        """
+        told = verdict.block or verdict.reason is Reason.PENDING
+        return told or (self.checked.block and self.job.block_target != self.job.target)
+
+    @property
+    def hash(self) -> str:
+        """The header's hash in display order."""
+        return hash_to_hex(self.checked.proof.to_bytes(32, "little"))

@@ -51,9 +51,8 @@ class Engine:
         self._source = source
         self._devices = devices
         self._now = now
-        self._clock = clock
         self._seen: dict[int, None] = {}
-        self._account = Account(stats, clock)
+        self._account = Account(stats, clock=clock, now=now, height=self._height)
         self.pending: Latest[int] = Latest(0)
         """Shares without a verdict; set with each share and each verdict."""
 
@@ -114,13 +113,16 @@ class Engine:
         )
 
     def _submit(self, job: Job, share: Share, checked: Checked) -> None:
-        self._account.sent(checked)
+        answered = self._account.sent(job, checked)
         self.pending.set(self.pending.get() + 1)
-        self._source.submit(share, None, partial(self._answered, job, checked, self._clock()))
+        self._source.submit(share, None, partial(self._done, answered))
 
-    def _answered(self, job: Job, checked: Checked, sent: float, verdict: Verdict) -> None:
-        self._account.answered(job, checked, verdict, self._clock() - sent)
+    def _done(self, answered: Callable[[Verdict], None], verdict: Verdict) -> None:
+        answered(verdict)
         self.pending.set(self.pending.get() - 1)
+
+    def _height(self) -> int | None:
+        return self._source.status.get().height
 
 
 def _slice_of(index: int, count: int, job: Job) -> Slice | None:

@@ -1,13 +1,13 @@
 """What the miner counts, and how fast it is by its own measure."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histogram
 
-__all__ = ["DROPPED", "REFUSED", "HashMeter", "MinerStats"]
+__all__ = ["DROPPED", "REFUSED", "BlockRow", "HashMeter", "MinerStats"]
 
 DROPPED: Final = ("stale", "duplicate", "invalid")
 """Why a found share is not sent: its job is dead; it was sent before (sources tell of one
@@ -18,7 +18,36 @@ REFUSED: Final = tuple(
 )
 """Verdicts that mean no."""
 
+_MOST_BLOCKS: Final = 50
+"""Found blocks that are shown."""
+
 _ROUND_TRIP_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRow:
+    """A block that was found, for people.
+
+    Attributes:
+        height: its height, where the source told.
+        hash: in display order.
+        time: when the verdict came, in seconds since 1970.
+        verdict: "accepted", or why not.
+    """
+
+    height: int | None
+    hash: str
+    time: int
+    verdict: str
+
+    def as_row(self) -> dict[str, object]:
+        """Return it as plain data."""
+        return {
+            "height": self.height,
+            "hash": self.hash,
+            "time": self.time,
+            "verdict": self.verdict,
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +66,9 @@ class MinerStats:
         "Shares found but not sent.", "cause", DROPPED
     )
     work_accepted: int = counter("Expected hashes behind the accepted shares.", "hashes")
-    blocks_found: int = counter("Blocks found and sent.")
+    blocks_found: int = counter(
+        "Blocks found and judged. A pool does not tell where every share would be a block."
+    )
     blocks_accepted: int = counter("Blocks that the upstream accepted.")
     nonces_wrong: int = counter("Nonces that a kernel claimed and hashlib refused.")
     hashes: int = counter("Hashes done, all devices together.", "hashes")
@@ -49,6 +80,8 @@ class MinerStats:
     share_round_trip: Histogram = histogram(  # noqa: RUF009
         "From sending a share to its verdict.", "seconds", _ROUND_TRIP_BOUNDS
     )
+
+    blocks: deque[BlockRow] = field(default_factory=lambda: deque(maxlen=_MOST_BLOCKS))
 
     @property
     def rejected(self) -> int:

@@ -61,6 +61,8 @@ class FakeSource:
         submitted: every share with the worker it was sent for.
         verdict: what `submit` answers at once; `None` keeps the share pending.
         pending: the `done` of shares that wait for an answer.
+        on_submit: called with each share, after it was answered.
+        ended: set when `run` has ended.
     """
 
     def __init__(self, job: Job | None = None, verdict: Verdict | None = None) -> None:
@@ -77,7 +79,7 @@ class FakeSource:
         self.pending: list[Done] = []
         self.verdict = verdict
         self.on_submit: Callable[[Share], None] = lambda share: None
-        self.ended = False
+        self.ended = asyncio.Event()
 
     @property
     def jobs(self) -> Latest[Job | None]:
@@ -91,7 +93,7 @@ class FakeSource:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            self.ended = True
+            self.ended.set()
             for done in self.pending:
                 done(Verdict(reason=Reason.LOST))
             self.pending.clear()

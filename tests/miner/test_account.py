@@ -9,10 +9,11 @@ from headframe.chain.share import Checked, Reason, Verdict
 from headframe.chain.target import work_of
 from miner.account import Account
 from miner.stats import MinerStats
-from tests.fakes.source import make_job
+from tests.fakes.source import EASY, make_job
 
 JOB = make_job()
 SHARE = Checked(reason=Reason.ACCEPTED, proof=0xABC, block=False)
+NOW = 1_700_000_000
 BLOCK = Checked(reason=Reason.ACCEPTED, proof=0xABC, block=True)
 
 
@@ -22,10 +23,16 @@ class Desk:
     def __init__(self) -> None:
         self.stats = MinerStats()
         self.now = 100.0
-        self.account = Account(self.stats, lambda: self.now)
+        self.account = Account(
+            self.stats, clock=lambda: self.now, now=lambda: NOW, height=lambda: 840_000
+        )
 
-    def answer(self, reason: Reason, words: str = "", checked: Checked = SHARE) -> None:
-        self.account.answered(JOB, checked, Verdict(reason=reason, detail=words), 0.5)
+    def answer(
+        self, reason: Reason, words: str = "", checked: Checked = SHARE, *, told: bool = False
+    ) -> None:
+        answered = self.account.sent(JOB, checked)
+        self.now += 0.5
+        answered(Verdict(reason=reason, detail=words, block=told))
 
 
 @pytest.fixture
@@ -41,7 +48,6 @@ def lines() -> Iterator[list[EventDict]]:
 
 
 def test_an_accepted_share_brings_its_work(desk: Desk, lines: list[EventDict]) -> None:
-    desk.account.sent(SHARE)
     desk.answer(Reason.ACCEPTED)
     assert (desk.stats.shares_submitted, desk.stats.shares_accepted) == (1, 1)
     assert desk.stats.work_accepted == work_of(JOB.target)
@@ -51,11 +57,33 @@ def test_an_accepted_share_brings_its_work(desk: Desk, lines: list[EventDict]) -
 
 
 def test_an_accepted_block_is_told_with_its_hash(desk: Desk, lines: list[EventDict]) -> None:
-    desk.account.sent(BLOCK)
     desk.answer(Reason.ACCEPTED, checked=BLOCK)
     assert (desk.stats.blocks_found, desk.stats.blocks_accepted) == (1, 1)
     assert lines[-1]["event"] == "block_accepted"
     assert lines[-1]["hash"] == "0" * 61 + "abc"
+    assert [row.as_row() for row in desk.stats.blocks] == [
+        {"height": 840_000, "hash": "0" * 61 + "abc", "time": NOW, "verdict": "accepted"}
+    ]
+
+
+def test_where_every_share_would_be_a_block_none_is_called_one(desk: Desk) -> None:
+    job = make_job(target=EASY, block_target=EASY)
+    answered = desk.account.sent(job, BLOCK)
+    answered(Verdict(reason=Reason.ACCEPTED))
+    assert (desk.stats.shares_accepted, desk.stats.blocks_accepted) == (1, 0)
+    desk.account.sent(job, BLOCK)(Verdict(reason=Reason.ACCEPTED, block=True))
+    assert desk.stats.blocks_accepted == 1, "the node says so"
+    desk.account.sent(job, BLOCK)(Verdict(reason=Reason.PENDING))
+    assert (desk.stats.blocks_found, desk.stats.blocks_accepted) == (2, 1)
+
+
+def test_what_a_node_did_with_a_block_its_source_has_told(
+    desk: Desk, lines: list[EventDict]
+) -> None:
+    desk.answer(Reason.ACCEPTED, checked=BLOCK, told=True)
+    desk.answer(Reason.STALE, "inconclusive", checked=BLOCK, told=True)
+    assert not lines
+    assert [row.verdict for row in desk.stats.blocks] == ["accepted", "stale"]
 
 
 @pytest.mark.parametrize(

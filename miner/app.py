@@ -1,0 +1,200 @@
+"""The miner put together: source, engine, devices, page and display under one task group."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import ClassVar, Final
+
+from headframe.chain.job import Job
+from headframe.runtime.clock import monotonic
+from headframe.runtime.errors import (
+    EXIT_OK,
+    EXIT_UNAVAILABLE,
+    ConfigError,
+    HeadframeError,
+    PortInUseError,
+)
+from headframe.runtime.latest import Latest
+from headframe.runtime.logs import get_logger
+from headframe.runtime.web import WebServer
+from headframe.upstream.base import JobSource, SourceState, SourceStatus
+from headframe.upstream.settings import make_source
+from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSettings
+from miner.devices import detect
+from miner.devices.base import Device
+from miner.engine import Engine
+from miner.live import Display
+from miner.monitor import Monitor
+from miner.stats import MinerStats
+
+__all__ = ["JOURNAL", "Miner", "NoUpstreamError", "make_miner", "state_dir"]
+
+JOURNAL: Final = "blocks.jsonl"
+"""Name of the journal of found blocks, in the state folder."""
+_DRAIN_SECONDS: Final = 2.0
+"""How long shares in flight may take at the end."""
+_TICK_SECONDS: Final = 1.0
+
+log = get_logger(__name__)
+
+
+class NoUpstreamError(HeadframeError):
+    """With `--once`: no upstream can be used."""
+
+    exit_code: ClassVar[int] = EXIT_UNAVAILABLE
+
+
+class Miner:
+    """Everything that runs while the miner runs.
+
+    Args:
+        source: where work comes from.
+        devices: what hashes.
+        stop: when to end by itself.
+        web: whether and where to serve the page.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        source: JobSource,
+        devices: Sequence[Device],
+        *,
+        stop: StopSettings = StopSettings(),  # noqa: B008 # frozen
+        web: WebSettings = WebSettings(enabled=False),  # noqa: B008
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.stats = MinerStats()
+        self.web_url = ""
+        """Where the page is, once it is served."""
+        self._source = source
+        self._devices = devices
+        self._stop = stop
+        self._web = web
+        self._engine = Engine(source, devices, self.stats, clock=clock)
+        self._monitor = Monitor(source, devices, self.stats, clock)
+
+    async def run(self, display: Display) -> int:
+        """Mine until cancelled, or until what `StopSettings` asks for is done.
+
+        Returns:
+            The process's exit code.
+
+        Raises:
+            NoUpstreamError: with `once`.
+            ListenError: the page cannot be served where it was asked for.
+        """
+        async with AsyncExitStack() as stack:
+            await self._serve(stack)
+            self._greet()
+            stack.enter_context(display.shown())
+            # Entered first, left last: shares in flight still need the source.
+            await stack.enter_async_context(_background(self._source.run()))
+            stack.push_async_callback(self._engine.drain, _DRAIN_SECONDS)
+            await stack.enter_async_context(
+                _background(
+                    self._engine.run(),
+                    self._tick(),
+                    display.run(self._monitor.status),
+                    self._watch_jobs(self._source.jobs),
+                    self._watch_status(self._source.status),
+                )
+            )
+            await self._until_done()
+        return EXIT_OK
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        web, monitor = self._web, self._monitor
+        if not web.enabled:
+            return
+        wanted = [DEFAULT_WEB_PORT, 0] if web.port is None else [web.port]
+        for port in wanted:
+            server = WebServer(
+                web.host,
+                port,
+                status=monitor.status,
+                metrics=monitor.metrics,
+                healthy=monitor.healthy,
+                title="Headframe miner",
+                allowed_hosts=web.allowed_hosts,
+            )
+            try:
+                await stack.enter_async_context(server)
+            except PortInUseError:
+                if port == wanted[-1]:
+                    raise
+                continue
+            self.web_url = server.url
+            return
+
+    def _greet(self) -> None:
+        devices = [f"{device.name} ({device.stats.kernel})" for device in self._devices]
+        page = {"page": self.web_url} if self.web_url else {}
+        log.info("miner_started", devices=", ".join(devices), **page)
+
+    async def _tick(self) -> None:
+        while True:
+            self._monitor.tick()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def _watch_jobs(self, jobs: Latest[Job | None]) -> None:
+        async for job in jobs:
+            if job is not None:
+                self.stats.jobs += 1
+                log.debug("new_job", pool=job.source, epoch=job.epoch, ntime=job.ntime)
+
+    async def _watch_status(self, status: Latest[SourceStatus]) -> None:
+        """With `once`, end when nothing can be used; what comes and goes the sources tell."""
+        async for now in status:
+            if self._stop.once and now.state is SourceState.DOWN and now.detail:
+                raise NoUpstreamError(now.detail)
+
+    async def _until_done(self) -> None:
+        stop, stats = self._stop, self.stats
+        async for _ in self._engine.pending:
+            shares, blocks = stats.shares_accepted, stats.blocks_accepted
+            if (stop.shares and shares >= stop.shares) or (stop.blocks and blocks >= stop.blocks):
+                log.info("miner_done", shares=shares, blocks=blocks)
+                return
+
+
+def make_miner(config: MinerConfig, env: Mapping[str, str] = os.environ) -> Miner:
+    """Make a miner of its settings.
+
+    Args:
+        config: the settings.
+        env: the environment, for where state is kept.
+
+    Raises:
+        ConfigError: settings that cannot work; in one line.
+    """
+    if not config.upstreams:
+        raise ConfigError(
+            "nothing to mine on: give a pool, as in --url stratum+tcp://host:3333 --user NAME, "
+            "or a node, as in --url bitcoind+http://127.0.0.1:18443 --address ADDRESS"
+        )
+    journal = (config.state_dir or state_dir(env)) / JOURNAL
+    source = make_source(config.upstreams, ids=count(1), journal=journal)
+    devices = detect(config.devices, threads=config.threads, kernel=config.kernel)
+    return Miner(source, devices, stop=config.stop, web=config.web)
+
+
+def state_dir(env: Mapping[str, str]) -> Path:
+    """Say where the miner keeps what must outlive it."""
+    base = env.get("XDG_STATE_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "headframe" / "miner"
+
+
+@asynccontextmanager
+async def _background(*tasks: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Run tasks while a block runs; end them when it ends, and the block when one fails."""
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(task) for task in tasks]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()

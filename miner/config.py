@@ -1,0 +1,108 @@
+"""The miner's settings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from headframe.upstream.settings import UpstreamSettings
+
+__all__ = ["DEFAULT_WEB_PORT", "LogSettings", "MinerConfig", "StopSettings", "WebSettings"]
+
+DEFAULT_WEB_PORT = 9333
+
+
+class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The page with live figures, and the metrics."""
+
+    enabled: Annotated[
+        bool, msgspec.Meta(description="Serve page, JSON and metrics over HTTP.")
+    ] = True
+    host: Annotated[
+        str,
+        msgspec.Meta(description="Where to listen; whoever reaches it can read the figures."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=65535)] | None,
+        msgspec.Meta(
+            description=f"The port. If unset: {DEFAULT_WEB_PORT}, or a free one when that is taken."
+        ),
+    ] = None
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Further names that browsers reach the page by."),
+    ] = ()
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is told on standard output."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        msgspec.Meta(description="The least that is told; debug tells of each job and share."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "text", "json"],
+        msgspec.Meta(
+            description="text: lines for people, with a live line below on a terminal; json: one "
+            "JSON object a line; auto: text."
+        ),
+    ] = "auto"
+    every_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            gt=0, description="How often the figures are told where there is no terminal."
+        ),
+    ] = 30.0
+
+
+class StopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to end by itself; for scripts."""
+
+    once: Annotated[
+        bool,
+        msgspec.Meta(description="End with exit code 69 when no upstream can be used."),
+    ] = False
+    shares: Annotated[
+        int, msgspec.Meta(ge=0, description="End after so many accepted shares; 0: never.")
+    ] = 0
+    blocks: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="End after so many accepted blocks; 0: never. Pools on regtest tell none.",
+        ),
+    ] = 0
+
+
+class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of `headframe mine`."""
+
+    upstreams: Annotated[
+        tuple[UpstreamSettings, ...],
+        msgspec.Meta(description="Pools and nodes, the preferred first; the others stand by."),
+    ] = ()
+    devices: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="What hashes: cpu, or python for the slow reference alone."),
+    ] = ("cpu",)
+    threads: Annotated[
+        int,
+        msgspec.Meta(ge=0, le=4096, description="Threads that hash on the CPU; 0: all its cores."),
+    ] = 0
+    kernel: Annotated[
+        str,
+        msgspec.Meta(
+            description="The kernel by its name; if empty, the fastest in a short measurement."
+        ),
+    ] = ""
+    state_dir: Annotated[
+        Path | None,
+        msgspec.Meta(
+            description="Where found blocks are kept until a node has judged them. If unset: "
+            "$XDG_STATE_HOME/headframe/miner, or ~/.local/state/headframe/miner."
+        ),
+    ] = None
+    web: Annotated[WebSettings, msgspec.Meta(description="Page and metrics.")] = WebSettings()
+    log: Annotated[LogSettings, msgspec.Meta(description="Log lines.")] = LogSettings()
+    stop: Annotated[StopSettings, msgspec.Meta(description="When to end.")] = StopSettings()

@@ -1,0 +1,126 @@
+"""`Monitor`: the miner's figures, put together for whoever asks."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from headframe import __version__
+from headframe.chain.target import difficulty_from_target
+from headframe.runtime.clock import monotonic
+from headframe.runtime.metrics import Exporter, render
+from headframe.upstream.base import JobSource, SourceState
+from miner.devices.base import Device
+from miner.stats import HashMeter, MinerStats
+
+__all__ = ["Monitor"]
+
+_PREFIX = "headframe_miner_"
+
+
+class Monitor:
+    """Reads source, devices and counters; changes nothing but the gauges.
+
+    Args:
+        source: where work comes from.
+        devices: what hashes.
+        stats: the counters, and the gauges that `tick` sets.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        source: JobSource,
+        devices: Sequence[Device],
+        stats: MinerStats,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._source = source
+        self._devices = devices
+        self._stats = stats
+        self._clock = clock
+        self._start = clock()
+        self._meter = HashMeter()
+        self._meters = [HashMeter() for _ in devices]
+        self._exporter = Exporter(_PREFIX, [stats], self._of_devices)
+        self.tick()
+
+    def tick(self) -> None:
+        """Measure; to be called about once a second."""
+        now, stats, job = self._clock(), self._stats, self._source.jobs.get()
+        for device, meter in zip(self._devices, self._meters, strict=True):
+            meter.add(now, device.stats.hashes)
+        stats.hashes = sum(device.stats.hashes for device in self._devices)
+        self._meter.add(now, stats.hashes)
+        stats.hashrate = self._meter.rate_hps
+        stats.uptime = now - self._start
+        stats.difficulty = 0.0 if job is None else float(difficulty_from_target(job.target))
+        status = self._source.status.get()
+        stats.upstream_up = int(status.state is SourceState.ACTIVE)
+        stats.upstream_connects = status.connects
+
+    def healthy(self) -> bool:
+        """Tell whether the miner does its part; a pool that is down is not its fault."""
+        return all(device.stats.state != "failed" for device in self._devices)
+
+    def metrics(self) -> bytes:
+        """Write everything for Prometheus."""
+        return render(self._exporter)
+
+    def status(self) -> dict[str, object]:
+        """Put everything together for the page, the live line and `/api/v1/status`."""
+        stats, upstream = self._stats, self._source.status.get()
+        return {
+            "program": "miner",
+            "version": __version__,
+            "uptime_seconds": stats.uptime,
+            "upstream": {
+                "source": upstream.source,
+                "url": upstream.url,
+                "state": upstream.state.value,
+                "detail": upstream.detail,
+                "height": upstream.height,
+                "network": upstream.network,
+            },
+            "hashrate_hps": stats.hashrate,
+            "difficulty": stats.difficulty,
+            "shares": {
+                "accepted": stats.shares_accepted,
+                "rejected": stats.rejected,
+                "by_reason": {str(key): n for key, n in stats.shares_rejected.items() if n},
+                "lost": stats.shares_lost,
+                "dropped": dict(stats.shares_dropped),
+            },
+            "blocks": {
+                "found": stats.blocks_found,
+                "accepted": stats.blocks_accepted,
+                "list": [block.as_row() for block in reversed(stats.blocks)],
+            },
+            "devices": [
+                {
+                    "name": device.name,
+                    "kernel": device.stats.kernel,
+                    "hashrate_hps": meter.rate_hps,
+                    "wrong": device.stats.wrong,
+                    "state": device.stats.state,
+                }
+                for device, meter in zip(self._devices, self._meters, strict=True)
+            ],
+        }
+
+    def _of_devices(self) -> Iterable[Metric]:
+        labels = ["device"]
+        hashes = CounterMetricFamily(
+            _PREFIX + "device_hashes", "Hashes done by one device.", labels=labels
+        )
+        wrong = CounterMetricFamily(
+            _PREFIX + "device_wrong", "Wrong nonces that one device claimed.", labels=labels
+        )
+        kernel = GaugeMetricFamily(
+            _PREFIX + "device_kernel", "1 for the kernel in use.", labels=["device", "kernel"]
+        )
+        for device in self._devices:
+            hashes.add_metric([device.name], device.stats.hashes)
+            wrong.add_metric([device.name], device.stats.wrong)
+            kernel.add_metric([device.name, device.stats.kernel], 1)
+        return hashes, wrong, kernel

@@ -1,0 +1,81 @@
+import msgspec
+import pytest
+
+from headframe.chain.target import DIFFICULTY_1
+from headframe.upstream.base import SourceState
+from miner.monitor import Monitor
+from miner.stats import BlockRow, MinerStats
+from tests.fakes.device import FakeDevice
+from tests.fakes.source import FakeSource, make_job
+
+
+class Desk:
+    """A monitor over fakes, and its clock."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+        self.source = FakeSource(make_job(target=DIFFICULTY_1))
+        self.devices = [FakeDevice("fake:0"), FakeDevice("fake:1")]
+        self.stats = MinerStats()
+        self.monitor = Monitor(self.source, self.devices, self.stats, lambda: self.now)
+
+    def hash(self, first: int, second: int) -> None:
+        self.now += 1
+        self.devices[0].stats.hashes += first
+        self.devices[1].stats.hashes += second
+        self.monitor.tick()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_it_measures_each_device_and_all_together(desk: Desk) -> None:
+    desk.hash(1000, 3000)
+    status = desk.monitor.status()
+    assert status["hashrate_hps"] == pytest.approx(4000)
+    devices = status["devices"]
+    assert isinstance(devices, list)
+    assert [device["hashrate_hps"] for device in devices] == [1000, 3000]
+    assert status["uptime_seconds"] == pytest.approx(1)
+
+
+def test_the_difficulty_is_that_of_the_running_job(desk: Desk) -> None:
+    assert desk.monitor.status()["difficulty"] == 1
+    desk.source.jobs.set(None)
+    desk.monitor.tick()
+    assert desk.monitor.status()["difficulty"] == 0
+
+
+def test_the_status_is_plain_data_with_the_keys_of_the_page(desk: Desk) -> None:
+    desk.stats.shares_rejected["stale"] += 2
+    desk.stats.blocks_accepted += 1
+    for height in (1, 2):
+        desk.stats.blocks.append(
+            BlockRow(height=height, hash="00ff", time=1_700_000_000, verdict="accepted")
+        )
+    status = msgspec.json.decode(msgspec.json.encode(desk.monitor.status()))
+    assert status["program"] == "miner"
+    assert status["upstream"]["state"] == "active"
+    assert status["shares"]["by_reason"] == {"stale": 2}
+    assert status["shares"]["rejected"] == 2
+    assert status["blocks"]["accepted"] == 1
+    assert [block["height"] for block in status["blocks"]["list"]] == [2, 1]
+
+
+def test_a_pool_that_is_down_does_not_make_the_miner_ill(desk: Desk) -> None:
+    desk.source.report(state=SourceState.DOWN)
+    desk.monitor.tick()
+    assert desk.stats.upstream_up == 0
+    assert desk.monitor.healthy()
+    desk.devices[1].stats.state = "failed"
+    assert not desk.monitor.healthy()
+
+
+def test_metrics_have_devices_and_kernels_as_labels(desk: Desk) -> None:
+    desk.hash(1000, 3000)
+    text = desk.monitor.metrics().decode()
+    assert 'headframe_miner_device_hashes_total{device="fake:1"} 3000.0' in text
+    assert 'headframe_miner_device_kernel{device="fake:0",kernel="fake"} 1.0' in text
+    assert "headframe_miner_hashes_total 4000.0" in text
