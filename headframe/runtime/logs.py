@@ -44,7 +44,7 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
     Args:
         level: the least that is shown; one of `LEVELS`.
         format: one of `FORMATS`; "auto" is text on a terminal and JSON elsewhere.
-        stream: where to; standard output by default.
+        stream: where to; by default what is standard output at the time.
 
     Raises:
         ConfigError: no such level or format.
@@ -68,7 +68,7 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
             *(last if text else [structlog.processors.JSONRenderer(serializer=_to_json)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

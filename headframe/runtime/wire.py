@@ -66,6 +66,7 @@ class Wire(asyncio.Protocol, Generic[E]):
         on_made: called once, when the connection stands, before the first byte is sent.
         max_buffer_bytes: how many unsent bytes are kept for a peer that does not read;
             beyond it the peer is cut off.
+        linger_seconds: how long the last bytes may take to leave after `close`.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Wire(asyncio.Protocol, Generic[E]):
         on_lost: Callable[[Exception | None], None],
         on_made: Callable[[], None] | None = None,
         max_buffer_bytes: int = 1 << 20,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self.core = core
         self._on_events = on_events
         self._on_lost = on_lost
         self._on_made = on_made
         self._max_buffer_bytes = max_buffer_bytes
+        self._linger_seconds = linger_seconds
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._busy = False
@@ -124,7 +127,7 @@ class Wire(asyncio.Protocol, Generic[E]):
         transport.close()
         if self._linger is None:
             loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(LINGER_SECONDS, self.abort)
+            self._linger = loop.call_later(self._linger_seconds, self.abort)
 
     def abort(self) -> None:
         """Hang up at once; what is unsent is lost."""
@@ -333,10 +336,8 @@ def _why_no_tls(where: str, error: ssl.SSLError) -> str:
             f"{where} has a certificate that is not trusted ({error.verify_message}): "
             "check the host name, or give the certificate of its authority"
         )
-    return (
-        f"{where} does not speak TLS as we do ({error.reason or 'handshake failed'}): "
-        "use its TLS port, or a URL without TLS"
-    )
+    why = getattr(error, "reason", None) or "handshake failed"
+    return f"{where} does not speak TLS as we do ({why}): use its TLS port, or a URL without TLS"
 
 
 def _errno_of(error: Exception) -> int | None:

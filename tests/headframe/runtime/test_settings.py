@@ -134,6 +134,8 @@ def message(**sources: Any) -> str:
         ("[[upstreams]]\nurl = ''", 'upstreams.0.url = "": expected text not empty'),
         ('user = "nobody"', "user must be somebody"),
         ('[web]\npassword = "hunter2"', "web.password = ***: expected text"),
+        ("[[upstreams]]\nurl = 5", "upstreams.0.url = 5: expected text not empty"),
+        ('upstreams = ["x"]', "expected a list of tables"),
         ('mode = "http://u:hunter2@h"', 'mode = "http://***@h": expected one of'),
         (f'mode = "{"x" * 500}"', "x…: expected one of"),
         ("user = ", "not valid TOML: "),

@@ -15,6 +15,8 @@ from headframe.runtime.errors import DialError, ListenError, PortInUseError
 from headframe.runtime.wire import (
     SlowReaderError,
     Wire,
+    _set_socket_options,
+    _why_not_dialled,
     dial,
     format_peer,
     listen,
@@ -297,6 +299,39 @@ def test_tls_carries_lines_and_the_owner_hears_of_the_connection(on_loop):
     on_loop(main())
 
 
+def test_a_peer_that_does_not_take_the_last_bytes_is_cut_off_soon_after_close(on_loop):
+    async def main() -> None:
+        far = End(max_buffer_bytes=1 << 30, linger_seconds=0.01)
+        server = await listen(HOST, 0, far.make)
+        with socket.create_connection((HOST, port_of(server))):
+            while not far.wire.peer:
+                await asyncio.sleep(0)
+            far.core.say(b"x" * (64 << 20))
+            far.wire.close()
+            await far.wire.wait_closed()
+        assert far.lost == [None]
+        await hang_up(server=server)
+
+    on_loop(main())
+
+
+def test_an_exception_when_the_connection_is_lost_ends_nothing_else(on_loop):
+    async def main() -> None:
+        def broken(_reason: Exception | None) -> None:
+            raise RuntimeError("a bug")
+
+        far, client = End(), End()
+        far.wire = Wire(far.core, far.on_events, on_lost=broken)
+        server = await pair(client, far)
+        with structlog.testing.capture_logs() as logged:
+            client.wire.close()
+            await far.wire.wait_closed()
+        assert [line["event"] for line in logged] == ["connection_failed"]
+        await hang_up(client, server=server)
+
+    on_loop(main())
+
+
 @contextlib.contextmanager
 def free_port():
     with socket.socket() as held:
@@ -420,6 +455,33 @@ def test_an_empty_host_means_all_interfaces(on_loop):
 )
 def test_other_listening_errors_are_one_line(error, text):
     assert text in str(listen_error("127.0.0.1", 80, error))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "h:1 is not reachable from here"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "h:1 is not reachable from here"),
+        (
+            # As asyncio folds the errors of several addresses.
+            OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno 111] Connect"),
+            "h:1 refused the connection",
+        ),
+        (ConnectionAbortedError(), "h:1 could not be connected to: ConnectionAbortedError"),
+        (OSError(errno.EMFILE, "Too many open files"), "could not be connected to: Too many open"),
+        (ssl.SSLError(1, "odd"), "does not speak TLS as we do (handshake failed)"),
+    ],
+)
+def test_other_dialling_errors_are_one_line(error, text):
+    assert text in _why_not_dialled("h", 1, error)
+
+
+def test_sockets_that_are_not_tcp_are_left_alone():
+    one, other = socket.socketpair()
+    with one, other:
+        _set_socket_options(one)
+        _set_socket_options(None)
+        assert not one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,14 @@ const blocks = new Table(at("blocks-table"), [
     show: (row) => format.ago(Date.now() / 1000 - row.time),
     hint: (row) => (Number.isFinite(row.time) ? new Date(row.time * 1000).toISOString() : ""),
   },
-  { title: "Verdict", kind: "state", of: (row) => row.verdict, show: (row) => text(row.verdict) },
+  {
+    title: "Verdict",
+    kind: "state",
+    of: (row) => row.verdict,
+    show: (row) => format.words(text(row.verdict)),
+    hint: (row) => row.detail ?? "",
+  },
+  { title: "Found by", optional: true, of: (row) => row.worker, show: (row) => text(row.worker) },
 ], { empty: "none found yet" });
 
 const rigs = new Table(at("rigs-table"), [
@@ -42,8 +49,8 @@ const rigs = new Table(at("rigs-table"), [
   number("Accepted", "accepted", format.whole),
   number("Rejected", "rejected", format.whole),
   { title: "Last share", kind: "number", of: (row) => row.last_share_seconds, show: (row) => since(row.last_share_seconds) },
-  { title: "Software", of: (row) => row.agent, show: (row) => text(row.agent) },
-  { title: "Address", kind: "code", of: (row) => row.address, show: (row) => text(row.address) },
+  { title: "Software", optional: true, of: (row) => row.agent, show: (row) => text(row.agent) },
+  { title: "Address", kind: "code", optional: true, of: (row) => row.address, show: (row) => text(row.address) },
 ], { sortBy: 2, empty: "no rig is connected" });
 
 const devices = new Table(at("devices-table"), [
@@ -69,10 +76,18 @@ function draw(status) {
   drawHashrate(status);
   drawShares(status.shares);
   drawBlocks(status.blocks);
-  fillTable("rigs", rigs, status.rigs);
+  drawPool(status.pool);
+  fillTable("rigs", rigs, status.rigs, status.rigs_total);
   fillTable("devices", devices, status.devices);
-  at("join").hidden = !status.join;
-  setText(at("join-line"), status.join ?? "");
+  at("join").hidden = !status.stratum_url;
+  setText(at("join-line"), status.stratum_url ?? "");
+  showProblem("history", status.lifetime?.problem);
+}
+
+// A line above everything, while there is something to tell.
+function showProblem(id, problem) {
+  at(id).hidden = !problem;
+  setText(at(id), problem ?? "");
 }
 
 function drawUpstream(upstream) {
@@ -80,19 +95,15 @@ function drawUpstream(upstream) {
   const state = upstream?.state ?? "running";
   setText(at("state"), format.words(state));
   at("state").dataset.state = state;
-  at("detail").hidden = !upstream?.detail;
-  setText(at("detail"), upstream?.detail ?? "");
+  showProblem("detail", upstream?.detail);
   if (!upstream) return;
   const facts = [
     ["Source", upstream.source],
     ["Address", upstream.url],
     ["Network", upstream.network],
-    ["Height", upstream.height === null || upstream.height === undefined ? "" : format.whole(upstream.height)],
-    ...Object.entries(upstream)
-      .filter(([key]) => !["source", "url", "network", "height", "state", "detail"].includes(key))
-      .map(([key, value]) => [format.words(key), typeof value === "object" ? "" : value]),
-  ].filter(([, value]) => value !== undefined && value !== null && value !== "");
-  fillFacts(at("upstream-facts"), facts);
+    ["Height", upstream.height],
+  ];
+  fillFacts(at("upstream-facts"), facts.filter(([, value]) => text(value) !== "–"));
 }
 
 function fillFacts(list, facts) {
@@ -147,6 +158,19 @@ function drawReasons(list, reasons, all) {
   });
 }
 
+function drawPool(pool) {
+  at("pool").hidden = !pool;
+  if (!pool) return;
+  const counts = Object.entries(pool).filter(([, value]) => Number.isFinite(value));
+  const refused = Object.entries(pool.refused ?? {}).filter(([, value]) => value > 0);
+  fillFacts(
+    at("pool-facts"),
+    [...counts, ...refused.map(([reason, value]) => [`refused: ${reason}`, value])].map(
+      ([name, value]) => [format.words(name), format.whole(value)],
+    ),
+  );
+}
+
 function drawBlocks(found) {
   at("blocks").hidden = !found;
   if (!found) return;
@@ -154,10 +178,10 @@ function drawBlocks(found) {
   blocks.fill(found.list ?? []);
 }
 
-function fillTable(id, table, rows) {
+function fillTable(id, table, rows, total) {
   at(id).hidden = !rows;
   if (!rows) return;
-  setText(at(`${id}-count`), format.whole(rows.length));
+  setText(at(`${id}-count`), format.whole(total ?? rows.length));
   table.fill(rows);
 }
 

@@ -5,6 +5,7 @@ const MOST_ROWS = 200;
 const FILTER_FROM = 12;
 
 // columns: [{ title, of: row => value to sort by, show: row => text, kind }]
+// `optional` columns are left out while no row has anything in them.
 // kind: "number" is set to the right, "state" is coloured by its text, "code" is monospaced.
 export class Table {
   constructor(holder, columns, { sortBy = null, empty = "nothing yet" } = {}) {
@@ -51,6 +52,9 @@ export class Table {
   }
 
   draw() {
+    this.hidden = this.columns.map(
+      (column) => Boolean(column.optional) && this.rows.every((row) => isMissing(column.of(row))),
+    );
     this.filter.hidden = this.rows.length < FILTER_FROM;
     const found = this.sorted(this.filtered());
     const shown = found.slice(0, MOST_ROWS);
@@ -58,6 +62,7 @@ export class Table {
     shown.forEach((row, index) => this.drawRow(this.body.rows[index] ?? this.addRow(), row));
     this.heads.forEach((head, index) => {
       const order = this.falling ? "descending" : "ascending";
+      head.hidden = this.hidden[index];
       head.ariaSort = index === this.sortBy ? order : null;
     });
     this.table.hidden = this.rows.length === 0;
@@ -99,6 +104,7 @@ export class Table {
     this.columns.forEach((column, index) => {
       const cell = element.cells[index];
       const text = column.show(row);
+      cell.hidden = this.hidden[index];
       setText(cell, text);
       if (column.kind === "state") cell.dataset.state = text;
       if (column.hint) cell.title = column.hint(row);
@@ -111,9 +117,12 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+function isMissing(value) {
+  return value === null || value === undefined || value === "";
+}
+
 function compare(a, b) {
-  const missing = (value) => value === null || value === undefined || value === "";
-  if (missing(a) || missing(b)) return missing(a) - missing(b);
+  if (isMissing(a) || isMissing(b)) return isMissing(b) - isMissing(a);
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a).localeCompare(String(b), "en", { numeric: true });
 }

@@ -2,8 +2,10 @@ import asyncio
 import importlib.resources
 import json
 import re
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -32,7 +34,7 @@ async def serving(**options: Any) -> AsyncIterator[tuple[WebServer, aiohttp.Clie
         "interval_seconds": 0.01,
     }
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         WebServer(HOST, 0, **{**parts, **options}) as server,
         aiohttp.ClientSession(server.url) as session,
     ):
@@ -212,6 +214,85 @@ async def test_the_url_is_one_that_a_browser_here_can_open():
         everywhere = WebServer("0.0.0.0", 0, status=dict, metrics=bytes, healthy=bool, title="x")
         async with everywhere:
             assert everywhere.url == f"http://127.0.0.1:{everywhere.port}/"
+
+
+@asynccontextmanager
+async def browsing(profile: Path, page: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+    """Open a page in Chromium; give a way to evaluate JavaScript in it."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no chromium: the page is not tried in a browser (Debian: chromium)")
+    flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *flags,
+        f"--user-data-dir={profile}",
+        "about:blank",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        while not (line := await process.stderr.readline()).startswith(b"DevTools listening on"):
+            assert line, "chromium ended"
+        port = line.decode().split("/")[2]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(f"http://{port}/json/new?{page}") as answer,
+        ):
+            tab = await answer.json()
+            async with session.ws_connect(tab["webSocketDebuggerUrl"]) as socket:
+
+                async def evaluate(expression: str) -> Any:
+                    params = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+                    call = {"id": 1, "method": "Runtime.evaluate", "params": params}
+                    while True:  # a page that is still being opened loses what it was asked
+                        await socket.send_json(call)
+                        told = await socket.receive_json()
+                        if "result" in told:
+                            return told["result"]["result"].get("value")
+
+                yield evaluate
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.slow
+async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path: Path):
+    status = {
+        "program": "proxy",
+        "hashrate_hps": 46_200_000.0,
+        "history": [[0, 1e6], [5, 46.2e6]],
+        "upstream": {"source": "node", "state": "active", "height": 7, "detail": ""},
+        "shares": {"accepted": 12345, "rejected": 67, "by_reason": {"stale": 40, "other": 27}},
+        "blocks": {"accepted": 1, "list": [{"height": 7, "hash": "00ab", "verdict": "accepted"}]},
+        "rigs": [{"name": "<img src=x onerror='document.title=1'>", "hashrate_hps": 5}],
+        "devices": [],
+    }
+    drawn = """new Promise(done => {
+        const look = () => document.querySelector("#rigs td") && document.querySelector(".line")
+            ? done([...document.querySelectorAll(".card:not([hidden])")].map(e => e.innerText))
+            : setTimeout(look, 20);
+        look();
+    })"""
+    async with (
+        serving(status=lambda: status) as (server, _),
+        asyncio.timeout(60),
+        browsing(tmp_path / "profile", server.url) as evaluate,
+    ):
+        hashrate, shares, upstream, blocks, rigs, devices = await evaluate(drawn)
+        assert await evaluate("document.title") == "46.2 MH/s \u2013 Proxy <north>"
+        assert await evaluate("document.querySelectorAll('main img').length") == 0
+        assert await evaluate("document.getElementById('state').innerText") == "active"
+    assert "46.2 MH/s" in hashrate
+    assert "12\u202f345 accepted" in shares
+    assert "67 rejected (0.54 %)" in shares
+    assert shares.index("stale") < shares.index("other")
+    assert "Height\n7" in upstream
+    assert "accepted" in blocks
+    assert "<img src=x onerror='document.title=1'>" in rigs
+    assert "no device is at work" in devices
 
 
 def page_sources() -> dict[str, str]:
