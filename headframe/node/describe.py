@@ -20,8 +20,8 @@ def amount(sats: int) -> Decimal:
 
 
 def difficulty(nbits: int) -> float:
-    """Say how hard compact bits are, for people."""
-    return float(difficulty_from_target(target_from_nbits(nbits)))
+    """Say how hard compact bits are, for people: 16 significant digits, as bitcoind writes it."""
+    return float(f"{float(difficulty_from_target(target_from_nbits(nbits))):.16g}")
 
 
 def chain_work(height: int, nbits: int) -> str:
