@@ -61,7 +61,8 @@ def _upstream(upstream: Mapping[str, Any]) -> str:
     height = "" if upstream["height"] is None else f" at height {upstream['height']}"
     if upstream["state"] == "active":
         return f"{upstream['source']}{height}"
-    return f"{upstream['source']} {upstream['state']}"
+    waiting = upstream["state"] == "down" and not upstream["detail"]  # it has not failed yet
+    return f"{upstream['source']} {'connecting' if waiting else upstream['state']}"
 
 
 def _reasons(by_reason: Mapping[str, int]) -> str:

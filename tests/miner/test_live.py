@@ -13,7 +13,7 @@ STATUS = {
     "shares": {"accepted": 120, "rejected": 2, "by_reason": {"stale": 2}, "lost": 0},
     "blocks": {"accepted": 1},
     "difficulty": 0.01,
-    "upstream": {"source": "pool:3333", "state": "active", "height": 7},
+    "upstream": {"source": "pool:3333", "state": "active", "detail": "", "height": 7},
     "devices": [{"kernel": "shani"}, {"kernel": "python"}],
     "uptime_seconds": 245.0,
 }

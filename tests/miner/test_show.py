@@ -62,7 +62,7 @@ STATUS = {
     },
     "blocks": {"accepted": 0},
     "difficulty": 0.01,
-    "upstream": {"source": "pool:3333", "state": "active", "height": None},
+    "upstream": {"source": "pool:3333", "state": "active", "detail": "", "height": None},
     "devices": [{"kernel": "shani"}, {"kernel": "shani"}],
     "uptime_seconds": 245.0,
 }
@@ -80,7 +80,7 @@ def test_the_line_says_when_there_is_more_and_when_the_pool_is_away() -> None:
         **STATUS,
         "shares": {"accepted": 1, "rejected": 0, "by_reason": {}, "lost": 4},
         "blocks": {"accepted": 2},
-        "upstream": {"source": "node:18443", "state": "down", "height": 7},
+        "upstream": {"source": "node:18443", "state": "down", "detail": "gone", "height": 7},
     }
     assert line_of(status) == (
         "12.3 MH/s | accepted 1 | rejected 0 | lost 4 | blocks 2 | difficulty 0.01 | "
@@ -89,5 +89,10 @@ def test_the_line_says_when_there_is_more_and_when_the_pool_is_away() -> None:
 
 
 def test_the_line_names_the_height_where_it_is_known() -> None:
-    upstream = {"source": "node:18443", "state": "active", "height": 7}
+    upstream = {"source": "node:18443", "state": "active", "detail": "", "height": 7}
     assert "node:18443 at height 7" in line_of({**STATUS, "upstream": upstream})
+
+
+def test_what_has_not_failed_yet_is_not_called_down() -> None:
+    upstream = {"source": "node:18443", "state": "down", "detail": "", "height": None}
+    assert "node:18443 connecting" in line_of({**STATUS, "upstream": upstream})
