@@ -5,7 +5,7 @@ What the shares of a job have in common is packed once, into a *context*; its la
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import Final
@@ -16,9 +16,10 @@ from native.kernel import KernelError
 if not extension_missing:
     from native._native import ffi, lib
 
-__all__ = ["hash_in_python", "pack_context", "share_hash"]
+__all__ = ["choose_hasher", "hash_in_python", "pack_context", "share_hash"]
 
-_COUNTS: Final = struct.Struct("<III")
+Hasher = Callable[[int, bytes, bytes, tuple[int, int, int]], bytes]
+
 _CONTEXT: Final = struct.Struct("<III32sI")
 _HASH_BYTES: Final = 32
 _WORDS: Final = 1 << 32
@@ -90,6 +91,31 @@ def hash_in_python(
     return _sha256d(version.to_bytes(4, "little") + prev_hash + digest + times)
 
 
+def choose_hasher(usable: Iterable[int], run: Hasher) -> int:
+    """Choose the first hasher that agrees with hashlib.
+
+    Args:
+        usable: numbers of the hashers that this machine can run, most preferred first.
+        run: hashes with the hasher of a number; then as `share_hash`.
+
+    Raises:
+        KernelError: none agrees.
+    """
+    context = pack_context(b"p" * 150, b"s" * 90, (b"\x5a" * 32, b"\xa5" * 32), b"h" * 32, 1)
+    wanted = hash_in_python(context, b"extra", 2, 3, 4)
+    for number in usable:
+        if run(number, context, b"extra", (2, 3, 4)) == wanted:
+            return number
+    raise KernelError("no compiled hasher computes right hashes here; rebuild with: make build")
+
+
+@cache
+def _hasher() -> int:
+    """Choose once: asking the CPU costs more than a hash."""
+    numbers = range(lib.hf_hasher_count())
+    return choose_hasher((n for n in numbers if lib.hf_hasher_usable(n)), _hash_in_c)
+
+
 def _hash_in_c(
     hasher: int, context: bytes, extranonce: bytes, numbers: tuple[int, int, int]
 ) -> bytes:
@@ -98,26 +124,11 @@ def _hash_in_c(
         code = lib.hf_share_hash(
             out, hasher, context, len(context), extranonce, len(extranonce), *numbers
         )
-    except OverflowError:
-        _ensure_words(*numbers)
-        raise
+    except OverflowError as error:
+        raise _bad_numbers(numbers) from error
     if code != lib.HF_OK:
         raise _bad_context(context)
     return bytes(ffi.buffer(out))
-
-
-@cache
-def _hasher() -> int:
-    """Choose the first hasher that this machine can run and that agrees with hashlib."""
-    context = pack_context(b"p" * 150, b"s" * 90, (b"\x5a" * 32, b"\xa5" * 32), b"h" * 32, 1)
-    share = (b"extra", 2, 3, 4)
-    wanted = hash_in_python(context, *share)
-    for number in range(lib.hf_hasher_count()):
-        if lib.hf_hasher_usable(number) and (
-            _hash_in_c(number, context, share[0], share[1:]) == wanted
-        ):
-            return number
-    raise KernelError("no compiled hasher computes right hashes here; rebuild with: make build")
 
 
 def _sha256d(data: bytes) -> bytes:
@@ -125,9 +136,12 @@ def _sha256d(data: bytes) -> bytes:
 
 
 def _ensure_words(*numbers: int) -> None:
-    for number in numbers:
-        if not 0 <= number < _WORDS:
-            raise ValueError(f"{number} is not an unsigned number of 32 bits")
+    if not all(0 <= number < _WORDS for number in numbers):
+        raise _bad_numbers(numbers)
+
+
+def _bad_numbers(numbers: Sequence[int]) -> ValueError:
+    return ValueError(f"not unsigned numbers of 32 bits: {', '.join(map(str, numbers))}")
 
 
 def _bad_context(context: bytes) -> ValueError:

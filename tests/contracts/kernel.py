@@ -146,6 +146,17 @@ class KernelContract:
             hits = all_hits(kernel, [head], tail, target, first, count)
             assert (0, nonce) in hits
 
+    @pytest.mark.parametrize("name", sorted(REAL_HEADERS))
+    def test_real_block_hits_every_easier_target(self, kernel, name):
+        raw, hash_hex = bytes.fromhex(REAL_HEADERS[name][0]), REAL_HEADERS[name][1]
+        nonce, number = int.from_bytes(raw[76:], "little"), int(hash_hex, 16)
+        easier = [number + (1 << shift) for shift in range(0, 255, 16)]
+        for target in (*easier, (1 << 224) - 1, 1 << 224, 1 << 255, (1 << 256) - 1):
+            hit = number <= target  # mainnet's are tiny; regtest's may not be
+            limit = target.to_bytes(32, "little")
+            result = kernel.scan([raw[:64]], raw[64:76], limit, nonce, 1, StopFlag())
+            assert result.hits == (((0, nonce),) if hit else ())
+
     @pytest.mark.parametrize("place", range(6))
     def test_hit_names_the_head_it_belongs_to(self, kernel, place):
         header, hash_hex = REAL_HEADERS["mainnet-1"]

@@ -221,6 +221,18 @@ static void check_shares(uint32_t hasher, uint32_t portable)
         free(context.whole);
         free(extranonce.whole);
     }
+    static const uint32_t wraps[][3] = {
+        {0, 0, 1U << 27}, {UINT32_MAX, 1, 0}, {1, UINT32_MAX, 0}, {UINT32_MAX, UINT32_MAX, UINT32_MAX}};
+    for (unsigned i = 0; i < 4; i++) { /* sizes that sum up only modulo 2^32 */
+        piece context = make_piece(48);
+        uint8_t hash[32];
+        for (unsigned part = 0; part < 3; part++) {
+            put_u32(context.bytes + 4 * (size_t)part, wraps[i][part]);
+        }
+        ensure(hf_share_hash(hash, hasher, context.bytes, 48, NULL, 0, 0, 0, 0) == HF_BAD_CONTEXT,
+               "takes sizes that overflow", name);
+        free(context.whole);
+    }
     for (size_t size = 0; size < 48; size++) {
         piece context = make_piece(size);
         uint8_t hash[32];

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from native.compiled import extension_missing
-from native.share import hash_in_python, pack_context, share_hash
+from native.kernel import KernelError
+from native.share import choose_hasher, hash_in_python, pack_context, share_hash
 from tests.contracts.kernel import REAL_HEADERS
 
 digests = st.binary(min_size=32, max_size=32)
@@ -118,6 +119,16 @@ class TestShareHash:
         with pytest.raises(ValueError, match="are no context"):
             hash_of(bytes(context), b"", 1, 2, 3)
 
+    @pytest.mark.parametrize(
+        "sizes", [(3, 4, 1 << 27), (0xFFFFFFFF, 8, 0), (8, 0xFFFFFFFF, 0), (7, 0, 0x08000000)]
+    )
+    def test_sizes_that_are_right_only_modulo_32_bits_are_refused(self, hash_of, sizes):
+        context = bytearray(pack_context(b"pre", b"suff", [], b"q" * 32, 1))
+        struct.pack_into("<III", context, 0, *sizes)
+        assert (sizes[0] + sizes[1] + 32 * sizes[2]) % 2**32 == 7
+        with pytest.raises(ValueError, match="are no context"):
+            hash_of(bytes(context), b"", 1, 2, 3)
+
     @settings(max_examples=100, deadline=None)
     @given(context=st.binary(max_size=200), extranonce=st.binary(max_size=20))
     def test_junk_is_refused_or_hashed_alike(self, context, extranonce):
@@ -135,7 +146,7 @@ class TestShareHash:
         values = [1, 2, 3]
         values[place] = number
         context = pack_context(b"", b"", [], bytes(32), 1)
-        with pytest.raises(ValueError, match=f"{number} is not an unsigned number of 32 bits"):
+        with pytest.raises(ValueError, match=f"not unsigned numbers of 32 bits: .*{number}"):
             hash_of(context, b"", *values)
 
 
@@ -149,8 +160,23 @@ class TestPackContext:
 
     @pytest.mark.parametrize("nbits", [-1, 2**32])
     def test_bits_that_do_not_fit_are_refused(self, nbits):
-        with pytest.raises(ValueError, match="32 bits"):
+        with pytest.raises(ValueError, match=f"not unsigned numbers of 32 bits: {nbits}"):
             pack_context(b"", b"", [], bytes(32), nbits)
+
+
+class TestChooseHasher:
+    @staticmethod
+    def run(number, context, extranonce, numbers):
+        """Be wrong for all numbers below 3."""
+        digest = hash_in_python(context, extranonce, *numbers)
+        return digest if number >= 3 else bytes(32)
+
+    def test_first_that_agrees_with_hashlib_is_taken(self):
+        assert choose_hasher([0, 2, 4, 3], self.run) == 4
+
+    def test_hashers_that_are_all_wrong_are_refused(self):
+        with pytest.raises(KernelError, match="no compiled hasher computes right hashes"):
+            choose_hasher([0, 1, 2], self.run)
 
 
 @pytest.mark.skipif(bool(extension_missing), reason=extension_missing or "there")
