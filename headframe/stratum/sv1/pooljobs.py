@@ -79,7 +79,7 @@ class PoolJobs:
         self._room: Room | None = None
         self._next_room: Room | None = None
         self._waiting: tuple[WireJob, Target] | None = None
-        self._running: tuple[WireJob, Target] | None = None
+        self._running: tuple[WireJob, Target, Room] | None = None
         self._mask = 0
         self._told: dict[JobId, Told] = {}
 
@@ -108,7 +108,7 @@ class PoolJobs:
             return None
         wire, target = self._waiting
         self._waiting = None
-        return self._take(wire, target)
+        return self._take(wire, target, room)
 
     def move(self, room: Room) -> None:
         """Take a new room, for the jobs to come."""
@@ -124,7 +124,9 @@ class PoolJobs:
         if self._room is None:
             self._waiting = (wire, self._target)
             return None
-        return self._take(wire, self._target)
+        if self._next_room is not None:
+            self._room, self._next_room = self._next_room, None
+        return self._take(wire, self._target, self._room)
 
     def set_mask(self, mask: int) -> Job | None:
         """Take the version bits that may be rolled from now on.
@@ -142,15 +144,13 @@ class PoolJobs:
             self._lineage.switch()  # work with bits that are gone is in vain
         return self._tell(*self._running)
 
-    def _take(self, wire: WireJob, target: Target) -> Job | None:
-        moved = self._next_room is not None
-        if not moved and self._running == (wire, target):
+    def _take(self, wire: WireJob, target: Target, room: Room) -> Job | None:
+        running = self._running
+        if running == (wire, target, room):
             return None
-        if self._next_room is not None:
-            self._room, self._next_room = self._next_room, None
-        if self._running is None or wire.clean or wire.prev_hash != self._running[0].prev_hash:
+        if running is None or wire.clean or wire.prev_hash != running[0].prev_hash:
             self._lineage.end()
-        elif moved:
+        elif room != running[2]:
             self._lineage.switch()
         # btcpool uses its names again; a name means the newest job that bears it.
         self._told = {
@@ -158,15 +158,13 @@ class PoolJobs:
             for job_id, told in self._told.items()
             if told.wire.wire_id != wire.wire_id or told.wire == wire
         }
-        self._running = (wire, target)
-        return self._tell(wire, target)
+        self._running = (wire, target, room)
+        return self._tell(wire, target, room)
 
-    def _tell(self, wire: WireJob, target: Target) -> Job | None:
-        if self._room is None:
-            return None
+    def _tell(self, wire: WireJob, target: Target, room: Room) -> Job:
         job = make_job(
             wire,
-            self._room,
+            room,
             self._lineage,
             mask=self._mask,
             target=target,

@@ -78,7 +78,7 @@ class ServerConnection:
         self._events: list[ServerEvent] = []
         self._terms = Terms(own_mask=mask)
         self._subscribing: list[Ticket] = []
-        self._subscribed: Ticket | None = None
+        self._subscribed = Ticket(-1)  # nothing is held back for it before there is one
         self._seat: Seat | None = None
         self._authorizing: dict[Ticket, str] = {}
         self._workers: set[str] = set()
@@ -346,8 +346,6 @@ class ServerConnection:
         self._replies.answer(Kind.PLAIN, self._replies.take(Kind.PLAIN, request_id), body)
 
     def _push(self, line: bytes) -> None:
-        if self._subscribed is None:
-            raise LocalProtocolError("the rig has no seat yet: nothing can be shown to it")
         self._replies.push(line, after=self._subscribed)
 
     def _seated(self) -> Seat:

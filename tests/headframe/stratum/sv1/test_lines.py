@@ -37,10 +37,14 @@ def test_lines_before_one_that_is_too_long_still_come(
     assert everything(data, sizes, limit) == (expected, len(fitting) < len(lines))
 
 
+def test_empty_lines_before_one_that_is_too_long_are_left_out_too() -> None:
+    assert LineBuffer(3).feed(b"a\n\n \nbc\nlong\nd\n") == [b"a", b"bc"]
+
+
 def test_a_line_without_an_end_is_bounded() -> None:
     buffer = LineBuffer(100)
     assert buffer.feed(b"x" * 100) == []
-    assert not buffer.overflow
+    assert buffer.rest == b"x" * 100
     buffer.feed(b"x")
     assert buffer.overflow
     assert buffer.rest == b""

@@ -2,7 +2,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.stratum.errors import RemoteProtocolError
@@ -17,6 +17,7 @@ values = st.recursive(
 ids = st.one_of(st.integers(-1, 2**80), texts)
 
 
+@settings(max_examples=40)
 @given(request_id=st.none() | st.integers(0, 2**40), method=texts, params=st.lists(values))
 def test_what_is_encoded_is_read_by_the_other_side(
     request_id: int | None, method: str, params: list[object]
@@ -32,6 +33,7 @@ def test_what_is_encoded_is_read_by_the_other_side(
         assert messages.is_silent(bytes(message.id)) == (request_id is None)
 
 
+@settings(max_examples=40)
 @given(request_id=ids, result=values)
 def test_an_id_is_echoed_as_it_came(request_id: object, result: object) -> None:
     line = json.dumps({"method": "x", "id": request_id, "params": []}).encode()

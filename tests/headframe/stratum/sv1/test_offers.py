@@ -1,0 +1,145 @@
+import json
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headframe.chain.job import JobId
+from headframe.chain.share import Reason, fault_of
+from headframe.chain.target import DIFFICULTY_1, MAX_TARGET, Target, target_from_difficulty
+from headframe.stratum.events import ShareSubmitted, Ticket
+from headframe.stratum.sv1.messages import SubmitParams
+from headframe.stratum.sv1.offers import MAX_OFFERS, Offers, difficulty_line
+from tests.fakes.stratum_v1 import NTIME, job_of
+from tests.fakes.vectors import cases
+
+MASK = 0x1FFFE000
+SHOWABLE = [  # a job with bits set inside its mask is none that we make
+    case
+    for case in cases("version_rolling")
+    if not int(case.values[0]["job_version"], 16) & int(case.values[0]["mask"], 16)
+]
+
+
+def params_of(
+    job: str = "11", extranonce: str = "00000001", nonce: str = "b2957c02", bits: str | None = None
+) -> SubmitParams:
+    return SubmitParams("w", job, extranonce, f"{NTIME:08x}", nonce, bits)
+
+
+def shown(*numbers: int, mask: int = MASK) -> Offers:
+    offers = Offers()
+    for number in numbers:
+        offers.remember(job_of(number), mask=mask, size=4, target=DIFFICULTY_1)
+    return offers
+
+
+def read(offers: Offers, params: SubmitParams, mask: int = MASK) -> ShareSubmitted:
+    share = offers.share(params, Ticket(3), size=4, mask=mask)
+    assert isinstance(share, ShareSubmitted)
+    return share
+
+
+def test_a_share_has_its_jobs_target_and_version() -> None:
+    share = read(shown(0x11), params_of())
+    assert share.job_id == 0x11
+    assert (share.version, share.target, share.mask) == (0x20000000, DIFFICULTY_1, MASK)
+    assert (share.nonce, share.ntime, share.extranonce) == (0xB2957C02, NTIME, bytes([0, 0, 0, 1]))
+    assert (share.worker, share.ticket, share.channel) == ("w", 3, 0)
+
+
+@pytest.mark.parametrize("case", SHOWABLE)
+def test_version_bits_are_understood_as_bip_310_says(case: dict[str, Any]) -> None:
+    mask, version = int(case["mask"], 16), int(case["job_version"], 16)
+    job = replace(job_of(0x11, version_mask=mask), version=version)
+    offers = Offers()
+    offers.remember(job, mask=mask, size=4, target=DIFFICULTY_1)
+    share = read(offers, params_of(bits=case["submitted_bits"]), mask=mask)
+    fault = fault_of(job, share, mask=share.mask, now=NTIME)
+    assert fault is (None if case["allowed"] else Reason.BAD_VERSION)
+    if case["allowed"]:
+        assert share.version == int(case["resulting_version"], 16)
+
+
+@pytest.mark.parametrize(
+    ("bits", "fault"), [("00000000", None), ("", None), ("00002000", Reason.BAD_VERSION)]
+)
+def test_without_negotiation_only_zero_bits_are_taken(bits: str, fault: Reason | None) -> None:
+    share = read(shown(0x11, mask=0), params_of(bits=bits), mask=0)
+    assert fault_of(job_of(0x11), share, mask=share.mask, now=NTIME) is fault
+
+
+def test_bits_granted_after_the_job_count_for_it_too() -> None:
+    assert read(shown(0x11, mask=0), params_of(), mask=MASK).mask == MASK
+    assert read(shown(0x11, mask=MASK), params_of(), mask=0).mask == MASK
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        (params_of(extranonce="000001"), Reason.BAD_EXTRANONCE),
+        (params_of(extranonce="0000000001"), Reason.BAD_EXTRANONCE),
+        (params_of(extranonce=""), Reason.BAD_EXTRANONCE),
+        (params_of(extranonce="0000000g"), Reason.MALFORMED),
+        (params_of(nonce=""), Reason.MALFORMED),
+        (params_of(nonce="0x957c02"), Reason.MALFORMED),
+        (params_of(nonce="0b2957c02"), Reason.MALFORMED),
+        (params_of(bits="xyz"), Reason.MALFORMED),
+        (params_of(job="nope", extranonce="00"), Reason.BAD_EXTRANONCE),
+    ],
+)
+def test_what_cannot_be_read_is_refused(params: SubmitParams, reason: Reason) -> None:
+    assert shown(0x11).share(params, Ticket(3), size=4, mask=0) is reason
+
+
+@pytest.mark.parametrize("nonce", ["957c02", "00957C02", "00957c02"])
+def test_a_nonce_may_be_unpadded_or_in_capitals(nonce: str) -> None:
+    assert read(shown(0x11), params_of(nonce=nonce)).nonce == 0x957C02
+
+
+def test_the_length_is_that_of_the_jobs_own_time() -> None:
+    offers = shown(0x11)
+    assert isinstance(offers.share(params_of(), Ticket(3), size=2, mask=0), ShareSubmitted)
+
+
+@pytest.mark.parametrize(
+    ("text", "job_id"),
+    [("12", 0x12), ("", -1), ("xyz", -1), ("1 2", -1), ("AB", -1), ("f" * 17, -1), ("N6b03", -1)],
+)
+def test_a_job_never_shown_is_told_as_such(text: str, job_id: int) -> None:
+    share = read(shown(0x11), params_of(job=text))
+    assert share.job_id == job_id
+    assert share.target is None
+
+
+def test_of_a_job_shown_twice_the_easier_target_counts() -> None:
+    offers = Offers()
+    for target in (DIFFICULTY_1, Target(DIFFICULTY_1 // 2), Target(DIFFICULTY_1 // 3)):
+        offers.remember(job_of(0x11), mask=0, size=4, target=target)
+    assert read(offers, params_of()).target == DIFFICULTY_1
+    assert len(offers) == 1
+
+
+def test_old_jobs_are_forgotten_first() -> None:
+    offers = shown(*range(1, MAX_OFFERS + 11))
+    assert len(offers) == MAX_OFFERS
+    assert offers.find("1").target is None
+    assert offers.find("1").job_id == JobId(1)
+    assert offers.find("b").target == DIFFICULTY_1
+
+
+@given(target=st.integers(min_value=1, max_value=MAX_TARGET))
+def test_the_target_is_that_of_the_number_sent(target: int) -> None:
+    line, sent = difficulty_line(Target(target))
+    number = json.loads(line)["params"][0]
+    assert sent == target_from_difficulty(number)
+    assert target <= sent
+    assert Fraction(sent - target, target) < Fraction(1, 50_000) or sent == MAX_TARGET
+
+
+def test_whole_difficulties_have_no_decimal_point() -> None:
+    line, _ = difficulty_line(Target(DIFFICULTY_1 // 1024))
+    assert b"[1024]" in line
