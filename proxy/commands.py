@@ -79,7 +79,11 @@ def config_from(chosen: Mapping[str, object], env: Mapping[str, str]) -> ProxyCo
     Raises:
         ConfigError: something cannot be used; says what.
     """
-    given = {key: value for key, value in chosen.items() if value not in (None, "", (), False)}
+    given = {
+        key: value
+        for key, value in chosen.items()
+        if value is not None and value is not False and value not in {"", ()}
+    }
     flags: dict[str, object] = {
         "vardiff.start": given.get("start_difficulty"),
         "web.port": given.get("web_port"),

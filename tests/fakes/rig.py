@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from headframe.chain.job import Job, JobId, Lineage, SourceId
@@ -170,9 +170,11 @@ class RawRig:
         self.writer.write(line + b"\n")
 
     async def line(self) -> dict[str, Any]:
-        """Read a line; {} at the end of the stream."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            line = await self.reader.readline()
+        """Read a line; {} at the end of the stream, however it came."""
+        line = b""
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                line = await self.reader.readline()
         answer: dict[str, Any] = json.loads(line) if line else {}
         return answer
 

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from headframe.chain.target import target_from_difficulty
+from headframe.runtime.errors import ConfigError
+from headframe.runtime.settings import example, load, reference
+from proxy.config import ProxyConfig
+
+
+def test_the_defaults_work():
+    config = ProxyConfig()
+    rigs = config.rig_settings()
+    assert rigs.start == target_from_difficulty(1)
+    assert rigs.bounds.per_minute == 20
+    assert config.hub_settings().worker_sent("rig") is None
+    assert config.limits().connections == config.listen.max_connections
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent"), [("replace", None), ("passthrough", "rig"), ("prefix", "farm.rig")]
+)
+def test_names_are_sent_as_configured(mode: str, sent: str | None):
+    config = load(ProxyConfig, overrides=[f"names.mode={mode}", "names.prefix=farm."])
+    assert config.hub_settings().worker_sent("rig") == sent
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [
+        (["vardiff.start=1e-12"], "must lie between"),
+        (["vardiff.largest=1e-3"], "must lie between"),
+        (["extranonce.lane=xyz"], "bytes in hex"),
+        (["extranonce.slice_first=9", "extranonce.slice_end=9"], "do not lie in"),
+        (["extranonce.slice_size=1", "extranonce.slice_end=300"], "do not lie in"),
+        (["listen.password_file=/nowhere/at/all"], "cannot be read"),
+    ],
+)
+def test_what_cannot_work_is_told_in_one_line(overrides: list[str], what: str):
+    config = load(ProxyConfig, overrides=overrides)
+
+    def use() -> None:
+        config.rig_settings()
+        config.hub_settings()
+
+    with pytest.raises(ConfigError, match=what) as error:
+        use()
+    assert "\n" not in str(error.value)
+
+
+def test_a_lane_and_a_range_reach_the_hub():
+    config = load(
+        ProxyConfig, overrides=["extranonce.lane=0a", "extranonce.slice_end=512"]
+    ).hub_settings()
+    assert (config.lane, config.slice_first, config.slice_end) == (b"\x0a", 0, 512)
+
+
+def test_the_state_folder_follows_the_settings_then_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert ProxyConfig().state_path() == tmp_path / "headframe"
+    assert ProxyConfig(state_dir="~/x").state_path() == Path.home() / "x"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert ProxyConfig().state_path() == Path.home() / ".local" / "state" / "headframe"
+
+
+def test_reference_and_example_can_be_made():
+    assert "shares_per_minute" in reference(ProxyConfig)
+    assert "rollable" in example(ProxyConfig)

@@ -1,0 +1,260 @@
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+
+from headframe.chain.share import Reason
+from headframe.chain.target import MAX_TARGET, Target
+from headframe.stratum.core import Seat
+from headframe.stratum.events import ShareSubmitted, Ticket
+from proxy.hub import Clock, Hub, HubSettings
+from proxy.jobbook import Entry
+from tests.fakes.mining import JobMaker, ManualSource, PythonHasher
+from tests.fakes.proxying import HARD, ManualClock
+
+SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x01", size=4, mask=0x1FFFE000, user="")
+
+
+@dataclass(eq=False)
+class Guest:
+    """Meets `proxy.hub.Guest`; keeps what it was told."""
+
+    shown: list[Entry] = field(default_factory=list)
+    settled: int = 0
+    ticks: int = 0
+    why: str = ""
+
+    def settle(self, now: float) -> None:
+        del now
+        self.settled += 1
+
+    def show(self, entry: Entry, now: float) -> None:
+        del now
+        self.shown.append(entry)
+
+    def tick(self, now: float) -> None:
+        del now
+        self.ticks += 1
+
+    def close(self, why: str) -> None:
+        self.why = why
+
+
+class Stage:
+    """A hub that does not run by itself, and its surroundings."""
+
+    def __init__(self, settings: HubSettings | None = None) -> None:
+        self.source = ManualSource()
+        self.time = ManualClock()
+        self.maker = JobMaker()
+        self.hub = Hub(
+            self.source,
+            settings or HubSettings(),
+            ids=itertools.count(1),
+            hasher=PythonHasher(),
+            clock=self.time.clock,
+        )
+        self.guest = Guest()
+        self.hub.join(self.guest)
+
+    async def show(self, **changes: object) -> Entry:
+        job = self.maker.make(**changes)  # type: ignore[arg-type] # a test's own business
+        self.source.publish(job)
+        entry = self.hub.take(job)
+        assert entry is not None
+        await self.hub.show_all(entry)
+        return entry
+
+    async def after(self, seconds: float) -> None:
+        self.time.now += seconds
+        await self.hub.tick()
+
+
+def share_of(entry: Entry, nonce: int = 0, **changes: object) -> ShareSubmitted:
+    fields = {
+        "channel": 0,
+        "ticket": Ticket(1),
+        "worker": "w",
+        "job_id": entry.job.id,
+        "extranonce": bytes(4),
+        "ntime": entry.job.ntime,
+        "nonce": nonce,
+        "version": entry.job.version,
+        "target": Target(MAX_TARGET),
+    }
+    return ShareSubmitted(**(fields | changes))  # type: ignore[arg-type] # a test's own business
+
+
+async def test_everyone_is_shown_each_job():
+    stage = Stage()
+    other = Guest()
+    stage.hub.join(other)
+    entries = [await stage.show(), await stage.show(coinbase=b"2")]
+    assert stage.guest.shown == other.shown == entries
+    assert stage.guest.settled == 2
+
+
+async def test_a_guest_that_left_is_shown_nothing():
+    stage = Stage()
+    stage.hub.leave(stage.guest)
+    await stage.show()
+    assert stage.guest.shown == []
+    stage.hub.leave(stage.guest)
+
+
+async def test_a_long_broadcast_gives_way_to_a_newer_job():
+    stage = Stage()
+    guests = [Guest() for _ in range(200)]
+
+    class Interrupts(Guest):
+        def show(self, entry: Entry, now: float) -> None:
+            super().show(entry, now)
+            stage.source.publish(stage.maker.make(coinbase=b"newer"))
+
+    stage.hub.join(Interrupts())
+    for guest in guests:
+        stage.hub.join(guest)
+    await stage.show()
+    counts = [len(guest.shown) for guest in guests]
+    assert sum(counts) < 100
+
+
+async def test_silence_is_broken_by_a_refresh_for_all():
+    stage = Stage(HubSettings(refresh_seconds=30))
+    await stage.show()
+    await stage.after(29)
+    assert len(stage.guest.shown) == 1
+    await stage.after(1)
+    first, second = stage.guest.shown
+    assert second.job.id != first.job.id
+    assert second.job.ntime == first.job.ntime + 30
+    assert second.upstream is first.upstream
+
+
+async def test_a_new_job_is_as_good_as_a_refresh():
+    stage = Stage(HubSettings(refresh_seconds=30))
+    await stage.show()
+    await stage.after(20)
+    await stage.show(coinbase=b"2")
+    await stage.after(20)
+    assert len(stage.guest.shown) == 2
+
+
+async def test_who_is_in_a_hurry_gets_a_refresh_alone():
+    stage = Stage()
+    other = Guest()
+    stage.hub.join(other)
+    await stage.show()
+    stage.hub.hurry(other)
+    await stage.after(1)
+    await stage.after(1)
+    assert (len(stage.guest.shown), len(other.shown)) == (1, 2)
+
+
+async def test_nobody_is_in_a_hurry_without_a_job():
+    stage = Stage()
+    stage.hub.hurry(stage.guest)
+    await stage.after(1)
+    assert stage.guest.shown == []
+
+
+async def test_a_job_whose_time_is_used_up_is_not_refreshed():
+    stage = Stage()
+    await stage.show(ntime_max=1_700_000_000)
+    await stage.after(31)
+    assert len(stage.guest.shown) == 1
+
+
+async def test_sessions_look_at_their_clocks_every_five_ticks():
+    stage = Stage()
+    for _ in range(10):
+        await stage.after(1)
+    assert stage.guest.ticks == 2
+
+
+async def test_without_work_guests_go_after_the_grace():
+    stage = Stage(HubSettings(grace_seconds=10))
+    await stage.after(9)
+    assert stage.guest.why == ""
+    await stage.after(1)
+    assert stage.guest.why == "no_upstream"
+
+
+async def test_a_job_ends_the_wait():
+    stage = Stage(HubSettings(grace_seconds=10))
+    await stage.show()
+    await stage.after(100)
+    assert stage.guest.why == ""
+    assert not stage.hub.idle
+
+
+async def test_a_job_without_room_is_a_problem_until_one_has_room():
+    stage = Stage()
+    assert stage.hub.take(stage.maker.make(size=1)) is None
+    assert "leaves 1 extranonce bytes" in stage.hub.problem
+    assert stage.hub.take(stage.maker.make(size=1)) is None
+    await stage.show()
+    assert stage.hub.problem == ""
+
+
+async def test_a_configured_range_that_does_not_fit_the_slices_is_told():
+    stage = Stage(HubSettings(slice_first=0, slice_end=1000, slice_size=None))
+    assert stage.hub.take(stage.maker.make(size=3)) is None
+    assert "do not lie in" in stage.hub.problem
+
+
+async def test_books_that_do_not_balance_are_counted():
+    stage = Stage()
+    stage.hub.ledger.total.kept = 5
+    for _ in range(60):
+        await stage.after(0)
+    assert stage.hub.stats.ledger_faults == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "share", "reason", "kept", "sent"),
+    [
+        ({"target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 0),
+        ({"target": 1}, {}, Reason.ACCEPTED, 1, 0),
+        ({"target": 1, "block_target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 1),
+        ({"block_target": MAX_TARGET}, {"target": Target(1)}, Reason.LOW_DIFFICULTY, 0, 1),
+        ({"block_target": MAX_TARGET}, {"target": None}, Reason.UNKNOWN_JOB, 0, 1),
+        ({"block_target": MAX_TARGET}, {"extranonce": b""}, Reason.BAD_EXTRANONCE, 0, 0),
+        ({"block_target": MAX_TARGET}, {"job_id": 77}, Reason.UNKNOWN_JOB, 0, 0),
+        ({"target": 1}, {"ntime": 1}, Reason.BAD_NTIME, 0, 0),
+    ],
+)
+async def test_a_share_is_judged_booked_and_sent(
+    job: dict[str, object], share: dict[str, object], reason: Reason, kept: int, sent: int
+):
+    """Blocks are sent at once; what only meets the pool's target waits in the queue."""
+    stage = Stage()
+    entry = await stage.show(**job)
+    row = stage.hub.ledger.worker("w")
+    checked, _ = stage.hub.judge(SEAT, share_of(entry, **share), row)  # type: ignore[arg-type] # as above
+    assert checked.reason is reason
+    assert stage.hub.ledger.total.kept == kept
+    assert len(stage.source.sent) == sent
+    assert stage.hub.ledger.total.queued == (job.get("target") == MAX_TARGET)
+    stage.hub.ledger.verify()
+
+
+async def test_nothing_goes_up_that_misses_both_targets_and_nothing_twice():
+    """Law 6."""
+    stage = Stage()
+    entry = await stage.show(target=HARD, block_target=HARD)
+    row = stage.hub.ledger.worker("w")
+    for nonce in [*range(600), *range(600)]:
+        stage.hub.judge(SEAT, share_of(entry, nonce), row)
+    proofs = stage.source.proofs()
+    assert proofs
+    assert all(proof <= HARD for proof in proofs)
+    assert len(set(proofs)) == len(proofs)
+    assert stage.hub.ledger.total.refused[Reason.DUPLICATE].shares == 600
+    stage.hub.ledger.verify()
+
+
+def test_the_clock_is_the_machines_own_by_default():
+    clock = Clock()
+    assert clock.monotonic() <= clock.monotonic()
+    assert clock.wall() > 1_600_000_000

@@ -1,0 +1,129 @@
+import itertools
+
+import pytest
+
+from headframe.chain.job import Job
+from headframe.chain.share import Checked, Reason
+from headframe.chain.target import MAX_TARGET, Target, target_from_difficulty, work_of
+from headframe.stratum.core import Seat, ServerCore
+from headframe.stratum.sv1.server import ServerConnection
+from proxy.jobbook import Entry, JobBook
+from proxy.rig import Rig, RigState, difficulty_in_password
+from proxy.slices import Lease, fit
+from tests.fakes.mining import JobMaker, PythonHasher
+from tests.fakes.proxying import EASY, rig_settings
+
+SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x01", size=4, mask=0, user="")
+
+
+class Shown(ServerConnection):
+    """A core that keeps what it was to offer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offers: list[tuple[Job, Target, bool]] = []
+
+    def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
+        del channel
+        self.offers.append((job, target, clean))
+        return Target(target + 1)
+
+
+def make_entry(maker: JobMaker, **changes: int) -> Entry:
+    return JobBook(fit(8), itertools.count(1), PythonHasher()).add(maker.make(**changes), 0.0)  # type: ignore[arg-type] # numbers all
+
+
+def make_rig(start: Target = EASY) -> Rig:
+    return Rig(SEAT, Lease(b"\x00\x01"), rig_settings(), start, 0.0)
+
+
+def good(proof: int = 1) -> Checked:
+    return Checked(reason=Reason.ACCEPTED, proof=proof, block=False)
+
+
+BAD = Checked(reason=Reason.STALE, proof=1, block=False)
+
+
+@pytest.mark.parametrize(
+    ("password", "rest", "difficulty"),
+    [
+        ("x", "x", None),
+        ("", "", None),
+        ("d=0.5", "", 0.5),
+        ("x,d=1024", "x", 1024),
+        ("diff=3,x", "x", 3),
+        ("secret;d=1e-9;more", "secret;more", 1e-9),
+        ("d=0", "d=0", None),
+        ("d=-4", "d=-4", None),
+        ("d=1e999", "d=1e999", None),
+        ("d=..", "d=..", None),
+        ("word=5", "word=5", None),
+    ],
+)
+def test_a_wish_in_the_password_is_found(password: str, rest: str, difficulty: float | None):
+    target = None if difficulty is None else target_from_difficulty(difficulty)
+    found_rest, found = difficulty_in_password(password)
+    assert found == target
+    assert found_rest == rest
+
+
+def test_a_job_is_shown_at_the_rigs_target_or_the_jobs_if_easier():
+    core, rig = Shown(), make_rig()
+    entry = make_entry(JobMaker(), target=1)
+    rig.show(core, entry)
+    assert core.offers == [(entry.job, EASY, True)]
+    assert rig.told == EASY + 1
+    rig.show(core, make_entry(JobMaker(), target=MAX_TARGET))
+    assert core.offers[-1][1] == MAX_TARGET
+
+
+def test_only_a_new_epoch_is_clean():
+    core, rig, maker = Shown(), make_rig(), JobMaker()
+    rig.show(core, make_entry(maker))
+    rig.show(core, make_entry(maker))
+    maker.lineage.switch()
+    rig.show(core, make_entry(maker))
+    assert [clean for _, _, clean in core.offers] == [True, False, True]
+
+
+def test_a_rig_has_its_core_as_the_interface_says():
+    core: ServerCore = Shown()
+    assert core.data_to_send() == b""
+
+
+def test_its_state_follows_its_shares():
+    rig = make_rig()
+    assert rig.state(1.0) is RigState.CONNECTED
+    rig.count(good(), 4, 2.0)
+    assert rig.state(3.0) is RigState.HASHING
+    assert rig.state(27.0) is RigState.SILENT  # one share each 3 s was wanted
+    for _ in range(10):
+        rig.count(BAD, 4, 28.0)
+    assert rig.state(28.0) is RigState.INVALID
+    rig.count(good(), 4, 29.0)
+    assert rig.state(29.0) is RigState.HASHING
+    assert (rig.accepted, rig.rejected) == (2, 10)
+
+
+def test_its_figures_are_plain():
+    rig = make_rig()
+    before = rig.figures(5.0)
+    assert before["last_share_seconds"] is None
+    rig.count(good(), 3000, 10.0)
+    figures = rig.figures(12.5)
+    assert figures["last_share_seconds"] == 2
+    assert figures["accepted"] == 1
+    assert isinstance(figures["hashrate_hps"], float)
+    assert figures["hashrate_hps"] > 0
+    assert figures["difficulty"] == pytest.approx(65535 * 2**208 * 4 / 2**256)
+
+
+def test_it_is_not_retargeted_before_it_has_a_job():
+    rig = make_rig()
+    assert rig.retarget(1000.0) is False
+    rig.show(Shown(), make_entry(JobMaker(), target=1))
+    for _ in range(20):
+        rig.count(good(), work_of(EASY), 1000.0)
+    assert rig.retarget(1000.0) is True  # 20 in 1,000 s are a fifteenth of the aim
+    assert rig.vardiff.target > EASY
+    assert rig.entry is not None

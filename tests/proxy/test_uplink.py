@@ -1,0 +1,140 @@
+import asyncio
+
+import pytest
+
+from headframe.chain.job import JobId
+from headframe.chain.share import Reason, Share, Verdict
+from headframe.runtime.latest import Latest
+from proxy.ledger import Ledger, Tally
+from proxy.uplink import Parcel, Uplink
+from tests.fakes.mining import NTIME, ManualSource
+
+PROOF = 0x1234
+
+
+def make(source: ManualSource, **options: int) -> tuple[Uplink, Ledger]:
+    ledger = Ledger()
+    return Uplink(source, ledger, lambda: NTIME, **options), ledger
+
+
+def parcel(ledger: Ledger, nonce: int = 1) -> Parcel:
+    share = Share(job_id=JobId(5), extranonce=b"", ntime=NTIME, nonce=nonce, version=0)
+    return Parcel(share=share, worker=None, row=ledger.worker("alice"), work=100)
+
+
+def silent() -> ManualSource:
+    source = ManualSource()
+    source.verdict = None
+    return source
+
+
+async def test_shares_go_up_in_order():
+    source = ManualSource()
+    uplink, ledger = make(source)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(uplink.run())
+        for nonce in range(5):
+            uplink.forward(parcel(ledger, nonce), work=7)
+        await source.wait_for(5)
+        task.cancel()
+    assert [share.nonce for share, _, _ in source.sent] == list(range(5))
+    ledger.verify()
+    assert ledger.total.pool.acknowledged == Tally(5, 500)
+    assert ledger.total.accepted == Tally(5, 35)
+
+
+async def test_a_full_queue_loses_shares_and_counts_them():
+    uplink, ledger = make(ManualSource(), size=2)
+    for nonce in range(5):
+        uplink.forward(parcel(ledger, nonce), work=1)
+    ledger.verify()
+    assert uplink.dropped == 3
+    assert ledger.total.pool.lost.shares == 3
+    assert ledger.total.queued == 2
+
+
+async def test_what_waits_at_the_end_is_lost():
+    uplink, ledger = make(ManualSource())
+    task_started = Latest(0)
+
+    async def run() -> None:
+        task_started.set(1)
+        await uplink.run()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run())
+        await task_started.wait_newer(0)
+        uplink.forward(parcel(ledger), work=1)
+        task.cancel()
+    ledger.verify()
+    assert ledger.total.queued == 0
+    assert ledger.total.pool.forwarded.shares == 1
+
+
+async def test_a_refused_share_is_booked_by_reason():
+    source = ManualSource(verdict=Verdict(reason=Reason.STALE, detail="too late"))
+    uplink, ledger = make(source)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(uplink.run())
+        uplink.forward(parcel(ledger), work=1)
+        await source.wait_for(1)
+        task.cancel()
+    assert ledger.total.pool.refused == {Reason.STALE: Tally(1, 100)}
+
+
+async def test_a_block_passes_the_full_queue():
+    source = ManualSource(verdict=Verdict(reason=Reason.ACCEPTED, block=True))
+    uplink, ledger = make(source, size=1)
+    uplink.forward(parcel(ledger), work=1)
+    uplink.block(parcel(ledger, 2), PROOF, accepted=True, work=1)
+    assert [share.nonce for share, _, _ in source.sent] == [2]
+    ledger.verify()
+    assert (ledger.blocks_found, ledger.blocks_accepted) == (1, 1)
+    [block] = uplink.blocks
+    assert block.hash == f"{PROOF:064x}"
+    assert (block.verdict, block.worker, block.time) == ("accepted", "alice", NTIME)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_a_block_is_sent_once(accepted: bool):
+    source = ManualSource()
+    uplink, ledger = make(source)
+    for _ in range(3):
+        uplink.block(parcel(ledger), PROOF, accepted=accepted, work=1)
+        if not accepted:
+            ledger.refuse(ledger.worker("alice"), Reason.STALE, 1)
+    ledger.verify()
+    assert len(source.sent) == 1
+    assert uplink.repeated == 2
+
+
+async def test_a_block_that_was_lost_may_go_again():
+    source = ManualSource(verdict=Verdict(reason=Reason.LOST))
+    uplink, ledger = make(source)
+    uplink.block(parcel(ledger), PROOF, accepted=False, work=1)
+    source.verdict = Verdict(reason=Reason.ACCEPTED, block=True)
+    uplink.block(parcel(ledger), PROOF, accepted=False, work=1)
+    assert len(source.sent) == 2
+    assert ledger.total.rescued.lost.shares == 1
+    assert ledger.total.rescued.acknowledged.shares == 1
+
+
+@pytest.mark.parametrize("reason", [Reason.PENDING, Reason.OTHER, Reason.ACCEPTED])
+async def test_a_blocks_verdict_is_shown_when_it_comes(reason: Reason):
+    source = silent()
+    uplink, ledger = make(source)
+    uplink.block(parcel(ledger), PROOF, accepted=True, work=1)
+    assert uplink.blocks[0].verdict == "sent"
+    source.sent[0][2](Verdict(reason=reason, detail="words", block=True))
+    assert (uplink.blocks[0].verdict, uplink.blocks[0].detail) == (reason, "words")
+    ledger.verify()
+
+
+async def test_proofs_are_remembered_up_to_a_bound():
+    source = ManualSource()
+    uplink, ledger = make(source)
+    for proof in range(5000):
+        uplink.block(parcel(ledger), proof, accepted=True, work=1)
+    uplink.block(parcel(ledger), 4999, accepted=True, work=1)
+    uplink.block(parcel(ledger), 0, accepted=True, work=1)
+    assert len(source.sent) == 5001
