@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.logs import get_logger
 from miner.devices.base import Device
 from miner.devices.choice import KernelChoice
 from miner.devices.threads import ThreadedDevice
-from native import Kernel, KernelError, kernels, pick, self_test
+from native import Kernel, KernelError, extension_missing, kernels, pick, self_test
 
-__all__ = ["CpuDevice", "find", "usable_cores"]
+__all__ = ["CpuDevice", "find", "tell_missing", "usable_cores"]
+
+log = get_logger(__name__)
 
 
 class CpuDevice(ThreadedDevice):
@@ -43,7 +46,14 @@ def find(threads: int, kernel: str) -> Sequence[Device]:
     Raises:
         ConfigError: no kernel of that name works here.
     """
+    tell_missing(extension_missing)
     return (CpuDevice("cpu:0", threads or usable_cores(), _rank(kernel)),)
+
+
+def tell_missing(why: str) -> None:
+    """Say why there are no compiled kernels, if there are none: the miner is slow then."""
+    if why:
+        log.warning("kernels_not_compiled", why=why)
 
 
 def usable_cores() -> int:

@@ -5,7 +5,6 @@ A test module subclasses `DeviceContract` as `Test...` and provides the fixture 
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -40,14 +39,12 @@ class Harness:
                 if now >= count:
                     return
 
-    async def until_of(self, job: Job) -> float:
-        """Wait for a solution of that job; return the seconds that took."""
-        started = time.perf_counter()
+    async def until_of(self, job: Job) -> None:
+        """Wait for a solution of that job."""
         async with asyncio.timeout(20):
             async for _ in self.count:
                 if self.solutions and self.solutions[-1].work.job is job:
-                    break
-        return time.perf_counter() - started
+                    return
 
 
 def everything(job: Job) -> Slice | None:
@@ -118,13 +115,12 @@ class DeviceContract:
             assert device.stats.state == "idle"
         assert device.stats.state == "idle"
 
-    async def test_a_new_epoch_is_taken_up_at_once(self, device: Device) -> None:
+    async def test_a_new_epoch_is_taken_up(self, device: Device) -> None:
         async with hashing(device, make_job(target=NEVER)) as harness:
             await self._warm(device)
             job = make_job(epoch=2)
             harness.jobs.set(job)
-            # A scan takes 50 to 100 ms by itself; a busy machine is given some grace.
-            assert await harness.until_of(job) < 0.05 + self._grace()
+            await harness.until_of(job)
 
     async def test_another_job_of_the_same_epoch_is_taken_up(self, device: Device) -> None:
         async with hashing(device, make_job(target=NEVER)) as harness:
@@ -191,6 +187,3 @@ class DeviceContract:
         async with asyncio.timeout(20):
             while device.stats.hashes == start:
                 await asyncio.sleep(0)
-
-    def _grace(self) -> float:
-        return 0.2

@@ -1,7 +1,8 @@
 import pytest
+from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
-from miner.devices.cpu import CpuDevice, find, usable_cores
+from miner.devices.cpu import CpuDevice, find, tell_missing, usable_cores
 from native import kernels
 from tests.contracts.device import DeviceContract
 
@@ -28,6 +29,15 @@ def test_a_kernel_can_be_named() -> None:
 def test_an_unknown_kernel_is_a_configuration_error_that_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match=f"no kernel 'shiny'.*{kernels()[-1].name}"):
         find(1, "shiny")
+
+
+def test_a_miner_without_compiled_kernels_says_why_it_is_slow() -> None:
+    with capture_logs() as lines:
+        tell_missing("no compiler was found")
+        tell_missing("")
+    assert [(line["log_level"], line["why"]) for line in lines] == [
+        ("warning", "no compiler was found")
+    ]
 
 
 def test_at_least_one_core_may_be_used() -> None:

@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -30,10 +29,8 @@ async def test_a_new_epoch_ends_the_scan_in_flight() -> None:
     kernel = WaitingKernel()
     async with hashing(device_of(kernel), make_job()) as harness:
         await begun(kernel)
-        started = time.perf_counter()
         harness.jobs.set(make_job(epoch=2, prev_hash=b"\x02" * 32))
         await begun(kernel)
-        assert time.perf_counter() - started < 1
     assert kernel.scans[1][0][4:36] == b"\x02" * 32
 
 
