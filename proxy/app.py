@@ -1,6 +1,7 @@
 """The proxy as a whole: source, hub, listener, page and history in one task group."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -81,6 +82,7 @@ async def run(
             written, an upstream's settings contradict each other.
     """
     rigs = config.rig_settings()
+    _raise_file_limit()
     source = source_of(config) if source is None else source
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
@@ -145,6 +147,13 @@ async def _page(
     )
     async with web:
         yield stratum_url, web.url
+
+
+def _raise_file_limit() -> None:
+    """Allow as many connections as the system does; the usual limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _state(config: ProxyConfig) -> Path:

@@ -332,17 +332,21 @@ class JobBook:
         return Reason.ACCEPTED if recorded else Reason.BAD_NTIME
 
     def _same_work(self, job: Job) -> _Upstream | None:
-        """Find the running job if this one is the same under another id.
+        """Find a living job that is the same work, perhaps under another id.
 
         A pool's new mask or difficulty that counts at once makes a source tell its
-        running job again; its proofs must not count twice.
+        running job again, and so does a return to a source that was left for a while;
+        its proofs must not count twice.
         """
-        entry = self.current
-        if entry is None:
-            return None
-        old = entry.upstream
-        same = old.prev_hash == job.prev_hash and old.commitment == job.commitment
-        return entry._up if same else None  # noqa: SLF001 - the book made it
+        for entry in reversed(self._entries.values()):
+            old = entry.upstream
+            if (
+                old.prev_hash == job.prev_hash
+                and old.commitment == job.commitment
+                and self.is_alive(entry.mark)
+            ):
+                return entry._up  # noqa: SLF001 - the book made it
+        return None
 
     def _pack(self, up: _Upstream, lane: bytes) -> bytes:
         commitment = up.job.commitment

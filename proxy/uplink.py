@@ -174,8 +174,8 @@ class Uplink:
         found.verdict, found.detail = verdict.reason, verdict.detail
         facts = {"hash": found.hash, "height": found.height, "worker": found.worker}
         match verdict.reason:
-            case Reason.ACCEPTED:
-                log.info("block_accepted" if verdict.block else "block_sent_to_pool", **facts)
+            case Reason.ACCEPTED:  # who submitted it to a node has said so already
+                log.info("block_credited" if verdict.block else "block_sent_to_pool", **facts)
             case Reason.PENDING:
                 log.warning("block_pending", detail=verdict.detail, **facts)
             case Reason.LOST:

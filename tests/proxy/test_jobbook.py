@@ -1,5 +1,6 @@
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -234,6 +235,17 @@ def test_a_share_counts_once_when_the_source_tells_its_job_again():
     assert again.job.ntime > old.job.ntime
     assert reason(book, share_for(old)) is Reason.ACCEPTED
     assert reason(book, share_for(again, ntime=old.job.ntime)) is Reason.DUPLICATE
+
+
+def test_a_share_counts_once_when_a_source_is_left_and_returned_to():
+    book, maker = make_book(), JobMaker("a")
+    job = maker.make(coinbase=b"a")
+    first = book.add(job, 0.0)
+    assert reason(book, share_for(first)) is Reason.ACCEPTED
+    book.add(JobMaker("b").make(coinbase=b"b"), 1.0)
+    back = book.add(replace(job, epoch=9), 2.0)
+    assert back.job.id != first.job.id
+    assert reason(book, share_for(back, ntime=first.job.ntime)) is Reason.DUPLICATE
 
 
 def test_a_refused_share_may_come_again_under_an_easier_target():
