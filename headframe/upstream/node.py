@@ -161,7 +161,7 @@ class NodeRpc:
                 f"no node answers at {self._url} ({_why(error.os_error)}): is it running, with "
                 "server=1, and is the port its RPC port?"
             ) from error
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, UnicodeError) as error:
             raise BadUpstreamError(f"{self._url} is no URL of a node") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(

@@ -12,7 +12,7 @@ rate is the (weighted) number of blocks over the (weighted) sum of those quotien
 
 from typing import Final
 
-from headframe.chain.target import MAX_TARGET, Target
+from headframe.chain.target import Target
 
 __all__ = ["EASIEST_WORK", "MAX_STEP", "SILENT_PACES", "Pace"]
 
@@ -58,7 +58,7 @@ class Pace:
 
     def target(self, nbits_target: Target) -> Target:
         """Return the block target: the paced one, never easier than the chain's."""
-        return min(nbits_target, Target(min(int(2**256 / self._work), MAX_TARGET)))
+        return min(nbits_target, Target(min(int(2**256 / self._work), 2**256) - 1))
 
     def on_block(self, now: float) -> None:
         """Take note that a block of ours was accepted."""

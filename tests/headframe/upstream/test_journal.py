@@ -1,0 +1,179 @@
+"""The journal of found blocks, its crashes and its disks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from headframe.chain.hashes import hash_to_hex, sha256d
+from headframe.chain.job import SourceId
+from headframe.chain.share import Reason, Verdict
+from headframe.upstream.journal import FoundBlock, Journal
+
+NODE, OTHER = SourceId("node"), SourceId("other")
+ACCEPTED = Verdict(reason=Reason.ACCEPTED, block=True)
+
+
+def block(number: int, source: SourceId = NODE) -> FoundBlock:
+    raw = bytes([number]) * 100
+    return FoundBlock(source=source, height=number, hash=sha256d(raw[:80]), raw=raw)
+
+
+def opened(path: Path) -> Journal:
+    return Journal(path, wall=lambda: 1_700_000_000)
+
+
+def test_a_block_without_a_verdict_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "blocks.jsonl"
+    journal = opened(path)
+    assert journal.found(block(1))
+    assert journal.found(block(2, OTHER))
+    assert journal.found(block(3))
+    journal.resolved(block(1).hash, ACCEPTED)
+
+    again = opened(path)
+    assert again.unresolved(NODE) == (block(3),)
+    assert again.unresolved(OTHER) == (block(2, OTHER),)
+    assert again.sources() == {NODE, OTHER}
+    assert again.path == path
+
+
+def test_the_file_is_for_people_too_and_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    journal.found(block(7))
+    journal.resolved(block(7).hash, Verdict(reason=Reason.STALE, detail="inconclusive"))
+    found, verdict = (json.loads(line) for line in path.read_text().splitlines())
+    assert found == {
+        "event": "found",
+        "hash": hash_to_hex(block(7).hash),
+        "height": 7,
+        "source": "node",
+        "time": 1_700_000_000,
+        "block": "07" * 100,
+    }
+    assert verdict == {
+        "event": "verdict",
+        "hash": hash_to_hex(block(7).hash),
+        "time": 1_700_000_000,
+        "reason": "stale",
+        "detail": "inconclusive",
+    }
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_verdict_for_a_block_nobody_found_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    opened(path).resolved(block(1).hash, ACCEPTED)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200])
+def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    journal.found(block(1))
+    whole = path.stat().st_size
+    journal.found(block(2))
+    os.truncate(path, whole + cut)
+
+    with capture_logs() as logs:
+        again = opened(path)
+    assert again.unresolved(NODE) == (block(1),)
+    (warning,) = logs
+    assert (warning["event"], warning["line"]) == ("block_journal_line_ignored", 2)
+
+    again.found(block(3))  # must not grow on to the broken line
+    with capture_logs():
+        assert opened(path).unresolved(NODE) == (block(1), block(3))
+
+
+def test_lines_that_make_no_sense_are_reported_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    opened(path).found(block(1))
+    bad_hash = path.read_bytes().replace(hash_to_hex(block(1).hash).encode(), b"xyz")
+    path.write_bytes(
+        path.read_bytes() + b'\n\n{"event":"party"}\n' + b"\x00" * 10 + b"\n" + bad_hash
+    )
+    with capture_logs() as logs:
+        assert opened(path).unresolved(NODE) == (block(1),)
+    assert [log["line"] for log in logs] == [4, 5, 6]
+
+
+def test_a_last_line_that_lacks_only_its_end_counts(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    opened(path).found(block(1))
+    os.truncate(path, path.stat().st_size - 1)
+    journal = opened(path)
+    assert journal.unresolved(NODE) == (block(1),)
+    journal.found(block(2))
+    assert opened(path).unresolved(NODE) == (block(1), block(2))
+
+
+def test_a_full_disk_says_so_and_keeps_the_block_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    path.symlink_to("/dev/full")
+    with capture_logs() as logs:
+        assert journal.found(block(1)) is False
+    assert journal.unresolved(NODE) == (block(1),)
+    (error,) = (log for log in logs if log["event"] == "block_journal_not_written")
+    assert error["log_level"] == "error"
+    assert "No space left" in error["error"]
+    assert error["block"] == hash_to_hex(block(1).hash)
+
+    path.unlink()  # there is room again
+    assert journal.found(block(2)) is True
+    assert opened(path).unresolved(NODE) == (block(2),)
+
+
+def test_a_journal_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        journal = opened(tmp_path)  # a folder
+        assert journal.found(block(1)) is False
+    assert [log["event"] for log in logs] == [
+        "block_journal_not_read",
+        "block_journal_not_written",
+    ]
+
+
+def test_after_a_failed_write_the_next_line_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "here" / "blocks.jsonl"
+    path.parent.write_bytes(b"")  # a file where the folder should be
+    journal = opened(path)
+    with capture_logs():
+        assert journal.found(block(1)) is False
+    path.parent.unlink()
+    assert journal.found(block(2)) is True
+    assert opened(path).unresolved(NODE) == (block(2),)
+
+
+_FINDER = """
+import sys
+from pathlib import Path
+from headframe.chain.hashes import sha256d
+from headframe.chain.job import SourceId
+from headframe.upstream.journal import FoundBlock, Journal
+journal = Journal(Path(sys.argv[1]), wall=lambda: 1700000000)
+raw = bytes([9]) * 100
+journal.found(FoundBlock(source=SourceId("node"), height=9, hash=sha256d(raw[:80]), raw=raw))
+print("found", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_kill_minus_9_loses_nothing_that_was_found(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-c", _FINDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"found\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=20)
+    assert opened(path).unresolved(NODE) == (block(9),)
