@@ -139,7 +139,13 @@ class ClientConnection:
         return self._take_events()
 
     def receive_eof(self) -> Sequence[ClientEvent]:
-        """Take note that the pool hung up: shares without an answer are lost."""
+        """Take note that the pool hung up: shares without an answer are lost.
+
+        What it said without ending its line, before it was known to be a pool, is told.
+        """
+        rest = self._lines.rest
+        if self._state is ClientState.HANDSHAKE and not rest.isspace() and rest:
+            self._fail(foreign_line(rest, "and hung up within the line"))
         self._state = ClientState.CLOSED
         for ticket in self._pending.values():
             verdict = Verdict(reason=Reason.LOST, detail="the connection to the pool ended")

@@ -495,6 +495,23 @@ def test_what_answers_instead_of_a_pool_is_named(data: bytes, what: str) -> None
     assert what in fault.what
 
 
+def test_a_greeting_without_an_end_is_told_when_the_connection_ends() -> None:
+    core = fresh()
+    assert list(core.receive_data(b"login: ")) == []
+    (fault,) = core.receive_eof()
+    assert isinstance(fault, PeerFault)
+    assert fault.fatal
+    assert "'login:'" in fault.what
+
+
+@pytest.mark.parametrize("rest", [b"", b" \r"])
+def test_an_end_without_a_word_is_just_an_end(rest: bytes) -> None:
+    core = fresh()
+    core.receive_data(rest)
+    assert list(core.receive_eof()) == []
+    assert core.state is ClientState.CLOSED
+
+
 def test_a_last_word_that_is_no_json_is_told() -> None:
     (fault,) = mining().receive_data(b"Invalid JSON, disconnecting\n")
     assert isinstance(fault, PeerFault)
@@ -546,6 +563,7 @@ def events_of(pieces: Any) -> tuple[list[ClientEvent], bytes]:
     return events, core.data_to_send()
 
 
+@settings(deadline=None)
 @given(sizes=cuts)
 def test_events_are_the_same_in_any_cutting(sizes: list[int]) -> None:
     data = conversation()
@@ -579,7 +597,7 @@ methods = st.sampled_from(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(method=methods, params=params_strategy, request_id=st.integers(0, 5))
 def test_no_call_makes_it_raise(method: str, params: list[object], request_id: int) -> None:
     for core in (fresh(), mining()):
@@ -587,7 +605,7 @@ def test_no_call_makes_it_raise(method: str, params: list[object], request_id: i
         core.data_to_send()
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(request_id=st.integers(0, 6), result=params_strategy, error=params_strategy)
 def test_no_answer_makes_it_raise(
     request_id: int, result: list[object], error: list[object]
@@ -598,6 +616,7 @@ def test_no_answer_makes_it_raise(
             core.receive_data(line(id=request_id, result=None, error=error))
 
 
+@settings(deadline=None)
 @given(edits=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=5))
 def test_no_broken_conversation_makes_it_raise(edits: list[tuple[int, int]]) -> None:
     data = bytearray(conversation())

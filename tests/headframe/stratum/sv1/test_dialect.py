@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.chain.target import DIFFICULTY_1, MAX_TARGET
@@ -8,6 +8,7 @@ from headframe.stratum.sv1 import dialect
 from headframe.stratum.sv1.messages import LooseSubmitParams, SubmitParams
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=100))
 def test_hex_is_read_in_either_case(raw: bytes) -> None:
     assert dialect.bytes_from_hex(raw.hex()) == raw
@@ -20,6 +21,7 @@ def test_what_is_not_exactly_hex_is_refused(text: object) -> None:
         dialect.bytes_from_hex(text)
 
 
+@settings(deadline=None)
 @given(number=st.integers(min_value=0, max_value=2**32 - 1))
 def test_numbers_are_read_padded_or_not_or_as_numbers(number: int) -> None:
     for text in (f"{number:08x}", f"{number:x}", f"{number:08X}", number):

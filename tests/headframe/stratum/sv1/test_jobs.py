@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
@@ -68,6 +68,7 @@ def test_real_shares_hash_to_what_they_were(case: dict[str, Any]) -> None:
     assert job.block_target == min(target_from_nbits(job.nbits), DIFFICULTY_1)
 
 
+@settings(deadline=None)
 @given(raw=st.binary(min_size=32, max_size=32))
 def test_words_swapped_twice_are_as_they_were(raw: bytes) -> None:
     assert swap_words(swap_words(raw)) == raw

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.stratum.sv1.lines import CLIENT_LINE_LIMIT, SERVER_LINE_LIMIT, LineBuffer
@@ -16,6 +16,7 @@ def everything(data: bytes, sizes: list[int], limit: int) -> tuple[list[bytes], 
     return lines, buffer.overflow
 
 
+@settings(deadline=None)
 @given(lines=lines_of, sizes=cuts)
 def test_lines_are_the_same_in_any_cutting(lines: list[bytes], sizes: list[int]) -> None:
     data = b"".join(line + b"\n" for line in lines)
@@ -23,6 +24,7 @@ def test_lines_are_the_same_in_any_cutting(lines: list[bytes], sizes: list[int])
     assert everything(data, sizes, 60) == (expected, False)
 
 
+@settings(deadline=None)
 @given(lines=lines_of, sizes=cuts, limit=st.integers(min_value=1, max_value=59))
 def test_lines_before_one_that_is_too_long_still_come(
     lines: list[bytes], sizes: list[int], limit: int

@@ -17,7 +17,7 @@ values = st.recursive(
 ids = st.one_of(st.integers(-1, 2**80), texts)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(request_id=st.none() | st.integers(0, 2**40), method=texts, params=st.lists(values))
 def test_what_is_encoded_is_read_by_the_other_side(
     request_id: int | None, method: str, params: list[object]
@@ -33,7 +33,7 @@ def test_what_is_encoded_is_read_by_the_other_side(
         assert messages.is_silent(bytes(message.id)) == (request_id is None)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(request_id=ids, result=values)
 def test_an_id_is_echoed_as_it_came(request_id: object, result: object) -> None:
     line = json.dumps({"method": "x", "id": request_id, "params": []}).encode()
@@ -49,6 +49,7 @@ def test_an_id_may_be_missing_or_null() -> None:
     assert not messages.is_silent(b'"null"')
 
 
+@settings(deadline=None)
 @given(params=st.lists(texts, min_size=5, max_size=7), request_id=ids)
 def test_a_submit_is_decoded_at_once(params: list[str], request_id: object) -> None:
     message = {"params": params, "id": request_id, "method": "mining.submit"}

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.chain.job import JobId
@@ -131,6 +131,7 @@ def test_old_jobs_are_forgotten_first() -> None:
     assert offers.find("b").target == DIFFICULTY_1
 
 
+@settings(deadline=None)
 @given(target=st.integers(min_value=1, max_value=MAX_TARGET))
 def test_the_target_is_that_of_the_number_sent(target: int) -> None:
     line, sent = difficulty_line(Target(target))

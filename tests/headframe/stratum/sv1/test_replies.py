@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.stratum.errors import LocalProtocolError
@@ -9,6 +9,7 @@ from headframe.stratum.sv1.codes import TRUE
 from headframe.stratum.sv1.replies import Kind, Replies
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(8)))
 def test_answers_leave_in_the_order_of_the_requests(order: list[int]) -> None:
     replies = Replies()

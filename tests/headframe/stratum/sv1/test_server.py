@@ -624,6 +624,7 @@ SHARES = b"".join(
 )
 
 
+@settings(deadline=None)
 @given(sizes=cuts)
 def test_events_are_the_same_in_any_cutting(sizes: list[int]) -> None:
     whole, pieces = seated(CONFIGURE), seated(CONFIGURE)
@@ -633,6 +634,7 @@ def test_events_are_the_same_in_any_cutting(sizes: list[int]) -> None:
     assert pieces.data_to_send() == whole.data_to_send()
 
 
+@settings(deadline=None)
 @given(sizes=cuts)
 def test_both_cores_agree_in_any_cutting(sizes: list[int]) -> None:
     whole, pieces = Pair(), Pair()
@@ -678,7 +680,7 @@ methods = st.sampled_from(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @given(method=methods, params=st.lists(json_values, max_size=7), bare=json_values)
 def test_no_request_makes_it_raise(method: str, params: list[object], bare: object) -> None:
     for core in (ServerConnection(), seated(CONFIGURE)):
@@ -688,6 +690,7 @@ def test_no_request_makes_it_raise(method: str, params: list[object], bare: obje
         core.data_to_send()
 
 
+@settings(deadline=None)
 @given(edits=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=5))
 def test_no_broken_conversation_makes_it_raise(edits: list[tuple[int, int]]) -> None:
     data = bytearray(CONFIGURE + SUBSCRIBE + AUTHORIZE + SHARES)
