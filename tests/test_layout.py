@@ -8,9 +8,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("headframe", "miner", "native", "proxy")
 EXEMPT_TESTS = {"contracts", "fakes", "system", "typing", "vectors", "transcripts"}
-EXEMPT_MODULES = {
-    "native/build.py",  # runs when the extension is compiled, and the kernels' tests need it
-}
 
 
 def has_code(path: Path) -> bool:
@@ -22,7 +19,7 @@ def has_code(path: Path) -> bool:
     )
 
 
-def test_file_of(module: Path) -> Path:
+def mirror_of(module: Path) -> Path:
     """headframe/chain/target.py → tests/headframe/chain/test_target.py."""
     name = module.parent.name if module.name == "__init__.py" else module.stem
     return Path("tests") / module.parent / f"test_{name}.py"
@@ -30,20 +27,16 @@ def test_file_of(module: Path) -> Path:
 
 def modules() -> list[Path]:
     found = [p.relative_to(ROOT) for name in PACKAGES for p in (ROOT / name).rglob("*.py")]
-    return sorted(
-        p
-        for p in found
-        if p.name != "__main__.py" and p.as_posix() not in EXEMPT_MODULES and has_code(ROOT / p)
-    )
+    return sorted(p for p in found if p.name != "__main__.py" and has_code(ROOT / p))
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_each_module_has_its_test_file(module: Path) -> None:
-    assert (ROOT / test_file_of(module)).is_file(), f"{module} wants {test_file_of(module)}"
+    assert (ROOT / mirror_of(module)).is_file(), f"{module} wants {mirror_of(module)}"
 
 
 def test_each_test_file_has_its_module() -> None:
-    expected = {test_file_of(module) for module in modules()}
+    expected = {mirror_of(module) for module in modules()}
     for path in (ROOT / "tests").rglob("test_*.py"):
         relative = path.relative_to(ROOT)
         if relative.parts[1] in EXEMPT_TESTS or len(relative.parts) == 2:

@@ -107,8 +107,9 @@ async def _watch(stack: Stack, rpc: NodeRpc, web: int, start: int) -> int:
             if tip > height:
                 if live:
                     click.echo("\r\x1b[K", nl=False)
-                block = await rpc.call("getbestblockhash")
-                click.echo(f"block    {tip} accepted by the node  {block}")
+                for number in range(height + 1, tip + 1):
+                    block = await rpc.call("getblockhash", number)
+                    click.echo(f"block    {number} accepted by the node  {block}")
                 height = tip
             if options.blocks and height - start >= options.blocks:
                 click.echo(f"done     {height - start} blocks accepted; height {height}")

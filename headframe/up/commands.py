@@ -46,7 +46,7 @@ def _state_dir() -> Path:
 @click.option("--mine/--no-mine", default=True, help="Start a miner here, or only wait for rigs.")
 @click.pass_context
 def up(ctx: click.Context, /, **chosen: object) -> None:
-    r"""Start a regtest node, a solo proxy and a miner here, and watch blocks come.
+    """Start a regtest node, a solo proxy and a miner here, and watch blocks come.
 
     A port that is taken is replaced by a free one. The first start makes a key for
     regtest, pays the blocks to its address, and brings the chain to maturity, so that
@@ -58,7 +58,7 @@ def up(ctx: click.Context, /, **chosen: object) -> None:
       headframe up --blocks 3            for a script: ends with success after 3 blocks
       headframe up --node bitcoind       on a real bitcoind instead
       headframe up --pace 2 --fresh      a new chain, a block every 2 seconds or so
-    """
+    """  # noqa: D301 # click reads \b
     datadir = chosen.pop("datadir") or _state_dir()
     options = msgspec.convert({**chosen, "datadir": str(datadir)}, Options, dec_hook=_decode)
     if options.node == "embedded" and not options.rpc and find_spec("pbk") is None:

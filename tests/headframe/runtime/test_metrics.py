@@ -30,9 +30,9 @@ class Stats:
     sent_bytes: int = counter("Bytes sent.", "bytes")
     hashrate: float = gauge("Hashes over the last minute.", "hashes_per_second")
     rigs: int = gauge("Rigs connected.")
-    shares_refused: dict[str, int] = by_label("Shares refused.", "reason", Why)  # noqa: RUF009  # makes a field
-    sources: dict[str, int] = by_label("Sources by state.", "state", ["up", "down"], kind="gauge")  # noqa: RUF009  # makes a field
-    answer: Histogram = histogram("Time to the pool's answer.", "seconds", (0.1, 1.0))  # noqa: RUF009  # makes a field
+    shares_refused: dict[str, int] = by_label("Shares refused.", "reason", Why)
+    sources: dict[str, int] = by_label("Sources by state.", "state", ["up", "down"], kind="gauge")
+    answer: Histogram = histogram("Time to the pool's answer.", "seconds", (0.1, 1.0))
     note: str = "not a metric"
 
 
