@@ -16,6 +16,8 @@ class Price:
 
     CONNECT: Final = 1.0
     REFUSED_SHARE: Final = 1.0
+    LATE_SHARE: Final = 0.1
+    """Of a job that is over: the rig's fault only if it does nothing else."""
     NOTICE: Final = 0.5
     """An unknown method and the like: harmless, but not for ever."""
     FAULT: Final = 20.0
@@ -57,6 +59,10 @@ class Cost:
         self._points = self.points(now) + points
         self._at = now
         return self.level(now)
+
+    def forgive(self, points: float) -> None:
+        """Take some points back, for something good."""
+        self._points = max(0.0, self._points - points)
 
     def level(self, now: float) -> Level:
         """Say where the peer stands."""

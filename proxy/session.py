@@ -35,10 +35,11 @@ __all__ = ["Door", "Session"]
 log = get_logger(__name__)
 
 _VERDICTS: Final = {reason: Verdict(reason=reason) for reason in Reason}
+_LATE: Final = frozenset({Reason.STALE, Reason.UNKNOWN_JOB})
 _NOBODY: Final = "(unauthorised)"
 _SOFT, _HARD, _DECAY = 60.0, 200.0, 1.0
-"""A rig whose shares are all bad at the usual rate is dropped after some ten minutes, one
-that sends rubbish after ten lines."""
+"""A rig that sends rubbish is dropped after ten lines, one whose shares are all bad once it
+has sent 200 more than seconds have passed. A good share makes up for a bad one."""
 _BUFFER_BYTES: Final = 1 << 18
 """Unread bytes a rig may leave: some hundred jobs."""
 
@@ -195,9 +196,12 @@ class Session:
         checked, work = self._hub.judge(rig.seat, share, row)
         self._core.reply(share.ticket, _VERDICTS[checked.reason])
         rig.count(checked, work, now)
-        if checked.reason is not Reason.ACCEPTED:
-            log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)
-            self._charge(Price.REFUSED_SHARE, now)
+        if checked.reason is Reason.ACCEPTED:
+            self._cost.forgive(Price.REFUSED_SHARE)
+            return
+        log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)
+        late = checked.reason in _LATE
+        self._charge(Price.LATE_SHARE if late else Price.REFUSED_SHARE, now)
 
     def _on_other(self, event: ServerEvent, now: float) -> None:
         match event:

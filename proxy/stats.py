@@ -33,7 +33,7 @@ class Stats:
 
     connections_opened: int = counter("Connections that rigs opened.")
     connections_refused: int = counter("Connections turned away by a limit.")
-    connections_closed: dict[str, int] = by_label(  # noqa: RUF009 - makes a field
+    connections_closed: dict[str, int] = by_label(
         "Connections that ended, by cause.", "reason", CLOSE_REASONS
     )
     rigs: int = gauge("Rigs that have a seat.")
@@ -57,15 +57,13 @@ class Books:
 
     shares_offered: int = counter("Shares that rigs sent.")
     shares_accepted: int = counter("Shares that were good.")
-    shares_refused: dict[str, int] = by_label(  # noqa: RUF009 - makes a field
-        "Shares that were refused here.", "reason", _REFUSALS
-    )
+    shares_refused: dict[str, int] = by_label("Shares that were refused here.", "reason", _REFUSALS)
     shares_kept: int = counter("Good shares that are easier than the upstream's target.")
     shares_queued: int = gauge("Good shares on their way to the upstream.")
     shares_forwarded: int = counter("Shares sent upstream.")
     shares_pending: int = gauge("Shares that the upstream has not answered yet.")
     shares_acknowledged: int = counter("Shares that the upstream accepted.")
-    shares_refused_upstream: dict[str, int] = by_label(  # noqa: RUF009
+    shares_refused_upstream: dict[str, int] = by_label(
         "Shares that the upstream refused.", "reason", _REFUSALS
     )
     shares_lost: int = counter("Shares whose connection went before the upstream answered.")

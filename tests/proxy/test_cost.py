@@ -31,6 +31,15 @@ def test_one_refused_share_a_second_costs_nothing_in_the_long_run():
     assert all(cost.add(Price.REFUSED_SHARE, float(t)) is Level.FINE for t in range(1000))
 
 
+def test_good_deeds_make_up_for_bad_ones():
+    cost = make()
+    cost.add(60, 0.0)
+    cost.forgive(20)
+    assert cost.level(0.0) is Level.FINE
+    cost.forgive(1000)
+    assert cost.points(0.0) == 0
+
+
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 30)), max_size=40))
 def test_points_never_exceed_the_sum_nor_fall_below_zero(charges):
     cost = make()

@@ -290,6 +290,24 @@ async def test_a_rig_whose_every_line_is_wrong_is_dropped():
         assert proxy.hub.stats.connections_closed["too_costly"] == 1
 
 
+async def test_a_rig_that_is_often_late_but_works_is_kept():
+    """On a fast chain most shares come too late, and nobody is to blame."""
+    async with proxying() as proxy, connected(proxy.port, "rig") as [rig]:
+        job = None
+        for number in range(30):
+            proxy.maker.new_block()
+            proxy.publish(target=2**256 - 1)
+            fresh = await rig.job(job)
+            tickets = [rig.submit(rig.find(fresh))]
+            if job is not None and number < 3:
+                tickets += [rig.submit(rig.find(job)) for _ in range(300)]
+            reasons = [(await rig.verdict(ticket)).reason for ticket in tickets]
+            assert reasons[0] is Reason.ACCEPTED
+            job = fresh
+        assert proxy.hub.ledger.total.refused[Reason.STALE].shares == 600
+        assert not rig.lost
+
+
 async def test_a_rig_that_never_subscribes_is_let_go():
     async with proxying() as proxy, RawRig.to(proxy.port) as rig:
         proxy.publish()
