@@ -1,7 +1,8 @@
 """Blocks and transactions as bitcoind's RPC describes them."""
 
-from decimal import Decimal
 from typing import Final
+
+import msgspec
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.chain.target import difficulty_from_target, target_from_nbits, work_of
@@ -14,9 +15,10 @@ __all__ = ["amount", "chain_work", "describe_block", "describe_header", "difficu
 _COIN: Final = 100_000_000
 
 
-def amount(sats: int) -> Decimal:
-    """Turn satoshi into whole coins with eight decimals."""
-    return Decimal(sats).scaleb(-8)
+def amount(sats: int) -> msgspec.Raw:
+    """Write satoshi as a JSON number: whole coins, always with eight decimals."""
+    whole, rest = divmod(sats, _COIN)
+    return msgspec.Raw(f"{whole}.{rest:08d}".encode())
 
 
 def difficulty(nbits: int) -> float:

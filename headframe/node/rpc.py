@@ -19,7 +19,6 @@ from headframe.runtime.logs import get_logger
 __all__ = ["Answer", "answer_request"]
 
 _STATUS: Final[Mapping[int, int]] = {Code.INVALID_REQUEST: 400, Code.METHOD_NOT_FOUND: 404}
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _log = get_logger(__name__)
 
 
@@ -128,4 +127,4 @@ def _error(error: RpcError) -> dict[str, object]:
 
 
 def _body(status: int, content: dict[str, object]) -> Answer:
-    return Answer(status, _ENCODER.encode(content) + b"\n")
+    return Answer(status, msgspec.json.encode(content) + b"\n")

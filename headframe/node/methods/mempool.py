@@ -15,7 +15,7 @@ from headframe.node.tx import Tx, parse_tx
 __all__ = ["MEMPOOL_METHODS"]
 
 _DEFAULT_LIMIT: Final = Decimal("0.10")  # coins per 1000 virtual bytes, bitcoind's default
-_HIGHEST_LIMIT: Final = 1
+_HIGHEST_LIMIT: Final = 100_000_000  # satoshi: one coin per 1000 virtual bytes
 _OP_RETURN: Final = 0x6A
 
 
@@ -24,7 +24,7 @@ async def send_raw_transaction(
 ) -> object:
     """Take a transaction into the mempool; return its id."""
     limit, burn = _sats(maxfeerate), _sats(maxburnamount)
-    if limit > _HIGHEST_LIMIT * 100_000_000:
+    if limit >= _HIGHEST_LIMIT:
         raise RpcError(
             Code.INVALID_PARAMETER, "Fee rates larger than or equal to 1BTC/kvB are not accepted"
         )
