@@ -82,6 +82,7 @@ class Delivery:
         journal: where blocks are written down first.
         source: whose blocks of the journal are ours.
         judged: told each verdict, after the block's own `done`.
+        backoff: makes the pauses between two tries of one block.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class Delivery:
         *,
         source: SourceId,
         judged: Callable[[FoundBlock, Verdict], None],
+        backoff: Callable[[], Backoff] = lambda: Backoff(1, 10),
     ) -> None:
         self._rpc = rpc
         self._journal = journal
         self._source = source
         self._judged = judged
+        self._backoff = backoff
         self._queue: deque[_Parcel] = deque()
         self._wake = asyncio.Event()
         self._running = False
@@ -161,7 +164,7 @@ class Delivery:
             await self._write_down(parcel.block)
             parcel.journaled = True
         raw_hex = parcel.block.raw.hex()
-        backoff = Backoff(1, 10)
+        backoff = self._backoff()
         errors = 0
         while True:
             try:

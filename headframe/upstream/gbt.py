@@ -39,7 +39,7 @@ from headframe.upstream.base import (
 from headframe.upstream.delivery import Delivery
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.node import NodeRpc, RpcError
-from headframe.upstream.pace import Pace
+from headframe.upstream.pace import EASIEST_WORK, Pace
 from headframe.upstream.preflight import Chain, inspect_chain
 from headframe.upstream.tasks import run_together
 from headframe.upstream.tip import TipWatch
@@ -50,8 +50,6 @@ _log = get_logger(__name__)
 
 DEFAULT_PACE_SECONDS: Final = 10.0
 """Time between blocks on chains that nobody else paces."""
-_TROUBLE_PAUSE_SECONDS: Final = 5.0
-"""Time between two tries while the node's templates cannot be used."""
 _EASY_AFTER_SECONDS: Final = 1201
 """Age of the parent from which on the testnets ask for difficulty 1."""
 
@@ -65,22 +63,26 @@ class GbtOptions:
         tag: text for the coinbase.
         extranonce_size: free bytes for the miners.
         pace_seconds: time between blocks; 0 for none, `None` for the chain's default.
+        easiest_work: fewest hashes per block that the pace asks for.
         version_mask: bits that may be rolled.
         allow_mainnet: mine on mainnet, too.
         hold_seconds: how long the last job is worked on while templates are wrong.
         refresh_seconds: time between two jobs on one tip.
         poll_seconds: time between two looks at the tip.
+        trouble_seconds: time between two tries while templates cannot be used.
     """
 
     address: str
     tag: str = "/headframe/"
     extranonce_size: int = 8
     pace_seconds: float | None = None
+    easiest_work: int = EASIEST_WORK
     version_mask: int = BIP320_MASK
     allow_mainnet: bool = False
     hold_seconds: float = 60.0
     refresh_seconds: float = 30.0
     poll_seconds: float = 1.0
+    trouble_seconds: float = 5.0
 
 
 class GbtSource:
@@ -193,7 +195,6 @@ class GbtSource:
             saw=self._saw_tip,
             poll_seconds=self._options.poll_seconds,
         )
-        await self._refresh(chain, script)
         _log.info(
             "node_ready",
             source=self._lineage.source,
@@ -213,19 +214,19 @@ class GbtSource:
             ) from error
 
     async def _follow(self, chain: Chain, script: bytes) -> None:
-        """Make a new job whenever there is a reason to."""
+        """Make a job, and a new one whenever there is a reason to."""
         while True:
             self._wake.clear()
+            await self._refresh(chain, script)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause_seconds()):
                     await self._wake.wait()
             if self._pace is not None and self._pace.on_silence(self._clock()):
                 _log.debug("pace_eased", source=self._lineage.source)
-            await self._refresh(chain, script)
 
     def _pause_seconds(self) -> float:
         if self._status.get().state is SourceState.DEGRADED:
-            return _TROUBLE_PAUSE_SECONDS
+            return self._options.trouble_seconds
         pause = self._options.refresh_seconds
         if self._pace is not None:
             pause = min(pause, self._pace.step_at - self._clock())
@@ -325,7 +326,7 @@ class GbtSource:
             private = chain.private or template.signet_challenge is not None
             seconds = DEFAULT_PACE_SECONDS if private else 0.0
         if self._pace is None and seconds > 0:
-            self._pace = Pace(seconds, now=self._clock())
+            self._pace = Pace(seconds, now=self._clock(), easiest_work=self._options.easiest_work)
         return None if self._pace is None else self._pace.target(template.target)
 
     def _long_poll(self, chain: Chain) -> dict[str, object] | None:

@@ -16,10 +16,11 @@ from headframe.chain.target import Target
 
 __all__ = ["EASIEST_WORK", "MAX_STEP", "SILENT_PACES", "Pace"]
 
-EASIEST_WORK: Final = 2**16
-"""Hashes per block to start from, and the fewest that steering asks for: a fraction of
-a second for the slowest device, so that the first block comes soon; and when a fast one
-joins after a silence, a handful of quick blocks bring the pace back."""
+EASIEST_WORK: Final = 2**20
+"""Hashes per block to start from, and the fewest that steering asks for: two seconds for
+the slowest device, so that the first block comes soon; and few enough hits in one scan of
+the fastest CPU that it does not find a dozen blocks of one height before it hears of the
+first."""
 MAX_STEP: Final = 4
 """The most by which one step makes blocks harder or easier."""
 SILENT_PACES: Final = 5
@@ -38,13 +39,14 @@ class Pace:
     Args:
         seconds: time between blocks to aim at, above zero.
         now: the present, in monotonic seconds.
+        easiest_work: hashes per block to start from, and the fewest to ask for.
     """
 
-    def __init__(self, seconds: float, *, now: float) -> None:
+    def __init__(self, seconds: float, *, now: float, easiest_work: int = EASIEST_WORK) -> None:
         if not 0 < seconds < _NEVER:
             raise ValueError(f"a pace is a time above zero, not {seconds} s")
         self._seconds = seconds
-        self._work = float(EASIEST_WORK)
+        self._easiest_work = self._work = float(easiest_work)
         self._since = now  # when the running interval, or the running step of it, began
         self._effort = 0.0  # of the running interval: time over work, step by step
         self._blocks = 0.0  # weighted count
@@ -88,4 +90,4 @@ class Pace:
 
     def _turn_to(self, work: float) -> None:
         bounded = min(max(work, self._work / MAX_STEP), self._work * MAX_STEP)
-        self._work = min(max(bounded, float(EASIEST_WORK)), float(2**255))
+        self._work = min(max(bounded, self._easiest_work), float(2**255))

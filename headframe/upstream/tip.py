@@ -23,8 +23,6 @@ _WAIT_SECONDS: Final = 20
 _WAIT_GRACE_SECONDS: Final = 40.0
 _LONG_POLL_SECONDS: Final = 900.0
 """A long poll that brings nothing ends when the node likes; after this it is given up."""
-_REST_SECONDS: Final = 1.0
-"""Least time between two waiting calls that brought nothing new."""
 _USAGE: Final = -1
 """Code for a call with an argument too many: the node's help text."""
 
@@ -37,7 +35,8 @@ class TipWatch:
         long_poll: the argument of `getblocktemplate` that makes it wait for something
             newer than the last template, or `None` when there is none to name.
         saw: told the hash of the best block, display hex, whenever it was learnt.
-        poll_seconds: time between two of the cheap questions.
+        poll_seconds: time between two of the cheap questions, and the least between two
+            waiting calls that brought nothing new.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class TipWatch:
                 _log.debug("waiting_call_failed", error=str(error))  # `poll` decides what it means
                 newest = tip
             if newest == tip:
-                await asyncio.sleep(_REST_SECONDS)
+                await asyncio.sleep(self._poll_seconds)
             elif newest:
                 self._saw(newest)
             tip = newest
