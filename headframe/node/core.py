@@ -24,7 +24,7 @@ from headframe.node.deployments import TestDummy
 from headframe.node.errors import BlockDecodeError, Code, KernelError, RpcError
 from headframe.node.kernel import Entry, Kernel
 from headframe.node.mempool import Mempool
-from headframe.node.template import Draft, positions, select
+from headframe.node.template import Draft, least_time, positions, select
 from headframe.node.tx import Block, Tx, add_coinbase_witness, parse_block, parse_tx
 from headframe.runtime.logs import get_logger
 
@@ -35,8 +35,6 @@ NETWORK: Final = Network.REGTEST
 
 _MEDIAN_SPAN: Final = 11
 _TIMES_KEPT: Final = 4_096
-_RETARGET_BLOCKS: Final = 2016
-_MAX_WARP_SECONDS: Final = 600  # BIP 94: a period's first block, before its parent at most
 _NONCES: Final = 1 << 32
 _RATE_SPAN: Final = 120
 _log = get_logger(__name__)
@@ -163,9 +161,7 @@ class NodeCore:
     def draft(self) -> Draft:
         """Say what the next block must be like, and what goes into it."""
         last = self._last()
-        mintime = self.median_time_at(last.height) + 1
-        if (last.height + 1) % _RETARGET_BLOCKS == 0:
-            mintime = max(mintime, last.header.ntime - _MAX_WARP_SECONDS)
+        mintime = least_time(last.height + 1, last.header.ntime, self.median_time(last))
         entries = select(self.mempool)
         return Draft(
             prev_hash=last.hash,

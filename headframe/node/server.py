@@ -20,7 +20,7 @@ __all__ = ["COOKIE_USER", "RpcServer"]
 
 COOKIE_USER: Final = "__cookie__"
 _MAX_REQUEST_BYTES: Final = 32 << 20  # bitcoind's limit
-_MAX_IN_FLIGHT: Final = 512  # far above what one miner or proxy has; a leak shows itself
+_MOST_IN_FLIGHT: Final = 512  # far above what one miner or proxy has; a leak shows itself
 _REFUSED_SECONDS: Final = 0.25  # bitcoind's pause, against guessing
 _END_SECONDS: Final = 2.0
 
@@ -32,7 +32,15 @@ class RpcServer:
         url: where it is, once the context was entered.
     """
 
-    def __init__(self, node: NodeService, *, host: str, port: int, cookie: Path) -> None:
+    def __init__(
+        self,
+        node: NodeService,
+        *,
+        host: str,
+        port: int,
+        cookie: Path,
+        most_in_flight: int = _MOST_IN_FLIGHT,
+    ) -> None:
         """Say where to listen.
 
         Args:
@@ -40,12 +48,14 @@ class RpcServer:
             host: an address of this machine.
             port: 0 for a free one.
             cookie: file for the login; written anew, and removed at the end.
+            most_in_flight: calls that may be under way at once; more get a status 503.
         """
         self._node = node
         self._host = host
         self._port = port
         self._cookie = cookie
         self._token = ""
+        self._most_in_flight = most_in_flight
         self._in_flight = 0
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -112,7 +122,7 @@ class RpcServer:
         if not hmac.compare_digest(given.encode(), self._token.encode()):
             await asyncio.sleep(_REFUSED_SECONDS)
             return refused
-        if self._in_flight >= _MAX_IN_FLIGHT:
+        if self._in_flight >= self._most_in_flight:
             return web.Response(status=503, text="Work queue depth exceeded")
         self._in_flight += 1
         try:

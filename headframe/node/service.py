@@ -8,18 +8,37 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from headframe.node.core import NodeCore, Tip
 from headframe.node.errors import Code, RpcError
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
 
-__all__ = ["NodeService"]
+__all__ = ["DEFAULT_WAITS", "NodeService", "Waits"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long calls may wait.
+
+    Attributes:
+        mempool_seconds: how long a long poll looks for a new tip only, before a changed mempool
+            ends it too.
+        longest_seconds: when a waiting call is answered though nothing happened.
+    """
+
+    mempool_seconds: float = 10.0
+    longest_seconds: float = 600.0
+
+
+DEFAULT_WAITS: Final = Waits()
+"""Waiting calls cost this node next to nothing, but one that waits for ever is a leak."""
 
 
 class NodeService:
@@ -27,6 +46,7 @@ class NodeService:
 
     Attributes:
         folder: where the chain is.
+        waits: how long calls may wait.
         stop_requested: set by the RPC method `stop`.
     """
 
@@ -36,6 +56,7 @@ class NodeService:
         *,
         wall: Callable[[], int] = wall_seconds,
         clock: Callable[[], float] = monotonic,
+        waits: Waits = DEFAULT_WAITS,
     ) -> None:
         """Say which chain; entering the context opens it.
 
@@ -43,8 +64,10 @@ class NodeService:
             folder: of this chain alone; made if it is not there.
             wall: seconds since 1970.
             clock: monotonic seconds.
+            waits: how long calls may wait.
         """
         self.folder = folder
+        self.waits = waits
         self.stop_requested = asyncio.Event()
         self._wall = wall
         self._clock = clock

@@ -10,13 +10,15 @@ from headframe.chain.target import target_from_nbits
 from headframe.node.deployments import TESTDUMMY_BIT, DeploymentState
 from headframe.node.mempool import Mempool, MempoolEntry
 
-__all__ = ["Draft", "make_template", "select"]
+__all__ = ["Draft", "least_time", "make_template", "positions", "select"]
 
 _VERSION: Final = 0x20000000
 _WEIGHT_LIMIT: Final = 4_000_000
 _SIGOP_LIMIT: Final = 80_000
 _RESERVED_WEIGHT: Final = 8_000  # header, count and coinbase, as bitcoind reserves by default
 _RESERVED_SIGOPS: Final = 400
+_RETARGET_BLOCKS: Final = 2016
+_MAX_WARP_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,19 @@ class Draft:
     def longpoll_id(self) -> str:
         """Tip and counter, as bitcoind makes it."""
         return f"{hash_to_hex(self.prev_hash)}{self.changes}"
+
+
+def least_time(height: int, parent_time: int, median_time: int) -> int:
+    """Compute the least time that a block may have, in seconds since 1970.
+
+    Args:
+        height: of the block.
+        parent_time: of the block before it.
+        median_time: median of the eleven blocks before it.
+    """
+    if height % _RETARGET_BLOCKS == 0:  # BIP 94, which templates follow on every chain
+        return max(median_time + 1, parent_time - _MAX_WARP_SECONDS)
+    return median_time + 1
 
 
 def select(mempool: Mempool) -> tuple[MempoolEntry, ...]:

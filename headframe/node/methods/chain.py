@@ -23,7 +23,6 @@ from headframe.node.tx import outpoint, parse_block
 __all__ = ["CHAIN_METHODS"]
 
 _FRESH_SECONDS: Final = 24 * 3600  # a tip older than a day counts as initial block download
-_LONGEST_WAIT_SECONDS: Final = 600.0
 
 
 async def get_block_count(node: NodeService) -> object:
@@ -130,7 +129,8 @@ async def wait_for_block_height(node: NodeService, height: int, timeout_ms: int)
 async def _wait(node: NodeService, timeout_ms: int, is_enough: Callable[[Tip], bool]) -> object:
     if timeout_ms < 0:
         raise RpcError(Code.MISC, "Negative timeout")
-    seconds = min(timeout_ms / 1000 or _LONGEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
+    longest = node.waits.longest_seconds
+    seconds = min(timeout_ms / 1000, longest) if timeout_ms else longest
     tip = await node.wait_tip(is_enough, seconds)
     return {"hash": hash_to_hex(tip.hash), "height": tip.height}
 

@@ -16,10 +16,6 @@ from headframe.node.template import make_template
 
 __all__ = ["MINING_METHODS"]
 
-_MEMPOOL_HOLD_SECONDS: Final = 10.0
-"""How long a long poll looks for a new tip only, before a changed mempool ends it too."""
-_LONGEST_POLL_SECONDS: Final = 600.0
-"""When a long poll is answered though nothing happened; bitcoind waits for ever."""
 _MOST_TRIES: Final = 1_000_000
 
 
@@ -52,11 +48,11 @@ async def _long_poll(node: NodeService, longpoll_id: str) -> None:
     watched = parse_hash(longpoll_id[:64], "longpollid")
     digits = longpoll_id[64:]
     changes = int(digits) if digits.isascii() and digits.isdigit() else 0
-    tip = await node.wait_tip(lambda tip: tip.hash != watched, _MEMPOOL_HOLD_SECONDS)
+    tip = await node.wait_tip(lambda tip: tip.hash != watched, node.waits.mempool_seconds)
     if tip.hash == watched:
         await node.wait_tip(
             lambda tip: tip.hash != watched or tip.changes != changes,
-            _LONGEST_POLL_SECONDS - _MEMPOOL_HOLD_SECONDS,
+            node.waits.longest_seconds,
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.node.core import NodeCore, Tip
-from headframe.node.errors import BlockDecodeError, Code, RpcError, TxRefusedError
+from headframe.node.errors import BlockDecodeError, Code, KernelError, RpcError, TxRefusedError
 from headframe.node.template import make_template
 from headframe.node.tx import outpoint, parse_block, parse_tx
 from tests.fakes.nodeparts import BlockPlan, Coins, Key, need_kernel
@@ -48,15 +48,15 @@ class Opened:
         need_kernel()
         self.folder = folder
         self.tips: list[Tip] = []
-        self.core = self._open()
+        self.core = self.open()
 
-    def _open(self) -> NodeCore:
-        return NodeCore(self.folder, clock=lambda: NOW, changed=self.tips.append)
+    def open(self) -> NodeCore:
+        self.core = NodeCore(self.folder, clock=lambda: NOW, changed=self.tips.append)
+        return self.core
 
     def reopen(self) -> NodeCore:
         self.core.close()
-        self.core = self._open()
-        return self.core
+        return self.open()
 
     def replay(self, *, last: str) -> None:
         for entry in REPLAY["vectors"]:
@@ -190,7 +190,7 @@ def test_spoilt_state_files_are_made_anew(opened: Opened, content: bytes) -> Non
     opened.core.close()
     for name in ("coins.dat", "mempool.dat"):
         (opened.folder / name).write_bytes(content)
-    core = opened.reopen()
+    core = opened.open()
     assert core.height == 3
     assert core.coin(outpoint(opened.coins(hashes[2]).txid[::-1], 0)) is not None
 
@@ -202,10 +202,9 @@ def test_coins_of_another_chain_are_not_believed(opened: Opened, tmp_path: Path)
     other.core.close()
     opened.core.close()
     (opened.folder / "coins.dat").write_bytes((other.folder / "coins.dat").read_bytes())
-    core = opened.reopen()
+    core = opened.open()
     assert core.height == 2
-    other.reopen()
-    other.core.close()
+    assert core.coin(outpoint(opened.coins(core.tip.hash).txid[::-1], 0)) is not None
 
 
 def test_a_fee_above_the_limit_is_refused(opened: Opened) -> None:
@@ -264,3 +263,24 @@ def test_median_time_is_that_of_eleven_blocks(opened: Opened) -> None:
 
 def test_the_hash_of_the_genesis_block_is_regtests(opened: Opened) -> None:
     assert opened.core.tip.hash == hash_from_hex(REPLAY["genesis"])
+
+
+def test_state_that_cannot_be_saved_costs_no_block(opened: Opened) -> None:
+    opened.mine(3)
+    (opened.folder / "coins.part").mkdir()
+    opened.core.close()
+    assert not (opened.folder / "dirty").exists()
+    assert opened.open().height == 3
+
+
+def test_a_time_beyond_the_best_chain_is_an_error(opened: Opened) -> None:
+    with pytest.raises(KernelError, match="no block at height 5"):
+        opened.core.median_time_at(5)
+
+
+def test_our_own_block_that_is_refused_is_an_error(tmp_path: Path) -> None:
+    need_kernel()
+    late = NodeCore(tmp_path, clock=lambda: 4_000_000_000, changed=lambda _: None)
+    with pytest.raises(KernelError, match="was refused: time-too-new"):
+        late.mine(KEY.script, 1000)
+    late.close()

@@ -133,6 +133,19 @@ async def test_waiting_calls_do_not_hold_up_others(client: Client) -> None:
     assert [wait.result() for wait in waits] == [{"hash": block_hash, "height": 1}] * 50
 
 
+async def test_too_many_calls_at_once_get_a_503(tmp_path: Path) -> None:
+    need_kernel()
+    cookie = tmp_path / ".cookie"
+    async with (
+        asyncio.timeout(20),
+        aiohttp.ClientSession() as session,
+        NodeService(tmp_path) as node,
+        RpcServer(node, host="127.0.0.1", port=0, cookie=cookie, most_in_flight=0) as server,
+    ):
+        status, body, _ = await Client(server.url, cookie, session).post(b"{}")
+    assert (status, body) == (503, b"Work queue depth exceeded")
+
+
 async def test_waiting_calls_are_told_of_the_end(tmp_path: Path) -> None:
     need_kernel()
     cookie = tmp_path / ".cookie"

@@ -9,7 +9,7 @@ from headframe.chain.template import parse_template
 from headframe.node.coins import Coin
 from headframe.node.deployments import DeploymentState
 from headframe.node.mempool import Mempool, MempoolEntry
-from headframe.node.template import Draft, make_template, positions, select
+from headframe.node.template import Draft, least_time, make_template, positions, select
 from headframe.node.tx import Tx, TxIn, TxOut, outpoint, parse_tx
 from tests.fakes.vectors import load
 
@@ -143,3 +143,19 @@ def test_our_own_reader_of_templates_understands_it() -> None:
         {key: tx[key] for key in ("data", "txid", "hash", "depends", "fee", "sigops", "weight")}
         for tx in known
     ]
+
+
+@pytest.mark.parametrize(
+    ("height", "parent_time", "median", "least"),
+    [
+        (2015, 5000, 1000, 1001),
+        (2016, 5000, 1000, 4400),
+        (4032, 1500, 1000, 1001),
+        (2017, 5000, 1000, 1001),
+    ],
+)
+def test_a_periods_first_block_is_bound_to_its_parent(
+    height: int, parent_time: int, median: int, least: int
+) -> None:
+    """BIP 94: not more than 600 seconds before it."""
+    assert least_time(height, parent_time, median) == least

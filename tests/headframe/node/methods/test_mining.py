@@ -1,5 +1,6 @@
 """Methods that miners call; against a real node in tests/system/test_embedded_node.py."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 from headframe.node.errors import RpcError
 from headframe.node.methods import METHODS
 from headframe.node.methods.params import bind
-from headframe.node.service import NodeService
-from tests.fakes.nodeparts import BlockPlan, Key, need_kernel
+from headframe.node.service import NodeService, Waits
+from tests.fakes.nodeparts import BlockPlan, Coins, Key, need_kernel
 from tests.fakes.vectors import load
 
 pytestmark = pytest.mark.kernel
@@ -104,3 +105,30 @@ async def test_mining_info_names_the_next_block(node: NodeService) -> None:
     about = await call(node, "getmininginfo")
     assert (about["blocks"], about["next"]["height"], about["pooledtx"]) == (2, 3, 0)
     assert about["chain"] == "regtest"
+
+
+async def test_a_long_poll_is_ended_by_the_mempool_after_a_while(tmp_path: Path) -> None:
+    need_kernel()
+    waits = Waits(mempool_seconds=0.01)
+    async with NodeService(tmp_path, wall=lambda: NOW, waits=waits) as node:
+        (first, *_) = await call(node, "generatetoaddress", 101, KEY.address)
+        tx = (await call(node, "getblock", first, 2))["tx"][0]
+        coins = Coins(bytes.fromhex(tx["txid"]), 0, 5_000_000_000, KEY.script)
+        longpoll_id = (await call(node, "getblocktemplate", SEGWIT))["longpollid"]
+        request = {**SEGWIT, "longpollid": longpoll_id}
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            poll = group.create_task(call(node, "getblocktemplate", request))
+            await asyncio.sleep(0)
+            spend = KEY.pay(coins, KEY.script, fee=100)
+            await call(node, "sendrawtransaction", spend.serialize().hex())
+        assert [tx["txid"] for tx in poll.result()["transactions"]] == [spend.txid().hex()]
+
+
+async def test_a_long_poll_is_answered_at_last_though_nothing_happened(tmp_path: Path) -> None:
+    need_kernel()
+    waits = Waits(mempool_seconds=0.01, longest_seconds=0.01)
+    async with NodeService(tmp_path, wall=lambda: NOW, waits=waits) as node, asyncio.timeout(20):
+        template = await call(node, "getblocktemplate", SEGWIT)
+        request = {**SEGWIT, "longpollid": template["longpollid"]}
+        assert await call(node, "getblocktemplate", request) == template
+        assert (await call(node, "waitfornewblock"))["height"] == 0
