@@ -43,6 +43,23 @@ uint32_t hf_cpu_features(void)
     }
     return features;
 }
+#elif HF_ARM64 && defined(__linux__)
+#include <sys/auxv.h>
+
+uint32_t hf_cpu_features(void)
+{
+    return getauxval(AT_HWCAP) & HWCAP_SHA2 ? HF_CPU_ARM_SHA2 : 0;
+}
+#elif HF_ARM64 && defined(__APPLE__)
+#include <sys/sysctl.h>
+
+uint32_t hf_cpu_features(void)
+{
+    int there = 0;
+    size_t size = sizeof there;
+    int failed = sysctlbyname("hw.optional.arm.FEAT_SHA256", &there, &size, NULL, 0);
+    return !failed && there ? HF_CPU_ARM_SHA2 : 0;
+}
 #else
 uint32_t hf_cpu_features(void)
 {

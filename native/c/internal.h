@@ -10,6 +10,13 @@
 #define HF_X86 0
 #endif
 
+/* 64-bit ARM with little-endian words in memory. NEON is part of its base set. */
+#if defined(__aarch64__) && defined(__AARCH64EL__)
+#define HF_ARM64 1
+#else
+#define HF_ARM64 0
+#endif
+
 /*
  * A file that needs more than the base instruction set opens a target region after its
  * includes and closes it at its end, so that no build system has to know about flags:
@@ -21,16 +28,23 @@
 #define HF_TARGET_BEGIN(features) \
     HF_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define HF_TARGET_END HF_PRAGMA(clang attribute pop)
+#define HF_ARM_SHA2 "sha2"
+/* Clang 14, for one, hides these intrinsics unless the whole file is compiled for them. */
+#if HF_ARM64 && !defined(__ARM_FEATURE_SHA2)
+#define __ARM_FEATURE_SHA2 1
+#endif
 #else
 #define HF_UNROLL _Pragma("GCC unroll 16")
 #define HF_TARGET_BEGIN(features) HF_PRAGMA(GCC push_options) HF_PRAGMA(GCC target(features))
 #define HF_TARGET_END HF_PRAGMA(GCC pop_options)
+#define HF_ARM_SHA2 "+crypto" /* gcc 12 keeps its intrinsics from regions of +sha2 alone */
 #endif
 
 #define HF_INLINE static inline __attribute__((always_inline))
 
 /* What a kernel may need of the CPU, as bits; the operating system's part included. */
 enum { HF_CPU_SSE41 = 1, HF_CPU_SHA = 2, HF_CPU_AVX = 4, HF_CPU_AVX2 = 8 };
+enum { HF_CPU_ARM_SHA2 = 1 << 16 };
 uint32_t hf_cpu_features(void);
 
 /* A header's part of a scan. */
@@ -92,6 +106,10 @@ hf_search_fn hf_search_portable;
 #if HF_X86
 hf_compress_fn hf_compress_shani;
 hf_search_fn hf_search_shani;
+#endif
+#if HF_ARM64
+hf_compress_fn hf_compress_armv8;
+hf_search_fn hf_search_armv8;
 #endif
 
 HF_INLINE uint32_t hf_load_be(const uint8_t *p)

@@ -8,12 +8,18 @@ static const hf_kernel kernels[] = {
 #if HF_X86
     {"shani", 3, 1, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani},
 #endif
+#if HF_ARM64
+    {"armv8", 3, 1, HF_CPU_ARM_SHA2, hf_search_armv8},
+#endif
     {"portable", 1, 1, 0, hf_search_portable},
 };
 
 static const hf_hasher hashers[] = {
 #if HF_X86
     {"shani", HF_CPU_SHA | HF_CPU_AVX, hf_compress_shani},
+#endif
+#if HF_ARM64
+    {"armv8", HF_CPU_ARM_SHA2, hf_compress_armv8},
 #endif
     {"portable", 0, hf_compress_portable},
 };
