@@ -158,7 +158,8 @@ def running_node(options: Options) -> Node:
     parts = urlsplit(options.rpc)
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigError(
-            f"--rpc {options.rpc!r} is no URL of a node: write http://[user:password@]host:port"
+            f"--rpc {options.rpc!r} is no URL of a node: write http://host:port, with "
+            "user:password@ before the host if the node wants them"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Node(
@@ -170,6 +171,14 @@ def running_node(options: Options) -> Node:
 
 
 async def _answering(stack: Stack, node: Node) -> Node:
+    try:
+        return await _first_answer(stack, node)
+    except BaseException:
+        await node.rpc.close()
+        raise
+
+
+async def _first_answer(stack: Stack, node: Node) -> Node:
     last: Exception | None = None
     end = monotonic() + READY_SECONDS
     while monotonic() < end:

@@ -105,8 +105,10 @@ def _outcome(node: Caller, method: str, params: Sequence[object]) -> Any:
     try:
         return node.call(method, *params)
     except NodeRpcError as error:
-        word = error.message.split(" (", 1)[0]
-        return (error.code, OTHER_WORDS.get(word, error.message if "(" in word else word))
+        word = error.message.split(" (", 1)[0]  # the reason in parentheses our library keeps
+        if word in OTHER_WORDS or word in OTHER_WORDS.values():
+            return error.code, OTHER_WORDS.get(word, word)
+        return error.code, error.message
 
 
 @pytest.fixture

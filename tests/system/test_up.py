@@ -99,7 +99,10 @@ async def test_killed_outright_it_leaves_nothing_behind_either(tmp_path: Path) -
         await until(lambda: heights(running.log.read_text()), "a block", Program(running, 0))
         running.process.kill()
         await running.process.wait()
-        await until(lambda: processes_of(folder) == [], "the children to end", seconds=30)
+        try:
+            await until(lambda: processes_of(folder) == [], "the children to end", seconds=30)
+        except AssertionError:
+            pytest.fail("\n".join(processes_of(folder)))
 
 
 @pytest.mark.node
@@ -108,15 +111,16 @@ def test_a_running_node_can_be_used(tmp_path: Path) -> None:
         args = ["--rpc", node.url, "--cookie", str(node.cookie), "--blocks", "1"]
         done = run(argv(tmp_path / "up", *args))
         assert done.returncode == 0, done.stdout + done.stderr
-        assert node.call("getblockcount") == heights(done.stdout)[-1]
+        assert node.call("getblockcount") >= heights(done.stdout)[-1] >= 102
 
 
 def test_a_node_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     done = run(argv(tmp_path / "up", "--rpc", "ftp://127.0.0.1"))
     assert done.returncode == 2
-    assert done.stderr == (
-        "error: --rpc 'ftp://127.0.0.1' is no URL of a node: write http://[user:password@]host:port\n"
+    assert done.stderr.startswith(
+        "error: --rpc 'ftp://127.0.0.1' is no URL of a node: write http://"
     )
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.node
