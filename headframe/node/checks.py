@@ -125,5 +125,6 @@ def fee_of(tx: Tx, spent: Sequence[Coin]) -> int:
 
 
 def _coins(sats: int) -> str:
-    """Write an amount as bitcoind does: whole coins, eight decimals."""
-    return f"{sats // 100_000_000}.{sats % 100_000_000:08d}"
+    """Write an amount as bitcoind does in messages: whole coins, two to eight decimals."""
+    decimals = f"{sats % 100_000_000:08d}"
+    return f"{sats // 100_000_000}.{decimals[:2]}{decimals[2:].rstrip('0')}"

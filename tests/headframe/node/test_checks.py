@@ -103,6 +103,6 @@ def test_a_coinbase_matures_after_a_hundred_blocks() -> None:
 def test_no_more_goes_out_than_comes_in() -> None:
     coin = Coin(999, b"", 1, coinbase=False)
     assert check_inputs(TX, [coin], 200) == (
-        "bad-txns-in-belowout, value in (0.00000999) < value out (0.00001000)"
+        "bad-txns-in-belowout, value in (0.00000999) < value out (0.00001)"
     )
     assert fee_of(TX, [coin._replace(value=250_000_001_000)]) == 250_000_000_000
