@@ -128,11 +128,14 @@ class FailoverSource:
         """Run one source whenever it is wanted, again after each failure."""
         while True:
             await member.wanted.wait()
-            with contextlib.suppress(TimeoutError):  # let go, and the time to linger is over
+            try:
                 async with asyncio.timeout(None) as member.scope:
                     await self._attempt(member)
                     await asyncio.sleep(member.backoff.next())
-            member.scope = None
+            except TimeoutError:
+                pass  # it was let go, and its time to linger is over
+            finally:
+                member.scope = None
 
     async def _attempt(self, member: _Member) -> None:
         name = member.source.status.get().source

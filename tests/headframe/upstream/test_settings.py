@@ -1,0 +1,186 @@
+"""From settings to a source."""
+
+import itertools
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from headframe.chain.hashes import sha256d
+from headframe.chain.job import SourceId
+from headframe.chain.share import Reason
+from headframe.runtime import settings as runtime_settings
+from headframe.runtime.errors import EXIT_UNAVAILABLE, EXIT_USAGE, ConfigError
+from headframe.upstream.base import JobSource, SourceState, UpstreamError
+from headframe.upstream.journal import FoundBlock, Journal
+from headframe.upstream.settings import SCHEMES, UpstreamSettings, make_source
+from tests.contracts.source import Answers, find_share, next_job, running
+from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.pool import FakePool
+
+# BIP 173's examples.
+REGTEST_ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+TESTNET_ADDRESS = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"
+MAINNET_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+NODE = "bitcoind+http://127.0.0.1:18443"
+
+
+def made(tmp_path: Path, *settings: UpstreamSettings) -> JobSource:
+    return make_source(
+        settings, ids=itertools.count(1), journal=tmp_path / "blocks.jsonl", home=tmp_path
+    )
+
+
+def refusal(tmp_path: Path, **settings: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        made(tmp_path, UpstreamSettings(**settings))
+    assert caught.value.exit_code == EXIT_USAGE
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_makes_a_source_that_is_not_running_yet(tmp_path: Path, scheme: str) -> None:
+    one = UpstreamSettings(
+        url=f"{scheme}://user:secret@127.0.0.1:18443", address=REGTEST_ADDRESS, name="mine"
+    )
+    status = made(tmp_path, one).status.get()
+    assert status.source == "mine"
+    assert status.url == f"{scheme}://127.0.0.1:18443"
+    assert status.state is SourceState.DOWN
+    assert SCHEMES[scheme].about
+
+
+def test_default_ports_and_names(tmp_path: Path) -> None:
+    pool = made(tmp_path, UpstreamSettings(url="stratum+tcp://pool.test", user="u")).status.get()
+    assert (pool.source, pool.url) == ("pool.test:3333", "stratum+tcp://pool.test:3333")
+    node = made(
+        tmp_path, UpstreamSettings(url="bitcoind+http://localhost", address=REGTEST_ADDRESS)
+    ).status.get()
+    assert node.url == "bitcoind+http://localhost:18443"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"url": "stratum+tpc://h", "user": "u"}, "did you mean stratum+tcp?"),
+        ({"url": "stratum+tcp://h"}, "needs a `user`"),
+        ({"url": NODE}, "needs an `address`"),
+        ({"url": NODE, "address": "bcrt1qw508d6qejx"}, "bcrt1qw508d6qejx"),
+        ({"url": NODE, "address": "nonsense"}, "nonsense"),
+        ({"url": NODE, "address": MAINNET_ADDRESS}, "mainnet address"),
+        (
+            {"url": "bitcoind+http://h:9999", "address": REGTEST_ADDRESS},
+            "needs the node's `cookie` file, or its `user` and `password`: port 9999",
+        ),
+        (
+            {"url": "stratum+tcp://h", "user": "u", "password": "x", "password_file": "/f"},
+            "/f",
+        ),
+    ],
+)
+def test_settings_that_can_never_work_are_refused_in_one_line(
+    tmp_path: Path, settings: dict[str, Any], words: str
+) -> None:
+    assert words in refusal(tmp_path, **settings)
+
+
+def test_addresses_that_some_chain_may_pay_wait_for_the_node(tmp_path: Path) -> None:
+    for address in (REGTEST_ADDRESS, TESTNET_ADDRESS):
+        made(tmp_path, UpstreamSettings(url=NODE, address=address))
+    made(tmp_path, UpstreamSettings(url=NODE, address=MAINNET_ADDRESS, allow_mainnet=True))
+
+
+def test_no_upstream_and_two_of_one_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no upstream is configured"):
+        made(tmp_path)
+    one = UpstreamSettings(url="stratum+tcp://h:1", user="u")
+    with pytest.raises(ConfigError, match="two upstreams are called 'h:1'"):
+        made(tmp_path, one, one)
+
+
+def test_passwords_are_not_in_what_people_see(tmp_path: Path) -> None:
+    url = "stratum+tcp://me:hunter2@127.0.0.1:1"
+    status = made(tmp_path, UpstreamSettings(url=url)).status.get()
+    assert "hunter2" not in repr(status)
+    assert "hunter2" not in refusal(tmp_path, url="stratum+tcp://me:hunter2@:1")
+
+
+def test_blocks_of_a_source_that_is_gone_are_not_forgotten_silently(tmp_path: Path) -> None:
+    raw = bytes(100)
+    Journal(tmp_path / "blocks.jsonl", wall=lambda: 0).found(
+        FoundBlock(source=SourceId("old"), height=1, hash=sha256d(raw[:80]), raw=raw)
+    )
+    with capture_logs() as logs:
+        made(tmp_path, UpstreamSettings(url="stratum+tcp://h", user="u"))
+    (warning,) = logs
+    assert (warning["event"], warning["source"], warning["count"]) == (
+        "blocks_of_unknown_source",
+        "old",
+        1,
+    )
+
+
+def test_every_setting_has_a_description_and_survives_a_file(tmp_path: Path) -> None:
+    for field in msgspec.inspect.type_info(UpstreamSettings).fields:  # type: ignore[attr-defined]
+        assert isinstance(field.type, msgspec.inspect.Metadata) or _described(field.encode_name)
+    file = tmp_path / "u.toml"
+    file.write_text('url = "stratum+tcp://h"\nuser = "a.b"\npace_seconds = 2.5\n')
+    loaded = runtime_settings.load(UpstreamSettings, path=file)
+    assert loaded == UpstreamSettings(url="stratum+tcp://h", user="a.b", pace_seconds=2.5)
+    assert "`version_mask`" in runtime_settings.reference(UpstreamSettings)
+    with pytest.raises(ConfigError, match="extranonce_size"):
+        runtime_settings.load(UpstreamSettings, path=file, overrides=["extranonce_size=2"])
+
+
+def _described(name: str) -> bool:
+    return name in runtime_settings.reference(UpstreamSettings)
+
+
+async def test_user_and_password_come_from_settings_file_or_url(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from the file\n")
+    secret.chmod(stat.S_IRUSR)
+    async with FakePool() as pool:
+        pool.new_block()
+        place = f"127.0.0.1:{pool.port}"
+        for one in (
+            UpstreamSettings(url=f"stratum+tcp://{place}", user="a", password="b"),
+            UpstreamSettings(url=f"stratum+tcp://{place}", user="a", password_file=str(secret)),
+            UpstreamSettings(url=f"stratum+tcp://u%2F1:p@{place}"),
+            UpstreamSettings(url=f"stratum+tcp://{place}", user="a"),
+        ):
+            source = made(tmp_path, one)
+            async with running(source):
+                await next_job(source)
+    assert pool.users == [("a", "b"), ("a", "from the file"), ("u/1", "p"), ("a", "x")]
+
+
+@pytest.mark.node
+async def test_the_cookie_is_found_where_bitcoind_puts_it(tmp_path: Path) -> None:
+    with running_bitcoind(tmp_path / "node") as node:
+        by_hand = UpstreamSettings(
+            url=f"bitcoind+http://127.0.0.1:{node.port}",
+            cookie=str(node.cookie),
+            address=REGTEST_ADDRESS,
+            pace_seconds=0,
+        )
+        source = made(tmp_path, by_hand)
+        async with running(source):
+            answers = Answers()
+            source.submit(find_share(await next_job(source)), None, answers.done)
+            assert (await answers.one()).reason is Reason.ACCEPTED
+    # Nobody answers at this port, but the message names the file that would be used.
+    source = made(tmp_path, UpstreamSettings(url=NODE, address=REGTEST_ADDRESS))
+    with capture_logs() as logs:
+        async with running(source):
+            while not logs:
+                await source.status.wait_newer(source.status.serial)
+    assert str(tmp_path / ".bitcoin" / "regtest" / ".cookie") in str(logs)
+
+
+def test_an_upstream_that_cannot_be_used_has_an_exit_code() -> None:
+    assert UpstreamError("gone").exit_code == EXIT_UNAVAILABLE
