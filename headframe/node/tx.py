@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from headframe.chain.coinbase import with_witness
 from headframe.chain.errors import WireError
 from headframe.chain.hashes import sha256d
 from headframe.chain.header import HEADER_BYTES, Header
@@ -26,7 +27,6 @@ NULL_OUTPOINT: Final = bytes(32) + b"\xff\xff\xff\xff"
 """What a coinbase's input points to."""
 
 _MARKER: Final = b"\x00\x01"
-_RESERVED_WITNESS: Final = b"\x01\x20" + bytes(32)
 _COMMITMENT_HEAD: Final = bytes.fromhex("6a24aa21a9ed")
 
 
@@ -207,9 +207,7 @@ def add_coinbase_witness(block: Block) -> bytes:
     coinbase = block.txs[0]
     begin = HEADER_BYTES + len(compact_size(len(block.txs)))
     end = begin + len(coinbase.raw)
-    stripped = coinbase.stripped
-    full = stripped[:4] + _MARKER + stripped[4:-4] + _RESERVED_WITNESS + stripped[-4:]
-    return block.raw[:begin] + full + block.raw[end:]
+    return block.raw[:begin] + with_witness(coinbase.stripped) + block.raw[end:]
 
 
 def _lacks_witness(coinbase: Tx) -> bool:

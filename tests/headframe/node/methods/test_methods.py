@@ -41,8 +41,8 @@ def test_each_row_refuses_too_many_parameters_with_its_help(method: Method) -> N
 
 async def test_help_lists_all_and_explains_one(tmp_path: Path) -> None:
     node = NodeService(tmp_path)
-    helper = METHODS["help"].handler
-    listed = str(await helper(node, "")).splitlines()
+    show = METHODS["help"].handler
+    listed = str(await show(node, "")).splitlines()
     assert [line.split()[0] for line in listed] == sorted(METHODS)
-    assert await helper(node, "getblockcount") == METHODS["getblockcount"].help
-    assert await helper(node, "nope") == "help: unknown command: nope"
+    assert await show(node, "getblockcount") == METHODS["getblockcount"].help
+    assert await show(node, "nope") == "help: unknown command: nope"
