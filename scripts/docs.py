@@ -14,12 +14,13 @@ from headframe.runtime.settings import example, reference
 from miner.config import MinerConfig
 from miner.stats import MinerStats
 from proxy.config import ProxyConfig
-from proxy.stats import ProxyStats
+from proxy.stats import Books, Stats
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
 HOW = """A value is taken from, each overriding the one before: its default, the TOML file
-(`--config`), the environment (`HEADFRAME_WEB__PORT=9000`), `--set web.port=9000`, and the command's own flags.
+(`--config`), the environment (`HEADFRAME_WEB__PORT=9000`), `--set web.port=9000`, and the
+command's own flags.
 An unknown key is an error that names the nearest known one.
 """
 
@@ -34,10 +35,15 @@ def pages() -> dict[str, str]:
         ("headframe proxy", ProxyConfig),
         ("headframe node", NodeConfig),
     ):
-        config.append(f"## {title}\n{reference(struct)}")
+        page = reference(struct).replace("\n## ", "\n### ")
+        config.append(f"## {title}\n{page}")
     metrics = [f"# Metrics\n{NOTE}\nServed at `/metrics` by the miner and the proxy.\n"]
-    for title, stats in (("headframe mine", MinerStats), ("headframe proxy", ProxyStats)):
-        metrics.append(f"## {title}\n{describe(stats)}")
+    for title, prefix, kinds in (
+        ("headframe mine", "headframe_miner_", (MinerStats,)),
+        ("headframe proxy", "headframe_proxy_", (Books, Stats)),
+    ):
+        rows = "\n".join(describe(kind, prefix=prefix) for kind in kinds)
+        metrics.append(f"## {title}\n{rows}")
     return {
         "docs/config.md": "\n".join(config).rstrip() + "\n",
         "docs/metrics.md": "\n".join(metrics).rstrip() + "\n",

@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from headframe import cli
+from headframe.runtime.settings import load
+from miner.config import MinerConfig
+from proxy.config import ProxyConfig
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("headframe", "miner", "proxy")
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "native").glob("*.md")]
 )
@@ -83,3 +88,24 @@ def test_the_locks_pin_hashes_and_name_no_index() -> None:
         assert "--hash=sha256:" in text
         assert "://" not in text
         assert "index-url" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "struct"),
+    [("miner", MinerConfig), ("proxy", ProxyConfig), ("solo", ProxyConfig)],
+)
+def test_the_examples_can_be_used(name: str, struct: type[msgspec.Struct]) -> None:
+    load(struct, path=ROOT / "examples" / f"{name}.toml")
+
+
+def test_every_event_that_operators_are_told_of_is_logged_somewhere() -> None:
+    table = (ROOT / "docs/operations.md").read_text().split("## What is said")[1].split("\n## ")[0]
+    named = {
+        event
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for event in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    code = "".join(p.read_text() for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
+    assert len(named) > 10
+    assert not {event for event in named if f'"{event}"' not in code}
