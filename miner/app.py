@@ -178,7 +178,7 @@ def make_miner(config: MinerConfig, env: Mapping[str, str] = os.environ) -> Mine
         )
     journal = (config.state_dir or state_dir(env)) / JOURNAL
     source = make_source(config.upstreams, ids=count(1), journal=journal)
-    devices = detect(config.devices, threads=config.threads, kernel=config.kernel)
+    devices = detect(config.devices, config.wishes())
     return Miner(source, devices, stop=config.stop, web=config.web)
 
 

@@ -30,6 +30,9 @@ _OF_UPSTREAMS: Final = {
 _OF_PROGRAM: Final = {
     "threads": "threads",
     "kernel": "kernel",
+    "priority": "priority",
+    "pin": "pin",
+    "duty": "duty",
     "state_dir": "state_dir",
     "web": "web.enabled",
     "web_port": "web.port",
@@ -60,6 +63,9 @@ _OF_PROGRAM: Final = {
 @click.option("--allow-mainnet", is_flag=True, default=None, help="Mine on mainnet, too.")
 @click.option("--threads", type=int, metavar="N", help="Threads that hash. Default: all cores.")
 @click.option("--kernel", metavar="NAME", help="The kernel. Default: the fastest of this CPU.")
+@click.option("--priority", metavar="NAME", help="Hash at priority low (default), idle or normal.")
+@click.option("--pin", metavar="CORES", help="Keep each hashing thread on a core: 0-3,6 or all.")
+@click.option("--duty", type=int, metavar="PERCENT", help="Hash so much of the time. Default: 100.")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with settings.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any one setting.")
 @click.option("--state-dir", metavar="DIR", help="Where found blocks are kept until judged.")
@@ -89,6 +95,8 @@ def mine(ctx: click.Context, /, **given: Any) -> None:
       headframe mine --url bitcoind+http://127.0.0.1:18443 --address bcrt1...
                                     solo on a regtest node, paid to that address
       headframe mine --config miner.toml --set threads=2
+      headframe mine --url stratum+tcp://127.0.0.1:3333 --user rig1 --threads 2 --duty 50
+                                    half the time of two cores, and only when they are free
       headframe mine --url stratum+tcp://127.0.0.1:3333 --user rig1 --shares 5 --once
                                     for a script: succeeds after 5 accepted shares
 

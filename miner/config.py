@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from headframe.upstream.settings import UpstreamSettings
+from miner.devices.base import Wishes
+from miner.devices.manners import Manners, Priority, parse_cores
 
 __all__ = ["DEFAULT_WEB_PORT", "LogSettings", "MinerConfig", "StopSettings", "WebSettings"]
 
@@ -93,9 +95,31 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kernel: Annotated[
         str,
         msgspec.Meta(
-            description="The kernel by its name; if empty, the fastest in a short measurement."
+            description="The kernel by its name, as `headframe devices` lists them; if empty, "
+            "the fastest in a short measurement."
         ),
     ] = ""
+    priority: Annotated[
+        Priority,
+        msgspec.Meta(
+            description="What hashing threads are worth to Linux. low: nice 19, so others go "
+            "first; idle: next to nothing while others want the core, but then the miner answers "
+            "its pool slowly, too; normal: like any program."
+        ),
+    ] = "low"
+    pin: Annotated[
+        str,
+        msgspec.Meta(
+            description="Cores to keep hashing threads on, each thread on one: 0-3,6 or all. If "
+            "empty, Linux moves them as it likes."
+        ),
+    ] = ""
+    duty: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=100, description="Percent of its core's time that each hashing thread takes."
+        ),
+    ] = 100
     state_dir: Annotated[
         Path | None,
         msgspec.Meta(
@@ -106,3 +130,14 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     web: Annotated[WebSettings, msgspec.Meta(description="Page and metrics.")] = WebSettings()
     log: Annotated[LogSettings, msgspec.Meta(description="Log lines.")] = LogSettings()
     stop: Annotated[StopSettings, msgspec.Meta(description="When to end.")] = StopSettings()
+
+    def wishes(self) -> Wishes:
+        """Make what the devices need.
+
+        Raises:
+            ConfigError: `pin` is no list of cores, or names one that may not be used.
+        """
+        manners = Manners(
+            priority=self.priority, cores=parse_cores(self.pin), duty_percent=self.duty
+        )
+        return Wishes(threads=self.threads, kernel=self.kernel, manners=manners)

@@ -116,11 +116,17 @@ class Monitor:
         wrong = CounterMetricFamily(
             _PREFIX + "device_wrong", "Wrong nonces that one device claimed.", labels=labels
         )
+        retired = CounterMetricFamily(
+            _PREFIX + "device_kernels_retired",
+            "Kernels that one device gave up for their wrong nonces.",
+            labels=labels,
+        )
         kernel = GaugeMetricFamily(
             _PREFIX + "device_kernel", "1 for the kernel in use.", labels=["device", "kernel"]
         )
         for device in self._devices:
             hashes.add_metric([device.name], device.stats.hashes)
             wrong.add_metric([device.name], device.stats.wrong)
+            retired.add_metric([device.name], device.stats.retired)
             kernel.add_metric([device.name, device.stats.kernel], 1)
-        return hashes, wrong, kernel
+        return hashes, wrong, retired, kernel

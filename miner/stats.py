@@ -57,14 +57,12 @@ class MinerStats:
     jobs: int = counter("Jobs that the upstream told of.")
     shares_submitted: int = counter("Shares sent to the upstream.")
     shares_accepted: int = counter("Shares that the upstream accepted.")
-    shares_rejected: dict[str, int] = by_label(  # noqa: RUF009 # makes a field, as all of these
+    shares_rejected: dict[str, int] = by_label(
         "Shares that the upstream refused.", "reason", REFUSED
     )
     shares_lost: int = counter("Shares whose connection went before a verdict came.")
     shares_pending: int = counter("Blocks that wait in the journal for a node's verdict.")
-    shares_dropped: dict[str, int] = by_label(  # noqa: RUF009
-        "Shares found but not sent.", "cause", DROPPED
-    )
+    shares_dropped: dict[str, int] = by_label("Shares found but not sent.", "cause", DROPPED)
     work_accepted: int = counter("Expected hashes behind the accepted shares.", "hashes")
     blocks_found: int = counter(
         "Blocks found and judged. A pool does not tell where every share would be a block."
@@ -77,7 +75,7 @@ class MinerStats:
     upstream_up: int = gauge("1 while there is work from the upstream, else 0.")
     upstream_connects: int = counter("Connections made to upstreams.")
     uptime: float = gauge("Time since the miner started.", "seconds")
-    share_round_trip: Histogram = histogram(  # noqa: RUF009
+    share_round_trip: Histogram = histogram(
         "From sending a share to its verdict.", "seconds", _ROUND_TRIP_BOUNDS
     )
 

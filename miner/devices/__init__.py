@@ -8,25 +8,23 @@ from typing import Final
 
 from headframe.runtime.errors import ConfigError
 from miner.devices import cpu, python
-from miner.devices.base import Device
+from miner.devices.base import Device, Wishes
 
 __all__ = ["DEVICE_TYPES", "detect"]
 
-DEVICE_TYPES: Final[Mapping[str, Callable[[int, str], Sequence[Device]]]] = {
+DEVICE_TYPES: Final[Mapping[str, Callable[[Wishes], Sequence[Device]]]] = {
     "cpu": cpu.find,
     "python": python.find,
 }
-"""Name in the configuration: what finds this machine's devices of the kind, given the
-number of threads wished for (0: all cores) and a kernel's name ("": the fastest)."""
+"""Name in the configuration: what finds this machine's devices of the kind."""
 
 
-def detect(types: Sequence[str], *, threads: int = 0, kernel: str = "") -> list[Device]:
+def detect(types: Sequence[str], wishes: Wishes = Wishes()) -> list[Device]:  # noqa: B008 # frozen
     """Find this machine's devices.
 
     Args:
         types: names out of `DEVICE_TYPES`.
-        threads: threads of each CPU device; 0 for all cores.
-        kernel: the kernel's name; "" for the fastest.
+        wishes: what the user wants of them.
 
     Raises:
         ConfigError: no such type, or no such kernel.
@@ -36,6 +34,4 @@ def detect(types: Sequence[str], *, threads: int = 0, kernel: str = "") -> list[
         known = ", ".join(DEVICE_TYPES)
         given = ", ".join(repr(name) for name in unknown) or "none"
         raise ConfigError(f"devices: {given}: expected some of {known}")
-    return [
-        device for name in dict.fromkeys(types) for device in DEVICE_TYPES[name](threads, kernel)
-    ]
+    return [device for name in dict.fromkeys(types) for device in DEVICE_TYPES[name](wishes)]

@@ -12,11 +12,27 @@ from typing import Final, Protocol
 from headframe.chain.job import Job, Slice
 from headframe.chain.share import Share
 from headframe.runtime.latest import Latest
+from miner.devices.manners import Manners
 
-__all__ = ["Device", "DeviceStats", "Found", "SliceOf", "Solution", "Work"]
+__all__ = ["Device", "DeviceStats", "Found", "SliceOf", "Solution", "Wishes", "Work"]
 
 _HEAD: Final = struct.Struct("<I32s28s")
 _TAIL: Final = struct.Struct("<4sII")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the user wants of the machine's devices.
+
+    Attributes:
+        threads: of each CPU device; 0 for one on each core that may be used.
+        kernel: its name; "" for the fastest.
+        manners: how hashing threads behave.
+    """
+
+    threads: int = 0
+    kernel: str = ""
+    manners: Manners = field(default_factory=Manners)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +103,7 @@ class DeviceStats:
         hashes: hashes done since start, all versions counted.
         solutions: nonces claimed.
         wrong: of these, nonces that hashlib refused.
+        retired: kernels given up because they claimed too many wrong nonces.
         kernel: the kernel in use, or "".
         state: "idle", "hashing" or "failed".
     """
@@ -94,6 +111,7 @@ class DeviceStats:
     hashes: int = 0
     solutions: int = 0
     wrong: int = 0
+    retired: int = 0
     kernel: str = field(default="")
     state: str = field(default="idle")
 

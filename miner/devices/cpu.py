@@ -1,17 +1,20 @@
 """`CpuDevice`: all cores, with the fastest kernel that this CPU runs."""
 
-import os
 from collections.abc import Callable, Sequence
 
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
-from miner.devices.base import Device
+from miner.devices.base import Device, Wishes
 from miner.devices.choice import KernelChoice
+from miner.devices.manners import Manners, usable_cores
 from miner.devices.threads import ThreadedDevice
 from native import Kernel, KernelError, extension_missing, kernels, pick, self_test
 
-__all__ = ["CpuDevice", "find", "tell_missing", "usable_cores"]
+__all__ = ["ROLLED_VERSIONS", "CpuDevice", "find", "rank", "tell_missing"]
+
+ROLLED_VERSIONS = 4
+"""Versions hashed together where a job lets two bits be rolled."""
 
 log = get_logger(__name__)
 
@@ -23,6 +26,7 @@ class CpuDevice(ThreadedDevice):
         name: unique in the process.
         threads: how many.
         ranked: kernels, the favourite first and the reference last; see `KernelChoice`.
+        manners: what the threads may take of the machine.
         clock: seconds since 1970, for `ntime`.
     """
 
@@ -31,23 +35,22 @@ class CpuDevice(ThreadedDevice):
         name: str,
         threads: int,
         ranked: Sequence[Kernel],
+        manners: Manners = Manners(),  # noqa: B008 # frozen
         clock: Callable[[], int] = wall_seconds,
     ) -> None:
-        super().__init__(name, threads, KernelChoice(ranked, self_test), clock)
+        super().__init__(name, threads, KernelChoice(ranked, self_test), manners, clock)
 
 
-def find(threads: int, kernel: str) -> Sequence[Device]:
+def find(wishes: Wishes) -> Sequence[Device]:
     """Make the one device that is this machine's CPU.
 
-    Args:
-        threads: how many; 0 for one on each core that this process may use.
-        kernel: a kernel's name; "" for the fastest in a short measurement.
-
     Raises:
-        ConfigError: no kernel of that name works here.
+        ConfigError: no kernel of the name wished for works here.
     """
     tell_missing(extension_missing)
-    return (CpuDevice("cpu:0", threads or usable_cores(), _rank(kernel)),)
+    manners = wishes.manners
+    threads = wishes.threads or len(manners.cores or usable_cores())
+    return (CpuDevice("cpu:0", threads, rank(wishes.kernel), manners),)
 
 
 def tell_missing(why: str) -> None:
@@ -56,17 +59,20 @@ def tell_missing(why: str) -> None:
         log.warning("kernels_not_compiled", why=why)
 
 
-def usable_cores() -> int:
-    """Count the cores that this process may run on; containers often allow fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def rank(name: str = "") -> tuple[Kernel, ...]:
+    """Order this machine's kernels as a device uses them.
 
+    Args:
+        name: the kernel to prefer; "" for the fastest in a short measurement.
 
-def _rank(name: str) -> tuple[Kernel, ...]:
-    """Put the favourite first, then what serves jobs without version bits, then the rest."""
+    Returns:
+        The favourite, then what serves jobs without version bits, then the rest.
+
+    Raises:
+        ConfigError: no kernel of that name works here.
+    """
     try:
-        favourite = pick(name or None, versions=4)
+        favourite = pick(name or None, versions=ROLLED_VERSIONS)
         first = [favourite] if favourite.versions == 1 else [favourite, pick(versions=1)]
     except KernelError as error:
         raise ConfigError(f"kernel {name!r}: {error}") from error

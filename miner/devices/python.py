@@ -7,8 +7,9 @@ extension, and in tests.
 from collections.abc import Callable, Sequence
 
 from headframe.runtime.clock import wall_seconds
-from miner.devices.base import Device
+from miner.devices.base import Device, Wishes
 from miner.devices.choice import KernelChoice
+from miner.devices.manners import Manners
 from miner.devices.threads import ThreadedDevice
 from native import kernels, self_test
 
@@ -20,14 +21,19 @@ class PythonDevice(ThreadedDevice):
 
     Args:
         name: unique in the process.
+        manners: what the thread may take of the machine.
         clock: seconds since 1970, for `ntime`.
     """
 
-    def __init__(self, name: str = "python:0", clock: Callable[[], int] = wall_seconds) -> None:
-        super().__init__(name, 1, KernelChoice([kernels()[-1]], self_test), clock)
+    def __init__(
+        self,
+        name: str = "python:0",
+        manners: Manners = Manners(),  # noqa: B008 # frozen
+        clock: Callable[[], int] = wall_seconds,
+    ) -> None:
+        super().__init__(name, 1, KernelChoice([kernels()[-1]], self_test), manners, clock)
 
 
-def find(threads: int, kernel: str) -> Sequence[Device]:
+def find(wishes: Wishes) -> Sequence[Device]:
     """Make the one Python device; it has one thread and one kernel, whatever is wished."""
-    del threads, kernel
-    return (PythonDevice(),)
+    return (PythonDevice(manners=wishes.manners),)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from headframe.chain.job import Job, Slice
+from headframe.runtime.clock import wall_seconds
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from miner.devices.base import DeviceStats, Found, SliceOf, Solution, Work
 from miner.devices.choice import KernelChoice
+from miner.devices.manners import Manners, Pace
 from miner.space import Dry, SearchSpace, join, slices
 from native import Kernel, StopFlag
 
@@ -29,8 +31,11 @@ a scan costs in Python and short against anything that people notice."""
 _FIRST_COUNT: Final = 1 << 12
 """Nonces of the first scan: some 10 ms even for the reference kernel."""
 _MOST_GROWTH: Final = 8
+_REPORT_SECONDS: Final = 0.25
+"""How long a scan that found nothing may wait to be counted. Each report wakes the event
+loop while the thread holds the interpreter's lock: the fewer the better."""
 _MOST_REPORTS: Final = 2
-"""Scans whose results the loop has not seen yet. A thread waits beyond that, or a chain
+"""Reports that the loop has not seen yet. A thread waits beyond that, or a chain
 where every second hash is a hit would bury the loop."""
 
 log = get_logger(__name__)
@@ -47,7 +52,7 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What one scan did."""
+    """What a thread did since its last report."""
 
     hashes: int
     solutions: tuple[Solution, ...]
@@ -57,7 +62,8 @@ class _ScanThread:
     """One thread; everything public is called on the event loop.
 
     Args:
-        name: for people who look at threads.
+        place: its place among the device's threads, and their name.
+        manners: what it may take of the machine.
         clock: seconds since 1970, for `ntime`.
         report: takes a report, on the event loop; the thread goes on meanwhile.
         fail: takes what ended the thread by mistake.
@@ -65,20 +71,23 @@ class _ScanThread:
 
     def __init__(
         self,
-        name: str,
+        place: tuple[int, str],
+        manners: Manners,
         clock: Callable[[], int],
         report: Callable[[_Report], None],
         fail: Callable[[Exception], None],
     ) -> None:
+        self._index, self._name = place
+        self._manners = manners
         self._clock = clock
         self._report = report
         self._fail = fail
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._stop = StopFlag()
         self._wake = threading.Event()
         self._room = threading.Semaphore(_MOST_REPORTS)
-        self._closing = False
+        self._quit = threading.Event()
         self._task: _Task | None = None
         # From here on the thread's own:
         self._current: _Task | None = None
@@ -88,6 +97,8 @@ class _ScanThread:
         self._tail = b""
         self._nonce = 0
         self._count = _FIRST_COUNT
+        self._unreported = 0
+        self._reported_at = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -101,7 +112,7 @@ class _ScanThread:
 
     def close(self) -> None:
         """Let the thread end within a millisecond or two."""
-        self._closing = True
+        self._quit.set()
         self._stop.set()
         self._wake.set()
         self._room.release()
@@ -111,18 +122,23 @@ class _ScanThread:
 
     def _run(self) -> None:
         try:
+            self._manners.adopt(self._name, self._index)
+            pace = Pace(self._manners.duty_percent)
             while True:
                 # First clear, then read: what is set after the read ends the scan or the
                 # sleep at once, what was set before is seen.
                 self._stop.clear()
                 self._wake.clear()
                 task = self._task
-                if self._closing:
+                if self._quit.is_set():
+                    self._tell()
                     return
                 if task is None:
+                    self._tell()
                     self._wake.wait()
                 else:
                     self._step(task)
+                    pace.pause(self._quit)
         except Exception as error:  # noqa: BLE001 # the thread's root: told to who owns it
             self._loop.call_soon_threadsafe(self._fail, error)
 
@@ -149,6 +165,7 @@ class _ScanThread:
         return self._space
 
     def _rest(self, dry: Dry) -> None:
+        self._tell()
         seconds = None if dry.until is None else max(dry.until - self._clock(), 0)
         self._wake.wait(seconds)
 
@@ -167,9 +184,19 @@ class _ScanThread:
             Solution(work=work, head=head, nonce=nonce, kernel=kernel.name)
             for head, nonce in result.hits
         )
-        self._room.acquire()
-        hashes = (result.next - first) * len(self._heads)
-        self._loop.call_soon_threadsafe(self._deliver, _Report(hashes=hashes, solutions=solutions))
+        self._unreported += (result.next - first) * len(self._heads)
+        if solutions or time.monotonic() - self._reported_at > _REPORT_SECONDS:
+            self._tell(solutions)
+
+    def _tell(self, solutions: tuple[Solution, ...] = ()) -> None:
+        """Report what was done; waits while the loop has not seen the last reports."""
+        if not self._unreported:
+            return
+        report = _Report(hashes=self._unreported, solutions=solutions)
+        self._unreported, self._reported_at = 0, time.monotonic()
+        if not self._quit.is_set():  # the loop waits for this thread then
+            self._room.acquire()
+        self._loop.call_soon_threadsafe(self._deliver, report)
 
     def _adapt(self, seconds: float) -> None:
         """Choose how many nonces the next scan shall try."""
@@ -190,16 +217,23 @@ class ThreadedDevice:
         name: unique in the process.
         threads: how many; each takes a core.
         kernels: what hashes.
+        manners: what the threads may take of the machine.
         clock: seconds since 1970, for `ntime`.
     """
 
     def __init__(
-        self, name: str, threads: int, kernels: KernelChoice, clock: Callable[[], int]
+        self,
+        name: str,
+        threads: int,
+        kernels: KernelChoice,
+        manners: Manners = Manners(),  # noqa: B008 # frozen
+        clock: Callable[[], int] = wall_seconds,
     ) -> None:
         self.name = name
         self.stats = DeviceStats(kernel=kernels.best(4).name)
         self._size = threads
         self._kernels = kernels
+        self._manners = manners
         self._clock = clock
         self._threads: Sequence[_ScanThread] = ()
         self._job: Job | None = None
@@ -211,7 +245,9 @@ class ThreadedDevice:
         failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._slice_of, self._found, self._job = slice_of, found, None
         self._threads = [
-            _ScanThread(f"{self.name}/{i}", self._clock, self._take, _failing(failure))
+            _ScanThread(
+                (i, f"{self.name}/{i}"), self._manners, self._clock, self._take, _failing(failure)
+            )
             for i in range(self._size)
         ]
         try:
@@ -233,6 +269,7 @@ class ThreadedDevice:
         self.stats.wrong += 1
         log.error("wrong_nonce", device=self.name, kernel=solution.kernel, nonce=solution.nonce)
         if self._kernels.wrong(solution.kernel):
+            self.stats.retired += 1
             log.error("kernel_retired", device=self.name, kernel=solution.kernel)
             self._assign(at_once=True)
 

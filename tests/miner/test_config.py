@@ -2,6 +2,8 @@ import tomllib
 
 from headframe.runtime.settings import example, load, reference
 from miner.config import MinerConfig
+from miner.devices.base import Wishes
+from miner.devices.manners import Manners, usable_cores
 
 
 def test_without_any_setting_everything_stays_on_this_machine() -> None:
@@ -13,7 +15,17 @@ def test_without_any_setting_everything_stays_on_this_machine() -> None:
 
 def test_every_setting_is_explained() -> None:
     page = reference(MinerConfig)
-    for key in ("threads", "kernel", "state_dir", "allowed_hosts", "every_seconds", "`shares`"):
+    for key in (
+        "threads",
+        "kernel",
+        "priority",
+        "`pin`",
+        "duty",
+        "state_dir",
+        "allowed_hosts",
+        "every_seconds",
+        "`shares`",
+    ):
         assert key in page
 
 
@@ -32,3 +44,12 @@ def test_environment_and_overrides_reach_nested_settings() -> None:
     assert config.upstreams[0].url == "stratum+tcp://a:1"
     assert config.stop.shares == 3
     assert config.devices == ("cpu", "python")
+
+
+def test_what_the_user_wants_of_the_devices_comes_from_the_settings() -> None:
+    assert load(MinerConfig).wishes() == Wishes()
+    config = load(
+        MinerConfig, overrides=["threads=3", "kernel=x", "priority=normal", "pin=all", "duty=40"]
+    )
+    manners = Manners(priority="normal", cores=tuple(usable_cores()), duty_percent=40)
+    assert config.wishes() == Wishes(threads=3, kernel="x", manners=manners)

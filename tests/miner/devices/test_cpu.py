@@ -2,7 +2,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
-from miner.devices.cpu import CpuDevice, find, tell_missing, usable_cores
+from miner.devices.base import Wishes
+from miner.devices.cpu import CpuDevice, find, rank, tell_missing
+from miner.devices.manners import Manners, usable_cores
 from native import kernels
 from tests.contracts.device import DeviceContract
 
@@ -14,7 +16,7 @@ class TestCpuDevice(DeviceContract):
 
 
 def test_it_takes_the_fastest_kernel_and_keeps_the_reference_for_the_end() -> None:
-    (device,) = find(1, "")
+    (device,) = find(Wishes(threads=1))
     assert device.stats.kernel in {kernel.name for kernel in kernels()}
     if len(kernels()) > 1:
         assert device.stats.kernel != kernels()[-1].name
@@ -22,13 +24,28 @@ def test_it_takes_the_fastest_kernel_and_keeps_the_reference_for_the_end() -> No
 
 def test_a_kernel_can_be_named() -> None:
     for kernel in kernels():
-        (device,) = find(1, kernel.name)
+        (device,) = find(Wishes(threads=1, kernel=kernel.name))
         assert device.stats.kernel == kernel.name
 
 
 def test_an_unknown_kernel_is_a_configuration_error_that_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match=f"no kernel 'shiny'.*{kernels()[-1].name}"):
-        find(1, "shiny")
+        find(Wishes(kernel="shiny"))
+
+
+def test_there_is_a_thread_for_each_core_that_it_is_pinned_to() -> None:
+    core = usable_cores()[0]
+    (device,) = find(Wishes(manners=Manners(cores=(core,)), kernel=kernels()[-1].name))
+    assert isinstance(device, CpuDevice)
+    assert device._size == 1
+
+
+def test_a_kernel_that_was_named_comes_first_and_every_job_is_served() -> None:
+    for kernel in kernels():
+        ranked = rank(kernel.name)
+        assert ranked[0].name == kernel.name
+        assert ranked[-1].versions == 1
+        assert {each.name for each in ranked} == {each.name for each in kernels()}
 
 
 def test_a_miner_without_compiled_kernels_says_why_it_is_slow() -> None:
@@ -38,7 +55,3 @@ def test_a_miner_without_compiled_kernels_says_why_it_is_slow() -> None:
     assert [(line["log_level"], line["why"]) for line in lines] == [
         ("warning", "no compiler was found")
     ]
-
-
-def test_at_least_one_core_may_be_used() -> None:
-    assert usable_cores() >= 1

@@ -2,10 +2,11 @@ import pytest
 
 from headframe.runtime.errors import ConfigError
 from miner.devices import DEVICE_TYPES, detect
+from miner.devices.base import Wishes
 
 
 def test_each_type_finds_devices_with_names_of_their_own() -> None:
-    devices = detect(list(DEVICE_TYPES), threads=1)
+    devices = detect(list(DEVICE_TYPES), Wishes(threads=1))
     names = [device.name for device in devices]
     assert len(set(names)) == len(names)
     assert {name.split(":")[0] for name in names} == set(DEVICE_TYPES)

@@ -1,5 +1,6 @@
 import pytest
 
+from miner.devices.base import Wishes
 from miner.devices.python import PythonDevice, find
 from native import kernels
 from tests.contracts.device import DeviceContract
@@ -12,6 +13,6 @@ class TestPythonDevice(DeviceContract):
 
 
 def test_it_is_one_thread_on_the_reference_kernel_whatever_is_wished() -> None:
-    (device,) = find(16, "shani")
+    (device,) = find(Wishes(threads=16, kernel="shani"))
     assert device.name == "python:0"
     assert device.stats.kernel == kernels()[-1].name

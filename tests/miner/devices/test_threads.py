@@ -17,7 +17,7 @@ NOW = 1_700_000_000
 
 def device_of(*ranked: Kernel, threads: int = 1) -> ThreadedDevice:
     choice = KernelChoice([*ranked, kernels()[-1]], lambda kernel: None)
-    return ThreadedDevice("test:0", threads, choice, lambda: NOW)
+    return ThreadedDevice("test:0", threads, choice, clock=lambda: NOW)
 
 
 async def begun(kernel: WaitingKernel, times: int = 1) -> None:
@@ -111,6 +111,7 @@ async def test_a_kernel_that_lies_is_retired_and_the_next_finds_true_nonces() ->
             assert solution.kernel == "liar"
             device.wrong(solution)
         assert device.stats.wrong == WRONG_LIMIT
+        assert device.stats.retired == 1
         assert device.stats.kernel == kernels()[-1].name
         async with asyncio.timeout(20):
             while not any(s.kernel != "liar" for s in harness.solutions):
@@ -178,7 +179,9 @@ async def test_the_length_of_a_scan_grows_and_never_passes_the_last_nonce() -> N
 async def test_when_time_has_run_out_it_rests_until_there_is_more() -> None:
     kernel = RecordingKernel()
     now = [NOW]
-    device = ThreadedDevice("test:0", 1, KernelChoice([kernel], lambda k: None), lambda: now[0])
+    device = ThreadedDevice(
+        "test:0", 1, KernelChoice([kernel], lambda k: None), clock=lambda: now[0]
+    )
     job = make_job(size=0, mask=0, target=NEVER)
     async with hashing(device, job), asyncio.timeout(30):
         while device.stats.hashes < 61 << 32:
