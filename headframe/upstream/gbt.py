@@ -202,8 +202,17 @@ class GbtSource:
             height=chain.height,
         )
         await run_together(
-            self._delivery.run(), watch.poll(), watch.wait(), self._follow(chain, script)
+            self._delivery.run(),
+            self._follow(chain, script),
+            watch.poll(),
+            self._wait_for_tips(watch),
         )
+
+    async def _wait_for_tips(self, watch: TipWatch) -> None:
+        """Wait for blocks once there is work: a run that fails at once leaves no call behind."""
+        while self._jobs.get() is None:
+            await self._jobs.wait_newer(self._jobs.serial)
+        await watch.wait()
 
     def _payout_script(self, network: Network) -> bytes:
         try:

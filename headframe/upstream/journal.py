@@ -6,13 +6,16 @@ One JSON object a line, appended and never changed: `{"event": "found", "hash": 
 display hex, times seconds since 1970. A block without a verdict is submitted again at
 the next start; by hand it goes with `bitcoin-cli submitblock <hex>`.
 
-Several processes may append to one file: a line is written at once, under a lock.
+Several processes may append to one file: a line is written at once, under a lock. A file
+that has become large is begun anew when it is opened, with the blocks that have no verdict
+yet; the last such file is kept beside it, as `NAME.old`.
 """
 
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +32,8 @@ __all__ = ["FoundBlock", "Journal"]
 _log = get_logger(__name__)
 _MODE: Final = 0o600
 """A block not yet published is worth money to whoever reads it."""
+_LARGE_BYTES: Final = 64 << 20
+"""Two months of blocks on regtest; read in a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +77,18 @@ class Journal:
     Args:
         path: the file; it and its folder are made when the first block is found.
         wall: the present, in seconds since 1970.
+        large_bytes: from this size on the file is begun anew.
     """
 
-    def __init__(self, path: Path, *, wall: Callable[[], int]) -> None:
+    def __init__(
+        self, path: Path, *, wall: Callable[[], int], large_bytes: int = _LARGE_BYTES
+    ) -> None:
         self._path = path
         self._wall = wall
         self._open: dict[bytes, FoundBlock] = {}
         self._broken_end = False
         self._lock = threading.Lock()
-        self._read()
+        self._read(large_bytes)
 
     @property
     def path(self) -> Path:
@@ -102,15 +110,10 @@ class Journal:
             It is on disk. If not, an error was logged, and the block is only in memory.
         """
         self._open[block.hash] = block
-        line = _Found(
-            hash=hash_to_hex(block.hash),
-            height=block.height,
-            source=block.source,
-            time=self._wall(),
-            block=block.raw.hex(),
-        )
         return self._append(
-            line, "it is submitted all the same, but a crash now would lose it", sync=True
+            self._line_of(block),
+            "it is submitted all the same, but a crash now would lose it",
+            sync=True,
         )
 
     def resolved(self, block_hash: bytes, verdict: Verdict) -> None:
@@ -157,22 +160,32 @@ class Journal:
             _sync_folder(self._path.parent)
 
     def _write(self, line: bytes, *, sync: bool) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            rest = memoryview(b"\n" + line if self._broken_end else line)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+        with self._locked() as descriptor:
+            _write_all(descriptor, b"\n" + line if self._broken_end else line)
             if sync:
                 os.fsync(descriptor)
             self._broken_end = False
-        finally:
-            os.close(descriptor)  # releases the lock
 
-    def _read(self) -> None:
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Open the file and lock it, again if another process began it anew meanwhile."""
+        while True:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is_at(descriptor, self._path):
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)  # releases the lock
+
+    def _read(self, large_bytes: int) -> None:
         try:
             with self._path.open("rb") as file:
                 self._take(file)
+                size = file.tell()
+            if size >= large_bytes:
+                self._begin_anew()
         except FileNotFoundError:
             return
         except OSError as error:
@@ -180,8 +193,40 @@ class Journal:
                 "block_journal_not_read",
                 path=str(self._path),
                 error=str(error),
-                consequence="blocks found earlier are not submitted again",
+                consequence="blocks found earlier may not be submitted again",
             )
+
+    def _begin_anew(self) -> None:
+        """Keep what has no verdict yet; at each moment a file of our name has all of it."""
+        with self._locked():
+            self._open.clear()
+            with self._path.open("rb") as file:  # others may have written since
+                self._take(file)
+            lines = [self._line_of(block) for block in self._open.values()]
+            fresh = self._path.with_name(f"{self._path.name}.new")
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
+            try:
+                _write_all(
+                    descriptor, b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+                )
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            old = self._path.with_name(f"{self._path.name}.old")
+            old.unlink(missing_ok=True)
+            os.link(self._path, old)
+            fresh.replace(self._path)
+            self._broken_end = False
+            _sync_folder(self._path.parent)
+
+    def _line_of(self, block: FoundBlock) -> _Found:
+        return _Found(
+            hash=hash_to_hex(block.hash),
+            height=block.height,
+            source=block.source,
+            time=self._wall(),
+            block=block.raw.hex(),
+        )
 
     def _take(self, lines: Iterable[bytes]) -> None:
         decoder: msgspec.json.Decoder[_Found | _Judged] = msgspec.json.Decoder(_Found | _Judged)
@@ -211,6 +256,19 @@ class Journal:
             hash=block_hash,
             raw=bytes.fromhex(line.block),
         )
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,10 +1,12 @@
 """The journal of found blocks, its crashes and its disks."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,57 @@ def test_after_a_failed_write_the_next_line_is_whole(tmp_path: Path) -> None:
     path.parent.unlink()
     assert journal.found(block(2)) is True
     assert opened(path).unresolved(NODE) == (block(2),)
+
+
+def test_a_large_file_is_begun_anew_with_what_has_no_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    for number in range(1, 9):
+        journal.found(block(number))
+        if number != 4:
+            journal.resolved(block(number).hash, ACCEPTED)
+    before = path.read_bytes()
+
+    again = Journal(path, wall=lambda: 5, large_bytes=len(before))
+    assert again.unresolved(NODE) == (block(4),)
+    assert path.stat().st_size < len(before) / 4
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "blocks.jsonl.old").read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["blocks.jsonl", "blocks.jsonl.old"]
+
+    # A process that has had the file open all the time goes on in the new one.
+    journal.found(block(9))
+    assert opened(path).unresolved(NODE) == (block(4), block(9))
+    assert (tmp_path / "blocks.jsonl.old").read_bytes() == before
+
+    Journal(path, wall=lambda: 5, large_bytes=1)  # and once more, over the old one
+    assert opened(path).unresolved(NODE) == (block(4), block(9))
+
+
+def test_a_file_begun_anew_between_opening_and_locking_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    opened(path).found(block(1))
+    holder = os.open(path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    waiting = opened(path)
+    thread = threading.Thread(target=waiting.found, args=(block(2),))
+    thread.start()
+    for _ in range(1000):  # until it has opened the old file; where that shows in /proc
+        if f"{os.fstat(holder).st_ino}" in _waiting_locks():
+            break
+        thread.join(timeout=0.005)
+    path.rename(tmp_path / "moved")
+    os.close(holder)
+    thread.join(timeout=20)
+    assert opened(path).unresolved(NODE) == (block(2),)
+    assert opened(tmp_path / "moved").unresolved(NODE) == (block(1),)
+
+
+def _waiting_locks() -> str:
+    """Lines of the kernel's list of locks that somebody waits for."""
+    locks = Path("/proc/locks")
+    lines = locks.read_text().splitlines() if locks.exists() else []
+    return "\n".join(line for line in lines if "->" in line)
 
 
 _FINDER = """

@@ -1,5 +1,6 @@
 """From settings to a source."""
 
+import asyncio
 import itertools
 import stat
 from pathlib import Path
@@ -19,6 +20,7 @@ from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.settings import SCHEMES, UpstreamSettings, make_source
 from tests.contracts.source import Answers, find_share, next_job, running
 from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.nodeparts import EmbeddedNode, need_kernel
 from tests.fakes.pool import FakePool
 
 # BIP 173's examples.
@@ -180,6 +182,52 @@ async def test_the_cookie_is_found_where_bitcoind_puts_it(tmp_path: Path) -> Non
             while not logs:
                 await source.status.wait_newer(source.status.serial)
     assert str(tmp_path / ".bitcoin" / "regtest" / ".cookie") in str(logs)
+
+
+@pytest.mark.kernel
+async def test_a_node_that_is_killed_and_comes_back_loses_no_block(tmp_path: Path) -> None:
+    need_kernel()
+    node = EmbeddedNode(tmp_path / "node").start()
+    port = node.port
+    one = UpstreamSettings(
+        url=f"bitcoind+http://127.0.0.1:{port}",
+        cookie=str(node.cookie),
+        address=REGTEST_ADDRESS,
+        pace_seconds=0,
+        name="solo",
+    )
+    source = made(tmp_path, one)
+    try:
+        async with running(source):
+            first = await next_job(source)
+            answers = Answers()
+            source.submit(find_share(first), None, answers.done)
+            assert (await answers.one()).reason is Reason.ACCEPTED
+            second = await next_job(source, first)
+
+            await asyncio.to_thread(node.kill)
+            await until_state(source, SourceState.DEGRADED)
+            assert source.jobs.get() == second  # held: a block may yet be found
+            late = Answers()
+            source.submit(find_share(second), None, late.done)
+            assert (await late.one()).reason is Reason.PENDING
+
+            await asyncio.to_thread(node.start, "--rpc-port", str(port))  # with a new cookie
+            third = second
+            while third.prev_hash == second.prev_hash:
+                third = await next_job(source, third)
+            assert source.status.get().state is SourceState.ACTIVE
+            assert await asyncio.to_thread(node.call, "getblockcount") == 2
+    finally:
+        node.stop()
+    assert Journal(tmp_path / "blocks.jsonl", wall=lambda: 0).sources() == set()
+
+
+async def until_state(source: JobSource, state: SourceState) -> None:
+    async with asyncio.timeout(30):
+        async for status in source.status:
+            if status.state is state:
+                return
 
 
 def test_an_upstream_that_cannot_be_used_has_an_exit_code() -> None:
