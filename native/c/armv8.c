@@ -1,6 +1,6 @@
 /*
  * SHA-256 with the SHA2 instructions of ARMv8: a compression, and a search that interleaves
- * three nonces, to hide the latency of the instructions in cores that do not reorder much.
+ * three nonces. Not yet run on real hardware, only in an emulated CPU.
  */
 #include "internal.h"
 
@@ -57,7 +57,10 @@ void hf_compress_armv8(uint32_t state[8], const uint8_t *blocks, size_t count)
     vst1q_u32(state + 4, s.efgh);
 }
 
-/* The lanes of a search; loops over them are unrolled. */
+/*
+ * The lanes of a search; loops over them are unrolled. In llvm-mca's models of large cores
+ * two lanes leave a tenth of the time unused, and four no longer fit into the registers.
+ */
 enum { LANES = 3 };
 
 /*
@@ -73,12 +76,12 @@ typedef struct {
 /* Everything that is the same for all nonces. */
 typedef struct {
     halves hoisted, midstate;
-    halves second;                     /* second hash after round 0, first digest word 0 */
-    uint32x4_t group1_k, group3_k;     /* constant groups of the first hash, K added */
-    uint32x4_t group3;                 /* words 12 to 15 of the first hash */
+    halves second;                      /* second hash after round 0, first digest word 0 */
+    uint32x4_t group1_k, group3_k;      /* constant groups of the first hash, K added */
+    uint32x4_t group3;                  /* words 12 to 15 of the first hash */
     uint32x4_t group4_seed, group4_add; /* see first_hash */
-    uint32x4_t group5_sum, group7_sum; /* what su0 makes of constant groups */
-    uint32x4_t pad1, pad3;             /* constant words of groups 1 and 3, second hash */
+    uint32x4_t group5_sum, group7_sum;  /* what su0 makes of constant groups */
+    uint32x4_t pad1, pad3;              /* constant words of groups 1 and 3, second hash */
 } constants;
 
 HF_INLINE uint32x4_t words(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
