@@ -150,6 +150,26 @@ class DeviceContract:
         for found in nonces.values():
             assert found == list(range(len(found)))
 
+    async def test_no_hit_of_any_version_is_dropped(self, device: Device) -> None:
+        async with hashing(device, make_job(target=MAX_TARGET)) as harness:
+            await harness.until(1000)
+        nonces: dict[tuple[object, ...], list[int]] = {}
+        for s in harness.solutions:
+            header = (s.work.extranonce, s.work.versions[s.head], s.work.ntime)
+            nonces.setdefault(header, []).append(s.nonce)
+        for found in nonces.values():
+            assert found == list(range(len(found)))
+        assert {header[1] for header in nonces} <= {
+            version for s in harness.solutions for version in s.work.versions
+        }
+
+    async def test_every_version_that_goes_together_has_its_hits(self, device: Device) -> None:
+        async with hashing(device, make_job(target=EASY)) as harness:
+            await harness.until(60)
+        width = max(len(s.work.versions) for s in harness.solutions)
+        # Of 60 hits none falls on one of four versions once in 10 million times.
+        assert {s.head for s in harness.solutions} == set(range(width))
+
     async def test_it_counts_its_hashes(self, device: Device) -> None:
         before = device.stats.hashes
         async with hashing(device, make_job()) as harness:

@@ -8,9 +8,9 @@ from headframe.chain.job import Job, Slice
 from headframe.runtime.latest import Latest
 from miner.devices.base import DeviceStats, Found, SliceOf, Solution, Work
 from miner.space import SearchSpace
-from native import ScanResult, StopFlag, kernels
+from native import Kernel, ScanResult, StopFlag, kernels
 
-__all__ = ["FakeDevice", "LyingKernel", "WaitingKernel", "solve"]
+__all__ = ["FakeDevice", "LyingKernel", "RollingKernel", "WaitingKernel", "solve"]
 
 
 class FakeDevice:
@@ -76,6 +76,36 @@ class LyingKernel:
         stop: StopFlag,
     ) -> ScanResult:
         return ScanResult(((0, first),), first + count)
+
+
+class RollingKernel:
+    """A sound kernel for four versions at once, made of one that takes any number of heads.
+
+    Attributes:
+        scans: how often it was used.
+    """
+
+    lanes = 1
+    versions = 4
+
+    def __init__(self, inner: Kernel, name: str = "rolling") -> None:
+        self.name = name
+        self.scans = 0
+        self._inner = inner
+
+    def scan(
+        self,
+        heads: Sequence[bytes],
+        tail12: bytes,
+        target: bytes,
+        first: int,
+        count: int,
+        stop: StopFlag,
+    ) -> ScanResult:
+        assert len(set(heads)) == 4, "a kernel for four versions is wasted on fewer"
+        assert len({head[4:] for head in heads}) == 1, "they differ in their version alone"
+        self.scans += 1
+        return self._inner.scan(heads, tail12, target, first, count, stop)
 
 
 class WaitingKernel:

@@ -1,18 +1,24 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
-from headframe.chain.job import Slice
-from headframe.chain.share import Reason, Verdict, proof_of
+from headframe.chain.job import Job, JobId, Slice
+from headframe.chain.share import Reason, Share, Verdict, proof_of
+from headframe.chain.target import MAX_TARGET, Target
+from headframe.runtime.latest import Latest
 from miner.devices.base import Device, Solution
+from miner.devices.choice import WRONG_LIMIT
+from miner.devices.cpu import CpuDevice
 from miner.devices.python import PythonDevice
 from miner.engine import Engine
 from miner.space import slices
 from miner.stats import MinerStats
-from tests.fakes.device import FakeDevice, solve
+from native import kernels
+from tests.fakes.device import FakeDevice, LyingKernel, RollingKernel, solve
 from tests.fakes.source import EASY, NEVER, FakeSource, make_job
 
 NOW = 1_700_000_000
@@ -197,6 +203,99 @@ async def test_it_mines_with_a_real_device() -> None:
     assert stats.shares_accepted >= 10
     assert stats.nonces_wrong == 0
     assert all(proof_of(job, share) <= job.target for share, _ in source.submitted)
+
+
+def rolling_device(threads: int = 2) -> tuple[CpuDevice, RollingKernel]:
+    rolling = RollingKernel(kernels()[0])
+    return CpuDevice("cpu:0", threads, [rolling, *kernels()], clock=lambda: NOW), rolling
+
+
+async def mined(source: FakeSource, jobs: Sequence[Job], each: int) -> list[Share]:
+    """Wait until each of the jobs, shown one after another, has so many shares; return all."""
+    heard = Latest(0)
+    source.on_submit = lambda share: heard.set(heard.get() + 1)
+    for job in jobs:
+        source.jobs.set(job)
+        async with asyncio.timeout(30):
+            async for _ in heard:
+                if sum(share.job_id == job.id for share, _ in source.submitted) >= each:
+                    break
+    return [share for share, _ in source.submitted]
+
+
+@pytest.mark.parametrize(
+    ("target", "each"),
+    [
+        (MAX_TARGET, 2000),  # a hash in one, and more hits than a scan can return
+        (Target(MAX_TARGET >> 1), 2000),  # regtest
+        (Target((1 << 255) + 12345), 2000),
+        (EASY, 500),
+        (Target(MAX_TARGET >> 13), 60),
+    ],
+)
+async def test_rolled_versions_are_right_on_every_target(target: Target, each: int) -> None:
+    job = make_job(target=target)
+    source, (device, rolling) = FakeSource(None, YES), rolling_device()
+    engine, stats = engine_of(source, device)
+    async with running(engine):
+        shares = await mined(source, [job], each)
+    assert rolling.scans
+    assert stats.nonces_wrong == stats.shares_dropped["invalid"] == device.stats.wrong == 0
+    assert all(proof_of(job, share) <= target for share in shares)
+    assert len(set(shares)) == len(shares)
+    assert {share.version & ~job.version_mask for share in shares} == {job.version}
+    assert len({share.version for share in shares}) >= 4
+
+
+async def test_a_mask_that_changes_under_way_changes_the_kernel_and_every_share_keeps_to_it() -> (
+    None
+):
+    masks = [0x1FFFE000, 0x6000, 0x2000, 0, 0x6000, 0x1FFFE000]
+    first = make_job(mask=masks[0])
+    # As our Stratum client tells it: a new id, and a new epoch when bits go.
+    jobs = [
+        replace(first, id=JobId(first.id + 10_000 + i), version_mask=mask, epoch=1 + i)
+        for i, mask in enumerate(masks)
+    ]
+    source, (device, rolling) = FakeSource(None, YES), rolling_device(threads=1)
+    engine, stats = engine_of(source, device)
+    used = []
+    async with running(engine):
+        for job in jobs:
+            before = rolling.scans
+            await mined(source, [job], 40)
+            used.append((device.stats.kernel == "rolling", rolling.scans > before))
+    assert used == [(mask.bit_count() >= 2,) * 2 for mask in masks]
+    mask_of = {job.id: job.version_mask for job in jobs}
+    for share, _ in source.submitted:
+        assert not (share.version ^ first.version) & ~mask_of[share.job_id]
+    assert stats.nonces_wrong == stats.shares_dropped["invalid"] == 0
+
+
+async def test_with_two_bits_and_no_other_room_threads_that_leave_too_few_hash_plainly() -> None:
+    job = make_job(mask=0x6000, size=0)
+    source, (device, rolling) = FakeSource(None, YES), rolling_device(threads=2)
+    engine, stats = engine_of(source, device)
+    async with running(engine):
+        shares = await mined(source, [job], 100)
+    assert not rolling.scans
+    assert {share.version & 0x6000 for share in shares} >= {0, 0x4000}
+    assert stats.nonces_wrong == 0
+
+
+async def test_a_lying_kernel_is_retired_and_mining_goes_on_with_the_next() -> None:
+    device = CpuDevice("cpu:0", 2, [LyingKernel("liar", versions=4), *kernels()], clock=lambda: NOW)
+    source = FakeSource(None, YES)
+    engine, stats = engine_of(source, device)
+    with capture_logs() as lines:
+        async with running(engine):
+            shares = await mined(source, [make_job()], 20)
+    assert len(shares) >= 20
+    assert device.stats.retired == 1
+    assert device.stats.kernel == kernels()[0].name
+    assert stats.nonces_wrong == device.stats.wrong >= WRONG_LIMIT
+    told = [line for line in lines if line["event"] == "kernel_retired"]
+    assert [(line["log_level"], line["kernel"]) for line in told] == [("error", "liar")]
 
 
 def test_only_so_many_proofs_are_remembered() -> None:

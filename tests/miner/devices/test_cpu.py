@@ -7,12 +7,22 @@ from miner.devices.cpu import CpuDevice, find, rank, tell_missing
 from miner.devices.manners import Manners, usable_cores
 from native import kernels
 from tests.contracts.device import DeviceContract
+from tests.fakes.device import RollingKernel
 
 
 class TestCpuDevice(DeviceContract):
     @pytest.fixture(params=[1, 3])
     def device(self, request: pytest.FixtureRequest) -> CpuDevice:
         return CpuDevice("cpu:0", request.param, kernels(), clock=lambda: 1_700_000_000)
+
+
+class TestRollingCpuDevice(DeviceContract):
+    """Four versions at once, by a kernel on top of the reference and of the fastest."""
+
+    @pytest.fixture(params=[kernels()[0], kernels()[-1]], ids=lambda kernel: kernel.name)
+    def device(self, request: pytest.FixtureRequest) -> CpuDevice:
+        ranked = [RollingKernel(request.param), *kernels()]
+        return CpuDevice("cpu:0", 2, ranked, clock=lambda: 1_700_000_000)
 
 
 def test_it_takes_the_fastest_kernel_and_keeps_the_reference_for_the_end() -> None:
