@@ -18,6 +18,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "mine": ("miner.commands:mine", "Mine for a pool, or directly on a node."),
     "proxy": ("proxy.commands:proxy", "Serve a fleet of rigs from one pool or node."),
     "node": ("headframe.node.commands:node", "Run the embedded regtest node."),
+    "bench": ("miner.tools:bench", "Measure the speed of every kernel."),
+    "devices": ("miner.tools:devices", "Show what this machine hashes with."),
+    "selftest": ("miner.tools:selftest", "Check that every kernel computes right hashes here."),
 }
 """Command: where its click command is, and what `headframe --help` says of it. The line
 stands here so that help needs no program's imports; a test compares it with theirs."""

@@ -16,7 +16,7 @@ except ImportError as error:
 else:
     extension_missing = ""
 
-__all__ = ["CompiledKernel", "compiled_kernels", "extension_missing"]
+__all__ = ["CompiledKernel", "compiled_kernels", "extension_missing", "unusable_kernels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +83,15 @@ def compiled_kernels() -> tuple[CompiledKernel, ...]:
         )
         for number in range(lib.hf_kernel_count())
         if lib.hf_kernel_usable(number)
+    )
+
+
+def unusable_kernels() -> tuple[str, ...]:
+    """Name the kernels that were compiled, but that this CPU or operating system cannot run."""
+    if extension_missing:
+        return ()
+    return tuple(
+        ffi.string(lib.hf_kernel_name(number)).decode()
+        for number in range(lib.hf_kernel_count())
+        if not lib.hf_kernel_usable(number)
     )

@@ -75,6 +75,6 @@ def rank(name: str = "") -> tuple[Kernel, ...]:
         favourite = pick(name or None, versions=ROLLED_VERSIONS)
         first = [favourite] if favourite.versions == 1 else [favourite, pick(versions=1)]
     except KernelError as error:
-        raise ConfigError(f"kernel {name!r}: {error}") from error
+        raise ConfigError(str(error)) from error
     chosen = {kernel.name for kernel in first}
     return (*first, *(kernel for kernel in kernels() if kernel.name not in chosen))

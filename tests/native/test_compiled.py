@@ -4,7 +4,12 @@ import sys
 import pytest
 
 import native
-from native.compiled import CompiledKernel, compiled_kernels, extension_missing
+from native.compiled import (
+    CompiledKernel,
+    compiled_kernels,
+    extension_missing,
+    unusable_kernels,
+)
 from native.kernel import MAX_HEADS, MAX_HITS, StopFlag
 from tests.contracts.kernel import KernelContract
 
@@ -79,3 +84,12 @@ print(native.extension_missing)
 @needs_extension
 def test_nothing_is_said_when_the_extension_is_there():
     assert native.extension_missing == ""
+
+
+@needs_extension
+def test_every_kernel_is_usable_or_is_named_as_one_that_is_not():
+    from native._native import ffi, lib
+
+    usable = [kernel.name for kernel in compiled_kernels()]
+    every = {ffi.string(lib.hf_kernel_name(n)).decode() for n in range(lib.hf_kernel_count())}
+    assert every - set(usable) == set(unusable_kernels())

@@ -1,0 +1,96 @@
+import json
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from miner.checks import Check
+from miner.tools import bench, devices, selftest, tell_checks
+from native import kernels
+
+NAMES = [kernel.name for kernel in kernels()]
+REFERENCE = NAMES[-1]
+
+
+def run(command: click.Command, *args: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(command, args, env=env)
+
+
+def data_of(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    data: dict[str, Any] = json.loads(result.stdout)
+    return data
+
+
+@pytest.mark.parametrize("command", [bench, devices, selftest])
+def test_an_unknown_kernel_is_one_line_that_lists_those_there_are(command: click.Command) -> None:
+    result = run(command, "--kernel", "shiny")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: no kernel 'shiny' for this machine; there are: ")
+    assert result.stderr.endswith(f"{', '.join(NAMES)}\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_bench_measures_every_kernel_in_one_thread_and_in_all() -> None:
+    data = data_of(run(bench, "--seconds", "0.05", "--threads", "2", "--json"))
+    assert [(row["kernel"], row["threads"]) for row in data["speeds"]] == [
+        (name, threads) for name in NAMES for threads in (1, 2)
+    ]
+    assert all(row["hashes_per_cpu_second"] > 0 for row in data["speeds"])
+    assert data["machine"]["cores"] >= 1
+
+
+def test_bench_shows_people_a_table() -> None:
+    result = run(bench, "--seconds", "0.05", "--threads", "1", "--kernel", REFERENCE)
+    assert result.exit_code == 0
+    head, row = result.stdout.splitlines()[1:]
+    assert head.split("  ")[0] == "kernel"
+    assert row.startswith(f"{REFERENCE}  1         1        ")
+    assert "H/s" in row
+
+
+@pytest.mark.parametrize("args", [["--seconds", "0"], ["--threads", "0"], ["--seconds", "x"]])
+def test_bench_refuses_what_cannot_be(args: list[str]) -> None:
+    result = run(bench, *args)
+    assert result.exit_code == 2
+    assert args[0] in result.stderr
+
+
+def test_devices_lists_the_kernels_and_what_would_be_used() -> None:
+    data = data_of(run(devices, "--json"))
+    assert [row["name"] for row in data["kernels"]] == NAMES
+    assert all(row["hashes_per_cpu_second"] > 0 and not row["fault"] for row in data["kernels"])
+    assert data["used"]["plain"] in NAMES
+    assert {row["name"]: row["versions"] for row in data["kernels"]}[data["used"]["plain"]] == 1
+    text = run(devices).stdout
+    assert all(f"  {name} " in text for name in NAMES)
+    assert text.splitlines()[-1].startswith("mining would use: ")
+
+
+def test_the_environment_and_the_option_choose_for_devices() -> None:
+    for result in (
+        run(devices, "--json", env={"HEADFRAME_KERNEL": REFERENCE}),
+        run(devices, "--json", "--kernel", REFERENCE, env={"HEADFRAME_KERNEL": "shiny"}),
+    ):
+        assert data_of(result)["used"]["rolled"] == REFERENCE
+    assert run(devices, env={"HEADFRAME_KERNEL": "shiny"}).exit_code == 2
+
+
+def test_selftest_passes_here() -> None:
+    data = data_of(run(selftest, "--json"))
+    assert data["ok"] is True
+    assert [check["name"] for check in data["checks"]] == [*NAMES, "share_hash"]
+    lines = run(selftest, "--kernel", REFERENCE).stdout.splitlines()
+    assert [line.split() for line in lines] == [[REFERENCE, "ok"], ["share_hash", "ok"]]
+
+
+def test_a_fault_is_said_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = [Check(name="good"), Check(name="bad", fault="kernel bad fails its self-test")]
+    assert tell_checks(checks, as_json=False) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "good             ok",
+        "bad              kernel bad fails its self-test",
+    ]
+    assert tell_checks(checks, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
