@@ -195,7 +195,7 @@ HF_INLINE uint32_t candidates(const lane l[LANES], uint32_t mask)
     return found;
 }
 
-uint32_t hf_search_armv8(uint64_t *at, const hf_work *work, uint64_t end)
+uint64_t hf_search_armv8(uint64_t *at, const hf_work *work, uint64_t end)
 {
     constants c;
     prepare(&c, work);

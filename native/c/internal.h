@@ -75,14 +75,14 @@ typedef struct {
  * nonce of the step, and bit (head * lanes + lane) is set for each candidate. Lanes past
  * `end`, or past nonce 2^32 - 1, may be set: the caller drops them.
  */
-typedef uint32_t hf_search_fn(uint64_t *at, const hf_work *work, uint64_t end);
+typedef uint64_t hf_search_fn(uint64_t *at, const hf_work *work, uint64_t end);
 
 /* Run the compression over `count` blocks of 64 bytes. */
 typedef void hf_compress_fn(uint32_t state[8], const uint8_t *blocks, size_t count);
 
 typedef struct {
     const char *name;
-    uint32_t lanes;    /* lanes * versions is at most 32 */
+    uint32_t lanes;    /* lanes * versions is at most 64 */
     uint32_t versions; /* heads hashed at once */
     uint32_t needs;    /* CPU features */
     hf_search_fn *search;

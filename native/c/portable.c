@@ -66,7 +66,7 @@ static uint32_t last_word(const hf_work *work, uint32_t nonce_word)
     return hf_iv[7] + s[4];
 }
 
-uint32_t hf_search_portable(uint64_t *at, const hf_work *work, uint64_t end)
+uint64_t hf_search_portable(uint64_t *at, const hf_work *work, uint64_t end)
 {
     for (; *at < end; ++*at) {
         if ((last_word(work, hf_swap((uint32_t)*at)) & work->zero_mask) == 0) {

@@ -94,7 +94,7 @@ static uint64_t scan_group(scan *s, uint32_t group, uint64_t first, uint64_t end
     uint32_t lanes = s->kernel->lanes;
     uint32_t bits = lanes * s->kernel->versions;
     uint64_t at = first;
-    uint32_t step;
+    uint64_t step;
     while (at < end && (step = s->kernel->search(&at, &s->work, end)) != 0) {
         for (uint32_t lane = 0; lane < lanes && at + lane < end; lane++) {
             uint32_t nonce = (uint32_t)(at + lane);

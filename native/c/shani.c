@@ -235,7 +235,7 @@ HF_INLINE uint32_t candidates(const lane l[LANES], __m128i mask)
     return bits >> 1 | (bits & 1) << 2;
 }
 
-uint32_t hf_search_shani(uint64_t *at, const hf_work *work, uint64_t end)
+uint64_t hf_search_shani(uint64_t *at, const hf_work *work, uint64_t end)
 {
     const __m128i mask = _mm_set1_epi32((int)work->zero_mask);
     __m128i counter = _mm_set1_epi32((int)(uint32_t)*at);
