@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TextIO, cast
 
 import msgspec
@@ -68,7 +69,7 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
             *(last if text else [structlog.processors.JSONRenderer(serializer=_to_json)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Unfailing(stream))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -142,6 +143,30 @@ def _colours(terminal: bool) -> bool:  # noqa: FBT001  # private, and the only a
 
 def _to_json(event: EventDict, **_options: object) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class _Unfailing:
+    """Where lines go; a full disk or a reader that has gone loses lines, and stops nothing.
+
+    Args:
+        stream: standard output as it is at each line, if not given.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if that can be done."""
+        with suppress(OSError, ValueError):  # no room, no reader; closed by its owner
+            self._out().write(text)
+
+    def flush(self) -> None:
+        """Let it out, if that can be done."""
+        with suppress(OSError, ValueError):
+            self._out().flush()
+
+    def _out(self) -> TextIO:
+        return sys.stdout if self._stream is None else self._stream
 
 
 class _Bridge(logging.Handler):

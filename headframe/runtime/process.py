@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -66,6 +66,8 @@ def run(
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the root of the process: told, and its exit code
         return report(error, known=known, stream=stream)
+    finally:
+        _let_go_of(sys.stdout)
     interrupted = stopped_by[:1] == [signal.SIGINT]
     return EXIT_INTERRUPTED if interrupted and code == EXIT_OK else code
 
@@ -93,6 +95,20 @@ def report(
         out.write(f"error: {redact_url(line)}\n")
     first = leaves[0]
     return first.exit_code if isinstance(first, HeadframeError) else EXIT_FAILED
+
+
+def _let_go_of(stream: TextIO) -> None:
+    """Write out what a stream holds; drop it if that fails, or Python's own try at the end does.
+
+    That one would turn the exit code into 120, and tell of it in words of the interpreter.
+    """
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -2,7 +2,9 @@ import datetime
 import io
 import json
 import logging
+import os
 import warnings
+from pathlib import Path
 
 import pytest
 import structlog
@@ -202,3 +204,24 @@ def test_redaction_goes_into_nested_values_and_keeps_the_rest():
 )
 def test_secret_keys_are_known_by_name(key, secret):
     assert is_secret(key) is secret
+
+
+def test_a_reader_that_has_gone_loses_lines_and_stops_nothing():
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        setup(stream=pipe)
+        get_logger("x").info("heard")
+        assert json.loads(os.read(reader, 4096))["event"] == "heard"
+        os.close(reader)
+        get_logger("x").info("lost")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writer)  # what is held has somewhere to go
+    get_logger("x").info("lost, too: the stream is closed")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+def test_a_full_disk_loses_lines_and_stops_nothing():
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        setup(stream=full)
+        for _ in range(1000):  # more than any buffer holds
+            get_logger("x").info("lost", why="x" * 100)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())

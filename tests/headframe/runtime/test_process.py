@@ -2,6 +2,8 @@ import asyncio
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -167,3 +169,25 @@ def test_it_runs_outside_the_main_thread_too():
     thread.start()
     thread.join()
     assert codes == [5]
+
+
+def test_output_that_cannot_be_written_does_not_change_the_exit_code():
+    program = (
+        "from headframe.runtime.process import run\n"
+        "async def main():\n"
+        "    print('something')\n"
+        "    return 7\n"
+        "raise SystemExit(run(main))\n"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (7, b"")
