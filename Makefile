@@ -45,7 +45,7 @@ contracts: $(VENV)/.dev build  ## the layers: who may import whom
 	@$(VENV)/bin/lint-imports --no-cache
 
 test: $(VENV)/.dev build  ## everything that is quick
-	@$(PY) -m pytest -q -m "not slow" $(ARGS)
+	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
 check: lint types contracts test  ## lint, types, layers, tests: the whole truth before a commit
 
