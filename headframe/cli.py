@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from headframe import __version__
+from headframe.runtime.errors import EXIT_INTERRUPTED
 
 __all__ = ["COMMANDS", "main"]
 
@@ -42,6 +43,13 @@ class _LazyGroup(click.Group):
         command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 # our own table
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; Ctrl-C while it is still being loaded is no failure of ours."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click's own way would be "Aborted!" and the status 1
+            ctx.exit(EXIT_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
