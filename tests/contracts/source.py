@@ -9,12 +9,22 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from headframe.chain.job import Job, JobId
 from headframe.chain.share import NO_PROOF, Reason, Share, Verdict, proof_of
 from headframe.upstream.base import JobSource, SourceState
+from headframe.upstream.journal import Journal
 
-__all__ = ["Answers", "SourceContract", "SourceRig", "find_share", "next_job", "running"]
+__all__ = [
+    "Answers",
+    "SourceContract",
+    "SourceRig",
+    "find_share",
+    "next_job",
+    "running",
+    "until_resolved",
+]
 
 PATIENCE_SECONDS = 30
 
@@ -89,6 +99,13 @@ def find_share(job: Job, *, start: int = 0) -> Share:
         if proof_of(job, share) <= job.target:
             return share
     raise AssertionError("the job is too hard for a test")
+
+
+async def until_resolved(journal: Path) -> None:
+    """Wait until the journal on disk holds no block without a verdict."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await asyncio.to_thread(Journal, journal, wall=lambda: 0)).sources():
+            pass
 
 
 class SourceContract:
