@@ -1,8 +1,8 @@
 import asyncio
 import importlib.resources
 import json
-import re
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
