@@ -18,6 +18,7 @@ from headframe.runtime.retry import Backoff
 from headframe.upstream.base import Done, UnreachableError
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.node import NodeRpc, RpcError
+from headframe.upstream.tasks import run_together
 
 __all__ = ["Delivery", "verdict_of_error", "verdict_of_reply"]
 
@@ -71,7 +72,6 @@ def verdict_of_error(error: RpcError) -> Verdict:
 class _Parcel:
     block: FoundBlock
     done: Done | None
-    journaled: bool
 
 
 class Delivery:
@@ -99,7 +99,9 @@ class Delivery:
         self._source = source
         self._judged = judged
         self._backoff = backoff
-        self._queue: deque[_Parcel] = deque()
+        self._fresh: deque[_Parcel] = deque()  # on their way to the disk
+        self._fresh_came = asyncio.Event()
+        self._queue: deque[_Parcel] = deque()  # on their way to the node
         self._wake = asyncio.Event()
         self._running = False
         self._given: dict[bytes, None] = {}
@@ -121,8 +123,8 @@ class Delivery:
             del self._given[next(iter(self._given))]
         _log.info("block_found", **_facts(block))
         if self._running:
-            self._queue.append(_Parcel(block, done, journaled=False))
-            self._wake.set()
+            self._fresh.append(_Parcel(block, done))
+            self._fresh_came.set()
         else:
             self._journal.found(block)
             done(_PENDING)
@@ -135,34 +137,45 @@ class Delivery:
         """
         self._running = True
         old = self._journal.unresolved(self._source)
-        self._queue.extend(_Parcel(block, None, journaled=True) for block in old)
+        self._queue.extend(_Parcel(block, None) for block in old)
         if old:
             _log.info("blocks_submitted_again", source=self._source, count=len(old))
         try:
-            while True:
-                while self._queue:
-                    verdict, final = await self._deliver(self._queue[0])
-                    self._finish(self._queue.popleft(), verdict, final=final)
-                self._wake.clear()
-                await self._wake.wait()
+            await run_together(self._write_all(), self._offer_all())
         finally:
             self._running = False
             self._put_off()
 
+    async def _write_all(self) -> None:
+        """Write down what is given, at once: also while the node thinks about an earlier one."""
+        while True:
+            while self._fresh:
+                await self._write_down(self._fresh[0].block)
+                self._queue.append(self._fresh.popleft())
+                self._wake.set()
+            self._fresh_came.clear()
+            await self._fresh_came.wait()
+
+    async def _offer_all(self) -> None:
+        while True:
+            while self._queue:
+                verdict, final = await self._deliver(self._queue[0])
+                self._finish(self._queue.popleft(), verdict, final=final)
+            self._wake.clear()
+            await self._wake.wait()
+
     def _put_off(self) -> None:
-        """Leave what is in the queue to the journal."""
-        while self._queue:
-            parcel = self._queue.popleft()
-            if not parcel.journaled:
-                self._journal.found(parcel.block)
-            if parcel.done is not None:
-                parcel.done(_PENDING)
+        """Leave what is in the queues to the journal."""
+        for queue in (self._queue, self._fresh):
+            while queue:
+                parcel = queue.popleft()
+                if not self._journal.holds(parcel.block.hash):
+                    self._journal.found(parcel.block)
+                if parcel.done is not None:
+                    parcel.done(_PENDING)
 
     async def _deliver(self, parcel: _Parcel) -> tuple[Verdict, bool]:
         """Offer a block until there is a verdict; tell also whether it is the node's last word."""
-        if not parcel.journaled:
-            await self._write_down(parcel.block)
-            parcel.journaled = True
         raw_hex = parcel.block.raw.hex()
         backoff = self._backoff()
         errors = 0
@@ -181,6 +194,9 @@ class Delivery:
             else:
                 return verdict_of_reply(reply), True
             await asyncio.sleep(backoff.next())
+            if not self._journal.holds(parcel.block.hash) and not self._journal.busy:
+                # The disk had no room, and may have by now; a slow one is still at it.
+                await self._write_down(parcel.block)
 
     async def _write_down(self, block: FoundBlock) -> None:
         try:

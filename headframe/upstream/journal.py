@@ -86,6 +86,7 @@ class Journal:
         self._path = path
         self._wall = wall
         self._open: dict[bytes, FoundBlock] = {}
+        self._on_disk: set[bytes] = set()
         self._broken_end = False
         self._lock = threading.Lock()
         self._read(large_bytes)
@@ -103,6 +104,15 @@ class Journal:
         """Name the sources that have unresolved blocks."""
         return frozenset(block.source for block in [*self._open.values()])
 
+    @property
+    def busy(self) -> bool:
+        """Something is being written."""
+        return self._lock.locked()
+
+    def holds(self, block_hash: bytes) -> bool:
+        """Tell whether a block without a verdict is on disk, not only in memory."""
+        return block_hash in self._on_disk
+
     def found(self, block: FoundBlock) -> bool:
         """Write a block down; when this returns true it survives a power cut.
 
@@ -110,11 +120,14 @@ class Journal:
             It is on disk. If not, an error was logged, and the block is only in memory.
         """
         self._open[block.hash] = block
-        return self._append(
+        written = self._append(
             self._line_of(block),
             "it is submitted all the same, but a crash now would lose it",
             sync=True,
         )
+        if written:
+            self._on_disk.add(block.hash)
+        return written
 
     def resolved(self, block_hash: bytes, verdict: Verdict) -> None:
         """Write down what became of a block: it is not submitted again.
@@ -122,6 +135,7 @@ class Journal:
         Does not wait for the disk: a verdict that a power cut takes away costs one more
         submission, which nodes answer with "duplicate".
         """
+        self._on_disk.discard(block_hash)
         if self._open.pop(block_hash, None) is None:
             return
         line = _Judged(
@@ -200,6 +214,7 @@ class Journal:
         """Keep what has no verdict yet; at each moment a file of our name has all of it."""
         with self._locked():
             self._open.clear()
+            self._on_disk.clear()
             with self._path.open("rb") as file:  # others may have written since
                 self._take(file)
             lines = [self._line_of(block) for block in self._open.values()]
@@ -249,7 +264,9 @@ class Journal:
         block_hash = hash_from_hex(line.hash)
         if isinstance(line, _Judged):
             self._open.pop(block_hash, None)
+            self._on_disk.discard(block_hash)
             return
+        self._on_disk.add(block_hash)
         self._open[block_hash] = FoundBlock(
             source=SourceId(line.source),
             height=line.height,

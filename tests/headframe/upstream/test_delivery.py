@@ -199,6 +199,50 @@ async def test_an_end_in_between_leaves_blocks_to_the_journal_and_the_next_run(
     assert [height for height, _ in bench.judged] == [1, 2, 3]
 
 
+async def test_blocks_behind_one_that_the_node_thinks_about_are_on_disk(tmp_path: Path) -> None:
+    hold = Hold()
+    async with RpcNode({"submitblock": hold}) as node:
+        bench = Bench(node, tmp_path / "j")
+        async with bench.rpc, asyncio.TaskGroup() as group:
+            task = group.create_task(bench.delivery.run())
+            await asyncio.sleep(0)
+            for number in (1, 2, 3):
+                bench.delivery.give(block(number), Answers().done)
+            await node.wait_called("submitblock")
+            async with asyncio.timeout(20):
+                while bench.on_disk() != [1, 2, 3]:
+                    await asyncio.sleep(0)
+            assert bench.submitted() == [block(1).raw.hex()]
+            task.cancel()
+
+
+async def test_a_block_is_written_down_as_soon_as_the_disk_has_room(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    seen: list[list[int]] = []
+
+    async with RpcNode() as node:
+        bench = Bench(node, path)
+        path.symlink_to("/dev/full")
+
+        def make_room(params: list[str]) -> Raw:
+            path.unlink()
+            node.answers["submitblock"] = look
+            return Raw(503)
+
+        def look(params: list[str]) -> None:
+            seen.append(bench.on_disk())
+
+        node.answers["submitblock"] = make_room
+        answers = Answers()
+        async with bench.rpc, asyncio.TaskGroup() as group:
+            task = group.create_task(bench.delivery.run())
+            await asyncio.sleep(0)
+            bench.delivery.give(block(1), answers.done)
+            await answers.one()
+            task.cancel()
+    assert seen == [[1]]
+
+
 async def test_after_a_crash_the_journals_blocks_go_out_first(tmp_path: Path) -> None:
     path = tmp_path / "j"
     Journal(path, wall=lambda: 0).found(block(5))  # and then the process was killed
