@@ -237,6 +237,9 @@ class JobBook:
             LayoutError: it has too little room, or a fixed root.
         """
         padding = self.layout.padding(job.extranonce_size)
+        tip = (job.source, job.prev_hash)
+        if tip not in self._tips:
+            self._tips.append(tip)
         self.note_generation(job.source, job.generation)
         self._narrow_masks(job)
         before = self._same_work(job)
@@ -244,14 +247,11 @@ class JobBook:
         up = _Upstream(
             job=job,
             padding=padding,
-            since=now if before is None else before.since,
+            since=before.since if before is not None and before.job.ntime == job.ntime else now,
             mask=job.version_mask,
             work=work_of(job.target),
             proofs=proofs,
         )
-        tip = (job.source, job.prev_hash)
-        if tip not in self._tips:
-            self._tips.append(tip)
         if before is not None:
             proofs.shown = min(max(proofs.shown + 1, job.ntime), job.ntime_max)
         return self._enter(up, proofs.shown, job.ntime_min)
@@ -332,19 +332,15 @@ class JobBook:
         return Reason.ACCEPTED if recorded else Reason.BAD_NTIME
 
     def _same_work(self, job: Job) -> _Upstream | None:
-        """Find a living job that is the same work, perhaps under another id.
+        """Find a job that is the same work, perhaps under another id, perhaps dead.
 
-        A pool's new mask or difficulty that counts at once makes a source tell its
-        running job again, and so does a return to a source that was left for a while;
-        its proofs must not count twice.
+        A pool's new mask or difficulty makes a source tell its running job again, and so
+        does a return to a source that was left, or a new connection on which the pool gives
+        us our old extranonce; its proofs must not count twice.
         """
         for entry in reversed(self._entries.values()):
             old = entry.upstream
-            if (
-                old.prev_hash == job.prev_hash
-                and old.commitment == job.commitment
-                and self.is_alive(entry.mark)
-            ):
+            if old.prev_hash == job.prev_hash and old.commitment == job.commitment:
                 return entry._up  # noqa: SLF001 - the book made it
         return None
 
@@ -385,14 +381,16 @@ class JobBook:
                 up.mask &= job.version_mask
 
     def _forget(self) -> None:
-        """Drop dead jobs, but for those of the last two tips; free what only the living need."""
+        """Drop dead jobs, but for those of the last two tips; free proofs of tips that are left."""
         dead = [e for e in self._entries.values() if not self.is_alive(e.mark)]
         tips = {(e.upstream.source, e.upstream.prev_hash) for e in dead}
         kept = set([tip for tip in self._tips if tip in tips][-DEAD_TIPS:])
+        newest = dict(self._tips)
         for entry in dead:
             up = entry._up  # noqa: SLF001
-            up.proofs.clear()
+            if newest.get(up.job.source) != up.job.prev_hash:
+                up.proofs.clear()
             if (up.job.source, up.job.prev_hash) not in kept:
                 del self._entries[entry.job.id]
         alive = {(e.upstream.source, e.upstream.prev_hash) for e in self._entries.values()}
-        self._tips = [tip for tip in self._tips if tip in alive]
+        self._tips = [tip for tip in self._tips if tip in alive or tip is self._tips[-1]]

@@ -248,6 +248,28 @@ def test_a_share_counts_once_when_a_source_is_left_and_returned_to():
     assert reason(book, share_for(back, ntime=first.job.ntime)) is Reason.DUPLICATE
 
 
+def test_a_share_counts_once_when_a_pool_gives_the_same_work_after_a_new_connection():
+    """As ckpool does for a session that is resumed; also for a clean job with a new difficulty."""
+    book, maker = make_book(), JobMaker()
+    first = book.add(maker.make(), 0.0)
+    assert reason(book, share_for(first)) is Reason.ACCEPTED
+    maker.lineage.end()
+    book.note_generation(first.upstream.source, maker.lineage.generation)
+    again = book.add(maker.make(), 5.0)
+    assert reason(book, share_for(again, ntime=first.job.ntime)) is Reason.DUPLICATE
+    assert again.job.ntime > first.job.ntime  # so that rigs do not search the same again
+    assert reason(book, share_for(again)) is Reason.ACCEPTED
+
+
+def test_the_time_of_a_job_told_again_with_a_newer_time_does_not_run_ahead():
+    book, maker = make_book(), JobMaker()
+    book.add(maker.make(), 0.0)
+    book.add(maker.make(ntime=NTIME + 60), 60.0)
+    refreshed = book.refresh(90.0)
+    assert refreshed is not None
+    assert refreshed.job.ntime == NTIME + 90
+
+
 def test_a_refused_share_may_come_again_under_an_easier_target():
     book = make_book()
     entry = book.add(JobMaker().make(), 0.0)
