@@ -26,8 +26,10 @@ __all__ = ["ThreadedDevice"]
 
 _NONCES: Final = 1 << 32
 _AIM_SECONDS: Final = 0.075
-"""How long a scan should take: in the middle of 50 to 100 ms, which is long against what
-a scan costs in Python and short against anything that people notice."""
+"""CPU time of a scan: in the middle of 50 to 100 ms, which is long against what a scan costs
+in Python and short against anything that people notice."""
+_MOST_SECONDS: Final = 0.5
+"""Wall time of a scan, where a thread hardly gets its core: what was found waits so long."""
 _FIRST_COUNT: Final = 1 << 12
 """Nonces of the first scan: some 10 ms even for the reference kernel."""
 _MOST_GROWTH: Final = 8
@@ -173,10 +175,10 @@ class _ScanThread:
         kernel, first = task.kernel, self._nonce
         target = max(task.job.target, task.job.block_target).to_bytes(32, "little")
         count = min(self._count, _NONCES - first)
-        started = time.monotonic()
+        started, used = time.monotonic(), time.thread_time()
         result = kernel.scan(self._heads, self._tail, target, first, count, self._stop)
         if result.next - first == self._count:
-            self._adapt(time.monotonic() - started)
+            self._adapt(time.thread_time() - used, time.monotonic() - started)
         self._nonce = result.next
         if result.next == _NONCES:
             self._work = None
@@ -198,10 +200,11 @@ class _ScanThread:
             self._room.acquire()
         self._loop.call_soon_threadsafe(self._deliver, report)
 
-    def _adapt(self, seconds: float) -> None:
-        """Choose how many nonces the next scan shall try."""
-        wanted = self._count * _AIM_SECONDS / max(seconds, 1e-6)
-        self._count = round(min(max(wanted, 256), self._count * _MOST_GROWTH, _NONCES))
+    def _adapt(self, cpu_seconds: float, wall_seconds: float) -> None:
+        """Choose how many nonces the next scan shall try, by what the last one took."""
+        scale = min(_AIM_SECONDS / max(cpu_seconds, 1e-6), _MOST_SECONDS / max(wall_seconds, 1e-6))
+        wanted = max(self._count * scale, 256)
+        self._count = round(min(wanted, self._count * _MOST_GROWTH, _NONCES))
 
     def _deliver(self, report: _Report) -> None:
         try:
