@@ -20,7 +20,9 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: no benchmark {argv[0]!r}; there are: {', '.join(MODULES)}", file=sys.stderr)
         return 2
     wanted = [(argv[0], argv[1:])] if argv else [(name, ()) for name in MODULES]
-    codes = [importlib.import_module(f"bench.{name}").main(rest) for name, rest in wanted]
+    codes: list[int] = [
+        importlib.import_module(f"bench.{name}").main(rest) for name, rest in wanted
+    ]
     return max(codes)
 
 
