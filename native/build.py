@@ -12,9 +12,20 @@ from cffi import FFI  # type: ignore[import-untyped]
 __all__ = ["SOURCES", "declarations", "ffibuilder", "make_builder"]
 
 C_FOLDER: Final = "native/c"
-SOURCES: Final = ("registry.c", "cpu.c", "scan.c", "verify.c", "portable.c", "shani.c", "armv8.c")
+SOURCES: Final = (
+    "registry.c",
+    "cpu.c",
+    "scan.c",
+    "verify.c",
+    "portable.c",
+    "sse41.c",
+    "avx2.c",
+    "avx512.c",
+    "shani.c",
+    "armv8.c",
+)
 """Every C file of the module."""
-HEADERS: Final = ("headframe.h", "internal.h")
+HEADERS: Final = ("headframe.h", "internal.h", "lanes.h")
 
 
 def declarations(header: str) -> str:

@@ -25,8 +25,10 @@ uint32_t hf_cpu_features(void)
     }
     /* The SHA instructions are of no use without SSSE3 and SSE4.1: one bit for both. */
     int sse41 = (c & bit_SSSE3) && (c & bit_SSE4_1);
-    /* XCR0 bits 1 and 2: XMM and YMM registers are saved. */
-    int ymm = (c & bit_OSXSAVE) && (saved_states() & 6) == 6;
+    /* XCR0 bits 1 and 2: XMM and YMM registers are saved; 5 to 7: those of AVX-512 too. */
+    uint32_t saved = c & bit_OSXSAVE ? saved_states() : 0;
+    int ymm = (saved & 0x06) == 0x06;
+    int zmm = (saved & 0xe6) == 0xe6;
     if (sse41) {
         features |= HF_CPU_SSE41;
     }
@@ -39,6 +41,9 @@ uint32_t hf_cpu_features(void)
         }
         if ((features & HF_CPU_AVX) && (b & 1U << 5)) { /* EBX bit 5: AVX2 */
             features |= HF_CPU_AVX2;
+        }
+        if (zmm && (b & 1U << 16)) { /* EBX bit 16: AVX-512 F */
+            features |= HF_CPU_AVX512;
         }
     }
     return features;

@@ -6,7 +6,13 @@
 
 static const hf_kernel kernels[] = {
 #if HF_X86
+    {"avx512_versions", 16, 4, HF_CPU_AVX512, hf_search_avx512_versions},
+    {"avx512", 32, 1, HF_CPU_AVX512, hf_search_avx512},
     {"shani", 3, 1, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani},
+    {"avx2_versions", 8, 4, HF_CPU_AVX2, hf_search_avx2_versions},
+    {"avx2", 8, 1, HF_CPU_AVX2, hf_search_avx2},
+    {"sse41_versions", 4, 4, HF_CPU_SSE41, hf_search_sse41_versions},
+    {"sse41", 4, 1, HF_CPU_SSE41, hf_search_sse41},
 #endif
 #if HF_ARM64
     {"armv8", 3, 1, HF_CPU_ARM_SHA2, hf_search_armv8},
