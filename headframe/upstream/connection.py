@@ -131,10 +131,12 @@ class PoolConnection:
         pending, self._pending = self._pending, {}
         for done in pending.values():
             done(Verdict(reason=Reason.LOST, detail="the connection to the pool ended"))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self.wire.wait_closed()
-        self.wire.abort()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    await self.wire.wait_closed()
+        finally:
+            self.wire.abort()
 
     def _why_given_up(self) -> str:
         if self._ready:

@@ -165,11 +165,12 @@ class StratumSource:
         try:
             return await connection.wait_over()
         finally:
+            # Before anything waits: a cancellation in the farewell must not leave a job behind.
             self._connection = None
-            await connection.hang_up()
             self._lineage.end()  # its jobs are worthless on any other connection
             self._tell(generation=self._lineage.generation)
             self._jobs.set(None)
+            await connection.hang_up()
 
     def _act(self, event: Ready | NewJob) -> None:
         if isinstance(event, Ready):

@@ -125,6 +125,21 @@ async def test_a_withheld_answer_is_lost_when_the_connection_goes(pool: FakePool
     assert source.jobs.get() is None
 
 
+async def test_an_end_in_the_middle_of_the_farewell_leaves_no_job_behind(pool: FakePool) -> None:
+    """Else a source that was let go while it hung up would seem to have work for ever."""
+    source = source_for(pool)
+    task = asyncio.get_running_loop().create_task(source.run())  # ended below
+    job = await next_job(source)
+    task.cancel()
+    await asyncio.sleep(0)  # it hangs up now
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.jobs.get() is None
+    assert source.status.get().generation > job.generation
+
+
 async def test_a_late_share_of_an_earlier_connection_never_reaches_the_pool(
     pool: FakePool,
 ) -> None:
