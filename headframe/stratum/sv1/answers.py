@@ -67,12 +67,11 @@ def words_of(message: FromServer) -> str:
 
 
 def verdict_of(message: FromServer) -> Verdict:
-    """Read the answer to a share.
-
-    Raises:
-        RemoteProtocolError: it cannot be decoded.
-    """
-    return _ACCEPTED if succeeded(message) else _refusal(message)
+    """Read the answer to a share; one that cannot be read is no yes, but it is the answer."""
+    try:
+        return _ACCEPTED if succeeded(message) else _refusal(message)
+    except RemoteProtocolError as error:
+        return Verdict(reason=Reason.OTHER, detail=f"the answer cannot be read: {error}")
 
 
 def _refusal(message: FromServer) -> Verdict:

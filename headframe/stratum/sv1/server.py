@@ -34,13 +34,16 @@ from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT, LineBuffer
 from headframe.stratum.sv1.offers import Offers, difficulty_line
 from headframe.stratum.sv1.replies import Kind, Replies
 
-__all__ = ["MAX_WAITING", "MAX_WORKERS", "ServerConnection", "ServerState"]
+__all__ = ["MAX_USER", "MAX_WAITING", "MAX_WORKERS", "ServerConnection", "ServerState"]
 
 MAX_WAITING: Final = 4096
 """Requests that may wait for their answers. One read hands over at most some 2,000
 submits, and answers come between reads, so a peer with more does not listen."""
 MAX_WORKERS: Final = 1024
 """Workers on one connection: a rig has one, a proxy behind us one per rig of its own."""
+MAX_USER: Final = 256
+"""Longest name of a worker, in characters: twice what the firmware with most room for it takes.
+Names are kept, told to the pool and shown; a stranger chooses them."""
 
 _SIMPLE: Final[Mapping[str, bytes]] = {
     "mining.get_transactions": messages.encode_result([]),
@@ -291,6 +294,8 @@ class ServerConnection:
     def _receive_authorize(self, request_id: bytes, params: object) -> None:
         if not isinstance(params, list) or not params or not isinstance(params[0], str):
             raise RemoteProtocolError("no user name")
+        if len(params[0]) > MAX_USER:
+            raise RemoteProtocolError(f"a user name of more than {MAX_USER} characters")
         if len(self._workers) + len(self._authorizing) >= MAX_WORKERS:
             raise RemoteProtocolError(f"more than {MAX_WORKERS} workers on one connection")
         user, password = params[0], dialect.text_or_empty(params, 1)

@@ -431,6 +431,18 @@ def test_a_job_id_is_echoed_as_it_came(wire_id: object) -> None:
     assert sent(core)[0]["params"][1] == wire_id
 
 
+def test_an_answer_that_cannot_be_read_is_an_answer() -> None:
+    """Else the share would stay pending as long as the connection lasts."""
+    core = mining()
+    job = only_job(core.receive_data(call("mining.notify", *NOTIFY)))
+    ticket = core.submit(answer_to(job), None)
+    (request,) = sent(core)
+    (event,) = core.receive_data(b'{"id":%d,"result":1e999}\n' % request["id"])
+    assert isinstance(event, ShareAnswered)
+    assert (event.ticket, event.verdict.reason) == (ticket, Reason.OTHER)
+    assert core.pending == 0
+
+
 def test_answers_find_their_share_in_any_order() -> None:
     core = mining()
     job = only_job(core.receive_data(call("mining.notify", *NOTIFY)))

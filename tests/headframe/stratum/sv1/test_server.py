@@ -195,6 +195,17 @@ def test_workers_on_one_connection_are_bounded() -> None:
     assert sent(core)[0]["error"] is not None
 
 
+def test_a_name_without_end_is_refused() -> None:
+    core = seated()
+    core.data_to_send()
+    (fault,) = core.receive_data(request(1, "mining.authorize", "w" * (module.MAX_USER + 1)))
+    assert isinstance(fault, PeerFault)
+    assert not fault.fatal
+    assert sent(core)[0]["error"] is not None
+    (asked,) = core.receive_data(request(2, "mining.authorize", "w" * module.MAX_USER))
+    assert isinstance(asked, AuthorizeAsked)
+
+
 # every line of the field
 
 
