@@ -102,6 +102,7 @@ class Monitor:
                     "kernel": device.stats.kernel,
                     "hashrate_hps": meter.rate_hps,
                     "wrong": device.stats.wrong,
+                    "retired": device.stats.retired,
                     "state": device.stats.state,
                 }
                 for device, meter in zip(self._devices, self._meters, strict=True)

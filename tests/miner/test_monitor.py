@@ -79,3 +79,13 @@ def test_metrics_have_devices_and_kernels_as_labels(desk: Desk) -> None:
     assert 'headframe_miner_device_hashes_total{device="fake:1"} 3000.0' in text
     assert 'headframe_miner_device_kernel{device="fake:0",kernel="fake"} 1.0' in text
     assert "headframe_miner_hashes_total 4000.0" in text
+
+
+def test_a_retired_kernel_shows_in_status_and_metrics(desk: Desk) -> None:
+    desk.devices[1].stats.retired += 1
+    text = desk.monitor.metrics().decode()
+    assert 'headframe_miner_device_kernels_retired_total{device="fake:0"} 0.0' in text
+    assert 'headframe_miner_device_kernels_retired_total{device="fake:1"} 1.0' in text
+    devices = desk.monitor.status()["devices"]
+    assert isinstance(devices, list)
+    assert [device["retired"] for device in devices] == [0, 1]
