@@ -1,11 +1,15 @@
 import asyncio
+import os
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from headframe.chain.share import proof_of
 from miner.devices.choice import WRONG_LIMIT, KernelChoice
+from miner.devices.manners import Manners
 from miner.devices.threads import ThreadedDevice
 from native import Kernel, ScanResult, StopFlag, kernels
 from tests.contracts.device import hashing
@@ -174,6 +178,55 @@ async def test_the_length_of_a_scan_grows_and_never_passes_the_last_nonce() -> N
     assert max(end for _, end in kernel.ranges) == 1 << 32
     ends = [end % (1 << 32) for _, end in kernel.ranges]
     assert [first for first, _ in kernel.ranges[1:]] == ends[:-1], "no gap and no overlap"
+
+
+class LookingKernel(WaitingKernel):
+    """Keeps what the system says of the threads that scan; takes some of the CPU's time."""
+
+    def __init__(self, busy_seconds: float = 0.0) -> None:
+        super().__init__()
+        self.busy_seconds = busy_seconds
+        self.names: set[str] = set()
+        self.nices: set[int] = set()
+
+    def scan(
+        self,
+        heads: Sequence[bytes],
+        tail12: bytes,
+        target: bytes,
+        first: int,
+        count: int,
+        stop: StopFlag,
+    ) -> ScanResult:
+        self.names.add(Path("/proc/thread-self/comm").read_text().strip())
+        self.nices.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        start = time.thread_time()
+        while time.thread_time() - start < self.busy_seconds:
+            pass
+        self.began.release()
+        return ScanResult((), first + 1)
+
+
+async def test_its_threads_have_names_and_the_lowest_priority() -> None:
+    kernel = LookingKernel()
+    async with hashing(device_of(kernel, threads=2), make_job(target=NEVER)):
+        await begun(kernel, 2)
+        async with asyncio.timeout(20):
+            while len(kernel.names) < 2:
+                await asyncio.sleep(0)
+    assert kernel.names == {"test:0/0", "test:0/1"}
+    assert kernel.nices == {19}
+
+
+async def test_a_thread_that_rests_for_its_duty_ends_at_once() -> None:
+    kernel = LookingKernel(busy_seconds=0.2)
+    choice = KernelChoice([kernel, kernels()[-1]], lambda kernel: None)
+    device = ThreadedDevice("test:0", 1, choice, Manners(duty_percent=1))
+    async with hashing(device, make_job(target=NEVER)):
+        await begun(kernel)
+        assert not kernel.began.acquire(timeout=0.05), "it rests for twenty seconds"
+        start = time.monotonic()
+    assert time.monotonic() - start < 10
 
 
 async def test_when_time_has_run_out_it_rests_until_there_is_more() -> None:
