@@ -23,6 +23,7 @@ SOURCES: Final = (
     "avx512.c",
     "shani.c",
     "armv8.c",
+    "neon.c",
 )
 """Every C file of the module."""
 HEADERS: Final = ("headframe.h", "internal.h", "lanes.h")

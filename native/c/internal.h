@@ -116,6 +116,7 @@ hf_search_fn hf_search_shani;
 #if HF_ARM64
 hf_compress_fn hf_compress_armv8;
 hf_search_fn hf_search_armv8;
+hf_search_fn hf_search_neon, hf_search_neon_versions;
 #endif
 
 HF_INLINE uint32_t hf_load_be(const uint8_t *p)

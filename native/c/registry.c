@@ -16,6 +16,8 @@ static const hf_kernel kernels[] = {
 #endif
 #if HF_ARM64
     {"armv8", 3, 1, HF_CPU_ARM_SHA2, hf_search_armv8},
+    {"neon_versions", 4, 4, 0, hf_search_neon_versions},
+    {"neon", 4, 1, 0, hf_search_neon},
 #endif
     {"portable", 1, 1, 0, hf_search_portable},
 };

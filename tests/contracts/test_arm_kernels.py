@@ -21,7 +21,7 @@ from tests.fakes.armkernel import (
 pytestmark = pytest.mark.arm
 
 SERVE = Path(__file__).parents[1] / "native" / "arm" / "serve.c"
-KERNELS = ("armv8", "portable")
+KERNELS = ("armv8", "neon_versions", "neon", "portable")
 HASHERS = ("armv8", "portable")
 
 
