@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from typing import Any
 
 import click
@@ -6,8 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from miner.checks import Check
-from miner.tools import bench, devices, selftest, tell_checks
+from miner.tools import _look_at, bench, devices, selftest, tell_checks
 from native import kernels
+from tests.fakes.device import LyingKernel
 
 NAMES = [kernel.name for kernel in kernels()]
 REFERENCE = NAMES[-1]
@@ -94,3 +97,26 @@ def test_a_fault_is_said_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert tell_checks(checks, as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_a_kernel_that_fails_its_self_test_is_not_measured() -> None:
+    row = _look_at(LyingKernel("liar", versions=4))
+    assert "kernel liar fails its self-test" in str(row["fault"])
+    assert row["hashes_per_cpu_second"] is None
+    assert (row["name"], row["versions"]) == ("liar", 4)
+
+
+@pytest.mark.parametrize("command", ["selftest", "devices", "bench --seconds 0.05 --threads 1"])
+def test_without_compiled_kernels_each_says_why_hashing_is_slow(command: str) -> None:
+    program = "import sys; sys.modules['native._native'] = None; from headframe.cli import main"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; main({command.split()!r})"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "make build" in warnings[0]
+    assert REFERENCE in done.stdout
