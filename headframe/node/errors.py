@@ -2,6 +2,7 @@
 
 NodeError                the node cannot start or go on; one line for people
     KernelError          libbitcoinkernel refuses the folder, or failed
+        FolderError      the data folder cannot be used; exit code 2
     NoKernelError        libbitcoinkernel is not to be had here; exit code 2
 RpcError                 the answer to one request: a code and a message, as bitcoind has them
 TxRefusedError           a transaction is not taken into the mempool
@@ -16,6 +17,7 @@ from headframe.runtime.errors import EXIT_USAGE, HeadframeError
 __all__ = [
     "BlockDecodeError",
     "Code",
+    "FolderError",
     "KernelError",
     "NoKernelError",
     "NodeError",
@@ -30,6 +32,12 @@ class NodeError(HeadframeError):
 
 class KernelError(NodeError):
     """libbitcoinkernel refuses the folder, or failed."""
+
+
+class FolderError(KernelError):
+    """The data folder cannot be used: another process has it, or we may not write there."""
+
+    exit_code: ClassVar[int] = EXIT_USAGE
 
 
 class NoKernelError(NodeError):

@@ -28,7 +28,7 @@ from headframe.chain.hashes import hash_to_hex
 from headframe.chain.header import Header
 from headframe.node.coins import Coin
 from headframe.node.ears import Ears
-from headframe.node.errors import BlockDecodeError, KernelError, NoKernelError
+from headframe.node.errors import BlockDecodeError, FolderError, KernelError, NoKernelError
 from headframe.runtime.logs import get_logger
 
 __all__ = ["Entry", "Kernel", "load_library"]
@@ -290,8 +290,8 @@ class Kernel:
             return None
 
 
-def _in_use(folder: Path) -> KernelError:
-    return KernelError(
+def _in_use(folder: Path) -> FolderError:
+    return FolderError(
         f"another process has the chain in {folder} open; stop it, or use another --datadir"
     )
 
@@ -302,7 +302,7 @@ def _lock(folder: Path) -> BinaryIO:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / _LOCK).open("wb")
     except OSError as error:
-        raise KernelError(f"the folder {folder} cannot be used: {error.strerror}") from error
+        raise FolderError(f"the folder {folder} cannot be used: {error.strerror}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

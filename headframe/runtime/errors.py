@@ -53,6 +53,8 @@ class DialError(HeadframeError):
 class ListenError(HeadframeError):
     """An address cannot be listened on: tells which, why, and what to do."""
 
+    exit_code: ClassVar[int] = EXIT_USAGE
+
 
 class PortInUseError(ListenError):
     """Another program listens there."""

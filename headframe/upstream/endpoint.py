@@ -81,9 +81,10 @@ def parse_url(url: str, default_ports: Mapping[str, int]) -> Endpoint:
     try:
         parts = urlsplit(f"//{rest}")
         host, port = parts.hostname or "", parts.port
-    except ValueError as error:
+    except ValueError:  # its text may hold a piece of the password
         raise ConfigError(
-            f"url {shown!r} cannot be read ({error}): write {scheme}://host:port"
+            f"url {shown!r} cannot be read: write {scheme}://host:port, with a port up to 65535, "
+            "and / : @ in a user or password as %2F %3A %40"
         ) from None
     if not host:
         raise ConfigError(f"url {shown!r} names no host: write {scheme}://host:port")

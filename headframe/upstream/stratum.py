@@ -160,7 +160,8 @@ class StratumSource:
                 timeout_seconds=options.limits.dial_seconds,
             )
         except DialError as error:
-            raise UnreachableError(f"{self._lineage.source}: {error}") from error
+            name, text = self._lineage.source, str(error)
+            raise UnreachableError(text if text.startswith(name) else f"{name}: {text}") from error
         self._connection = connection
         try:
             return await connection.wait_over()

@@ -82,7 +82,7 @@ def test_the_method_stop_ends_it(tmp_path: Path) -> None:
 def test_a_second_node_on_the_same_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     with running_node(tmp_path) as node:
         second = node_process("--datadir", str(tmp_path), "--rpc-port", "0")
-        assert second.returncode == 1
+        assert second.returncode == 2
         line = "another process has the chain in"
         assert [row for row in second.stderr.splitlines() if line in row] == [
             f"error: {line} {tmp_path}/regtest open; stop it, or use another --datadir"
@@ -97,7 +97,7 @@ def test_a_port_in_use_is_one_line_and_lets_the_chain_go(tmp_path: Path) -> None
         taken.listen()
         port = taken.getsockname()[1]
         ended = node_process("--datadir", str(tmp_path), "--rpc-port", str(port))
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr.startswith(f"error: 127.0.0.1:{port} is in use")
     assert len(ended.stderr.splitlines()) == 1
     with running_node(tmp_path) as node:
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     ended = node_process("--datadir", str(file), "--rpc-port", "0")
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr.startswith(f"error: the folder {file}/regtest cannot be used")
     assert len(ended.stderr.splitlines()) == 1
 

@@ -9,8 +9,8 @@ from headframe.runtime import errors
         (errors.HeadframeError, 1),
         (errors.ConfigError, 2),
         (errors.DialError, 69),
-        (errors.ListenError, 1),
-        (errors.PortInUseError, 1),
+        (errors.ListenError, 2),
+        (errors.PortInUseError, 2),
     ],
 )
 def test_each_error_has_the_exit_code_of_the_design(error: type[errors.HeadframeError], code: int):

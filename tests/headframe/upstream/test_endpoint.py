@@ -57,11 +57,19 @@ def test_what_is_no_url_is_refused_in_one_line(url: str, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["gopher://me:hunter2@h:1", "stratum+tcp://me:hunter2@h:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "gopher://me:hunter2@h:1",
+        "stratum+tcp://me:hunter2@h:x",
+        "stratum+tcp://me:hunter2/@h:1",  # what should have been escaped looks like a port
+        "stratum+tcp://me:@/hunter2@h:1",
+    ],
+)
 def test_a_password_is_never_repeated(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_url(url, PORTS)
-    assert "hunter2" not in str(caught.value)
+    assert "hunter" not in str(caught.value)
 
 
 def test_a_place_is_written_so_that_it_can_be_used() -> None:
