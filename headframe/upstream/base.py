@@ -73,6 +73,10 @@ class SourceStatus:
         connects: connections made so far.
         generation: jobs of `source` with a smaller one are dead, whether or not a newer
             job exists yet.
+        switches: how often work went from one source to another.
+        idle_seconds: in all gaps that are over, the time without live work between two
+            jobs; times the hash rate, it is the hashes that were lost.
+        redirects: how often a pool sent us elsewhere, and was followed.
     """
 
     source: SourceId
@@ -83,6 +87,9 @@ class SourceStatus:
     network: str = ""
     connects: int = 0
     generation: int = 0
+    switches: int = 0
+    idle_seconds: float = 0.0
+    redirects: int = 0
 
 
 Done = Callable[[Verdict], None]

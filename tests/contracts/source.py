@@ -37,11 +37,13 @@ class SourceRig:
         source: not running yet; its upstream works.
         advance: lets the upstream find a block, so that a new generation begins.
         break_off: lets the upstream go away, and come back for a later `run`.
+        connects: connections that two runs make.
     """
 
     source: JobSource
     advance: Callable[[], Awaitable[None]]
     break_off: Callable[[], Awaitable[None]]
+    connects: int = 2
 
 
 @dataclass
@@ -185,7 +187,7 @@ class SourceContract:
                 assert rig.source.status.get().state is SourceState.ACTIVE
             assert rig.source.jobs.get() is None
             assert rig.source.status.get().state is SourceState.DOWN
-        assert rig.source.status.get().connects == 2
+        assert rig.source.status.get().connects == rig.connects
 
     async def test_an_upstream_that_went_away_is_used_again(self, rig: SourceRig) -> None:
         first: Job | None = None

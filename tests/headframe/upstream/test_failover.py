@@ -10,10 +10,8 @@ from structlog.testing import capture_logs
 
 from headframe.chain.job import Job, JobId, Lineage, SourceId
 from headframe.chain.share import Reason, Share, Verdict
-from headframe.runtime.latest import Latest
-from headframe.runtime.retry import Backoff
 from headframe.stratum.sv1.client import ClientOptions
-from headframe.upstream.base import Done, SourceState, SourceStatus, UnreachableError
+from headframe.upstream.base import SourceState, UnreachableError
 from headframe.upstream.endpoint import Endpoint
 from headframe.upstream.failover import FailoverSource
 from headframe.upstream.stratum import StratumOptions, StratumSource
@@ -25,59 +23,8 @@ from tests.contracts.source import (
     next_job,
     running,
 )
+from tests.fakes.handsource import HandSource, quick, until_source
 from tests.fakes.pool import FakePool
-from tests.fakes.source import make_job
-
-
-def quick() -> Backoff:
-    return Backoff(0.001, 0.001)
-
-
-class HandSource:
-    """A source that works, fails and comes back when a test says so."""
-
-    def __init__(self, name: str) -> None:
-        self.name = SourceId(name)
-        self.jobs: Latest[Job | None] = Latest(None)
-        self.status = Latest(
-            SourceStatus(source=self.name, url=f"hand://{name}", state=SourceState.DOWN)
-        )
-        self.runs = Latest(0)
-        self.running = False
-        self.heard: list[tuple[Share, str | None]] = []
-        self.trouble: Exception | None = None
-        self._end = asyncio.Event()
-
-    async def run(self) -> None:
-        self.runs.set(self.runs.get() + 1)
-        self.running = True
-        self._end.clear()
-        try:
-            if self.trouble is None:
-                await self._end.wait()
-            raise self.trouble or UnreachableError(f"{self.name} is gone")
-        finally:
-            self.running = False
-            self.jobs.set(None)
-
-    def publish(self, epoch: int = 0, **changes: object) -> Job:
-        job = make_job(source=self.name, epoch=epoch, **changes)  # type: ignore[arg-type]
-        self.status.set(replace(self.status.get(), state=SourceState.ACTIVE))
-        self.jobs.set(job)
-        return job
-
-    def fail(self, trouble: Exception | None = None) -> None:
-        self.trouble = trouble or UnreachableError(f"{self.name} is gone")
-        self._end.set()
-
-    def submit(self, share: Share, worker: str | None, done: Done) -> None:
-        self.heard.append((share, worker))
-        done(Verdict(reason=Reason.ACCEPTED if self.running else Reason.LOST))
-
-    async def wait_runs(self, count: int) -> None:
-        async with asyncio.timeout(10):
-            while self.runs.get() < count:
-                await self.runs.wait_newer(self.runs.serial)
 
 
 @pytest.fixture
@@ -92,16 +39,9 @@ def second() -> HandSource:
 
 @pytest.fixture
 def both(first: HandSource, second: HandSource) -> FailoverSource:
-    return FailoverSource([first, second], hold_seconds=20, linger_seconds=20, backoff=quick)
-
-
-async def until_source(both: FailoverSource, name: str) -> Job:
-    """Wait for a job of that source."""
-    async with asyncio.timeout(10):
-        async for job in both.jobs:
-            if job is not None and job.source == name:
-                return job
-    raise AssertionError("unreachable: the cell never ends")
+    return FailoverSource(
+        [first, second], hold_seconds=20, linger_seconds=20, stable_seconds=0, backoff=quick
+    )
 
 
 async def test_the_next_source_waits_until_the_one_before_failed(
@@ -152,7 +92,9 @@ async def test_the_first_is_taken_again_when_it_is_back_and_late_shares_find_the
 async def test_a_source_that_is_not_needed_any_more_is_let_go(
     first: HandSource, second: HandSource
 ) -> None:
-    both = FailoverSource([first, second], hold_seconds=20, linger_seconds=0.01, backoff=quick)
+    both = FailoverSource(
+        [first, second], hold_seconds=20, linger_seconds=0.01, stable_seconds=0, backoff=quick
+    )
     async with running(both):
         await first.wait_runs(1)
         first.fail()
@@ -300,6 +242,7 @@ class TestContract(SourceContract):
         ids = itertools.count(1)
         source = FailoverSource(
             [pool_source("main", pools[0].port, ids), pool_source("backup", pools[1].port, ids)],
+            stable_seconds=0,
             backoff=quick,
         )
         return SourceRig(source, advance, break_off)
@@ -312,6 +255,7 @@ async def test_over_two_pools_one_of_which_dies_and_comes_back(
     ids = itertools.count(1)
     source = FailoverSource(
         [pool_source("main", main.port, ids), pool_source("backup", backup.port, ids)],
+        stable_seconds=0,
         backoff=quick,
     )
 
