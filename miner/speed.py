@@ -18,6 +18,7 @@ __all__ = ["ROUNDS", "Speed", "measure_speeds"]
 ROUNDS: Final = 3
 """Turns of each kernel."""
 _SCAN_SECONDS: Final = 0.02
+"""CPU time of a scan, about."""
 _FIRST_COUNT: Final = 1 << 10
 _MOST_COUNT: Final = 1 << 31
 _NEVER: Final = bytes(32)
@@ -103,17 +104,29 @@ def measure_speeds(
     """
     cases = [(kernel, count) for kernel in kernels for count in threads]
     speeds = [Speed(kernel=k.name, versions=k.versions, threads=count) for k, count in cases]
+    lengths = [_scan_length(kernel) for kernel, _ in cases]
     for _ in range(ROUNDS):
         for i, (kernel, count) in enumerate(cases):
-            speeds[i] = speeds[i].plus(_turn(kernel, count, seconds / ROUNDS))
+            runs = [_Run(kernel, number, lengths[i]) for number in range(count)]
+            speeds[i] = speeds[i].plus(_turn(runs, seconds / ROUNDS))
             turned()
     return speeds
 
 
-def _turn(kernel: Kernel, threads: int, seconds: float) -> Speed:
-    runs = [_Run(kernel, seconds, number) for number in range(threads)]
-    barrier = threading.Barrier(threads)
-    workers = [threading.Thread(target=run.run, args=(barrier,)) for run in runs]
+def _scan_length(kernel: Kernel) -> int:
+    """Find how many nonces take a while, so that calls cost nothing to speak of."""
+    run, used = _Run(kernel, 0, _FIRST_COUNT), 0.0
+    while used < _SCAN_SECONDS / 2 and run.count < _MOST_COUNT:
+        run.count *= 2
+        start = time.thread_time()
+        run.scan()
+        used = time.thread_time() - start
+    return run.count
+
+
+def _turn(runs: Sequence["_Run"], seconds: float) -> Speed:
+    kernel, barrier = runs[0].kernel, threading.Barrier(len(runs))
+    workers = [threading.Thread(target=run.run, args=(barrier, seconds)) for run in runs]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -122,20 +135,26 @@ def _turn(kernel: Kernel, threads: int, seconds: float) -> Speed:
     return Speed(
         kernel=kernel.name,
         versions=kernel.versions,
-        threads=threads,
+        threads=len(runs),
         hashes=sum(run.hashes for run in runs),
         wall_seconds=max(run.ended for run in runs) - min(run.started for run in runs),
         cpu_seconds=sum(run.cpu_seconds for run in runs),
-        cycles=sum(cycles) if len(cycles) == threads else None,
+        cycles=sum(cycles) if len(cycles) == len(runs) else None,
     )
 
 
 class _Run:
-    """One thread's part of a turn."""
+    """One thread's part of a turn.
 
-    def __init__(self, kernel: Kernel, seconds: float, number: int) -> None:
-        self._kernel = kernel
-        self._seconds = seconds
+    Args:
+        kernel: what hashes.
+        number: the thread's, for headers of its own.
+        count: nonces in a scan.
+    """
+
+    def __init__(self, kernel: Kernel, number: int, count: int) -> None:
+        self.kernel = kernel
+        self.count = count
         self._stop = StopFlag()
         self._heads = [bytes((number % 256, i)) + bytes(62) for i in range(kernel.versions)]
         self._first = 0
@@ -144,29 +163,18 @@ class _Run:
         self.started = self.ended = 0.0
         self.cycles: int | None = None
 
-    def run(self, barrier: threading.Barrier) -> None:
-        count = self._warm_up()
+    def run(self, barrier: threading.Barrier, seconds: float) -> None:
         barrier.wait()
         with CycleCounter() as counter:
             self.started, used = time.monotonic(), time.thread_time()
-            while time.monotonic() < self.started + self._seconds:
-                self._scan(count)
-                self.hashes += count * len(self._heads)
+            while time.monotonic() < self.started + seconds:
+                self.scan()
+                self.hashes += self.count * len(self._heads)
             self.cycles = counter.cycles
             self.cpu_seconds, self.ended = time.thread_time() - used, time.monotonic()
 
-    def _warm_up(self) -> int:
-        """Find how many nonces take a while; the core wakes up meanwhile."""
-        count, used = _FIRST_COUNT, 0.0
-        while used < _SCAN_SECONDS and count < _MOST_COUNT:
-            count *= 2
-            start = time.thread_time()
-            self._scan(count)
-            used = time.thread_time() - start
-        return count
-
-    def _scan(self, count: int) -> None:
-        if self._first + count > 1 << 32:
+    def scan(self) -> None:
+        if self._first + self.count > 1 << 32:
             self._first = 0
-        self._kernel.scan(self._heads, bytes(12), _NEVER, self._first, count, self._stop)
-        self._first += count
+        self.kernel.scan(self._heads, bytes(12), _NEVER, self._first, self.count, self._stop)
+        self._first += self.count

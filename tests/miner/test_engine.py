@@ -17,7 +17,7 @@ from miner.devices.python import PythonDevice
 from miner.engine import Engine
 from miner.space import slices
 from miner.stats import MinerStats
-from native import kernels
+from native import Kernel, kernels
 from tests.fakes.device import FakeDevice, LyingKernel, RollingKernel, solve
 from tests.fakes.source import EASY, NEVER, FakeSource, make_job
 
@@ -205,6 +205,10 @@ async def test_it_mines_with_a_real_device() -> None:
     assert all(proof_of(job, share) <= job.target for share, _ in source.submitted)
 
 
+ROLLING = [RollingKernel(kernels()[0]), *(k for k in kernels() if k.versions == 4)]
+"""A stand-in that is always there, and the kernels that really share work among versions."""
+
+
 def rolling_device(threads: int = 2) -> tuple[CpuDevice, RollingKernel]:
     rolling = RollingKernel(kernels()[0])
     return CpuDevice("cpu:0", threads, [rolling, *kernels()], clock=lambda: NOW), rolling
@@ -233,13 +237,17 @@ async def mined(source: FakeSource, jobs: Sequence[Job], each: int) -> list[Shar
         (Target(MAX_TARGET >> 13), 60),
     ],
 )
-async def test_rolled_versions_are_right_on_every_target(target: Target, each: int) -> None:
+@pytest.mark.parametrize("rolling", ROLLING, ids=lambda kernel: kernel.name)
+async def test_rolled_versions_are_right_on_every_target(
+    target: Target, each: int, rolling: Kernel
+) -> None:
     job = make_job(target=target)
-    source, (device, rolling) = FakeSource(None, YES), rolling_device()
+    device = CpuDevice("cpu:0", 2, [rolling, *kernels()], clock=lambda: NOW)
+    source = FakeSource(None, YES)
     engine, stats = engine_of(source, device)
     async with running(engine):
         shares = await mined(source, [job], each)
-    assert rolling.scans
+    assert device.stats.kernel == rolling.name
     assert stats.nonces_wrong == stats.shares_dropped["invalid"] == device.stats.wrong == 0
     assert all(proof_of(job, share) <= target for share in shares)
     assert len(set(shares)) == len(shares)
