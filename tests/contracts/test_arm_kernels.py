@@ -1,10 +1,10 @@
 """The kernels for ARM, in an emulated CPU that has all its instructions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from native import StopFlag, pack_context, self_test
@@ -16,24 +16,38 @@ from tests.fakes.armkernel import (
     ArmProgram,
     compile_for_arm,
     find_emulator,
+    installed_compilers,
+    skip_module_without_tools,
 )
 
 pytestmark = pytest.mark.arm
+skip_module_without_tools()
 
 SERVE = Path(__file__).parents[1] / "native" / "arm" / "serve.c"
 KERNELS = ("armv8", "neon_versions", "neon", "portable")
 HASHERS = ("armv8", "portable")
 
 
-@pytest.fixture(scope="module", params=COMPILERS)
-def program(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[ArmProgram]:
-    emulator = find_emulator()
-    built = compile_for_arm(request.param, SERVE, tmp_path_factory.mktemp("arm"))
-    running = ArmProgram(emulator, built)
-    yield running
-    running.close()
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ArmProgram]]:
+    """Each compiler's program, started once for the whole module."""
+    running: dict[str, ArmProgram] = {}
+
+    def of(compiler: str) -> ArmProgram:
+        if compiler not in running:
+            emulator = find_emulator()
+            built = compile_for_arm(compiler, SERVE, tmp_path_factory.mktemp("arm"))
+            running[compiler] = ArmProgram(emulator, built)
+        return running[compiler]
+
+    yield of
+    for program in running.values():
+        program.close()
+
+
+@pytest.fixture(params=installed_compilers() or COMPILERS)
+def program(programs: Callable[[str], ArmProgram], request: pytest.FixtureRequest) -> ArmProgram:
+    return programs(request.param)
 
 
 class TestArmKernels(KernelContract):
@@ -58,7 +72,9 @@ def test_number_of_no_kernel_is_refused(program: ArmProgram) -> None:
 
 @pytest.mark.parametrize("hasher", HASHERS)
 class TestArmHashers:
-    @settings(max_examples=60, deadline=None)
+    @settings(
+        max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     @given(
         prefix=st.binary(max_size=300),
         suffix=st.binary(max_size=300),

@@ -1,7 +1,7 @@
 """Kernels for ARM as `Kernel`s, on a machine of any kind: cross-compiled and emulated.
 
-The C side is tests/native/arm/serve.c. Without the tools, tests that ask for a program are
-skipped with one line that says how to get them; under `CI=true` they fail instead.
+The C side is tests/native/arm/serve.c. Without the tools, tests are skipped with one line that
+says how to get them; under `CI=true` they fail instead.
 """
 
 import mmap
@@ -22,7 +22,15 @@ import pytest
 from native.build import C_FOLDER, SOURCES
 from native.kernel import ScanResult, StopFlag, ensure_request
 
-__all__ = ["COMPILERS", "ArmKernel", "ArmProgram", "compile_for_arm", "find_emulator"]
+__all__ = [
+    "COMPILERS",
+    "ArmKernel",
+    "ArmProgram",
+    "compile_for_arm",
+    "find_emulator",
+    "installed_compilers",
+    "skip_module_without_tools",
+]
 
 ROOT: Final = Path(__file__).parents[2]
 COMPILERS: Final = {
@@ -42,9 +50,26 @@ _HASH: Final = struct.Struct("=IIIIII")
 _STOP_LOOK_SECONDS: Final = 0.002
 
 
+def installed_compilers() -> tuple[str, ...]:
+    """List the keys of `COMPILERS` that can be started."""
+    return tuple(name for name, command in COMPILERS.items() if shutil.which(command[0]))
+
+
+def skip_module_without_tools() -> None:
+    """Skip the test module that is being imported, in one line, if it could run nothing."""
+    if os.environ.get("CI") == "true":
+        return
+    lacks = [] if shutil.which("aarch64-linux-gnu-gcc") else ["cross compiler"]
+    if not _emulators():
+        lacks.append("emulator")
+    if lacks:
+        message = f"no {' and no '.join(lacks)} for ARM; on Debian: apt-get install {_PACKAGES}"
+        pytest.skip(message, allow_module_level=True)
+
+
 def find_emulator() -> tuple[str, ...]:
     """Return the start of the command line that runs a program for ARM, or skip."""
-    found = [name for name in _EMULATORS if shutil.which(name)]
+    found = _emulators()
     if not found:
         _lacking("no emulator for ARM")
     return (found[0], "-cpu", "max")
@@ -206,6 +231,10 @@ class _Process:
             assert piece, f"the emulated program ended with code {self._child.wait(timeout=20)}"
             data += piece
         return data
+
+
+def _emulators() -> list[str]:
+    return [name for name in _EMULATORS if shutil.which(name)]
 
 
 def _ensure_library(command: Sequence[str], folder: Path) -> None:
