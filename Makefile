@@ -47,7 +47,7 @@ contracts: $(VENV)/.dev build  ## the layers: who may import whom
 test: $(VENV)/.dev build  ## everything that is quick
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
-check: lint types contracts test  ## lint, types, layers, tests: the whole truth before a commit
+check: lint types contracts cover  ## lint, types, layers, tests with branch coverage: the whole truth
 
 test-all: test $(VENV)/.dev native-check  ## test, then the slow tests, the sanitizers and the coverage gates
 	@scripts/coverage
