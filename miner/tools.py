@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from headframe.runtime.errors import EXIT_FAILED, EXIT_OK, ConfigError, HeadframeError
 from headframe.runtime.process import report
 from miner.checks import Check, check_all
-from miner.devices.cpu import ROLLED_VERSIONS, rank
+from miner.devices.cpu import rank
 from miner.devices.manners import usable_cores
 from miner.machine import Machine
 from miner.show import hashrate_text
@@ -195,7 +195,7 @@ def _table(speeds: Sequence[Speed]) -> list[str]:
 
 def _devices(name: str, *, as_json: bool) -> int:
     machine, ranked = Machine.look(), rank(name)
-    rolled = next(kernel for kernel in ranked if kernel.versions <= ROLLED_VERSIONS).name
+    rolled = ranked[0].name
     plain = next(kernel for kernel in ranked if kernel.versions == 1).name
     rows = [_look_at(kernel) for kernel in kernels()]
     if as_json:
@@ -206,7 +206,7 @@ def _devices(name: str, *, as_json: bool) -> int:
     click.echo(machine.line())
     _warn_slow()
     for row in rows:
-        versions = " (4 versions at once)" if row["versions"] == ROLLED_VERSIONS else ""
+        versions = "" if row["versions"] == 1 else f" ({row['versions']} versions at once)"
         speed = row["fault"] or hashrate_text(float(str(row["hashes_per_cpu_second"])))
         click.echo(f"  {row['name']:<16} {speed}{versions}")
     if unusable_kernels():

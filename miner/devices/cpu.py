@@ -9,12 +9,10 @@ from miner.devices.base import Device, Wishes
 from miner.devices.choice import KernelChoice
 from miner.devices.manners import Manners, usable_cores
 from miner.devices.threads import ThreadedDevice
-from native import Kernel, KernelError, extension_missing, kernels, pick, self_test
+from native import Kernel, KernelError, extension_missing, kernels, measure, self_test
+from native.choose import choose
 
-__all__ = ["ROLLED_VERSIONS", "CpuDevice", "find", "rank", "tell_missing"]
-
-ROLLED_VERSIONS = 4
-"""Versions hashed together where a job lets two bits be rolled."""
+__all__ = ["CpuDevice", "find", "rank", "tell_missing"]
 
 log = get_logger(__name__)
 
@@ -59,22 +57,43 @@ def tell_missing(why: str) -> None:
         log.warning("kernels_not_compiled", why=why)
 
 
-def rank(name: str = "") -> tuple[Kernel, ...]:
-    """Order this machine's kernels as a device uses them.
+def rank(name: str = "", known: Sequence[Kernel] | None = None) -> tuple[Kernel, ...]:
+    """Order this machine's kernels as a device uses them: by a short measurement of each.
+
+    A kernel for several versions is measured with as many, and so stands before those for
+    one only where it is faster. One that fails its self-test is told and left out.
 
     Args:
-        name: the kernel to prefer; "" for the fastest in a short measurement.
-
-    Returns:
-        The favourite, then what serves jobs without version bits, then the rest.
+        name: the kernel to prefer, whatever it measures.
+        known: the kernels there are, the reference last; by default this machine's.
 
     Raises:
         ConfigError: no kernel of that name works here.
     """
+    *compiled, reference = kernels() if known is None else known
+    if name:
+        favourite = _named(name, (*compiled, reference))
+        if favourite is reference:
+            return (reference,)
+        compiled = [kernel for kernel in compiled if kernel is not favourite]
+    sound = [kernel for kernel in compiled if _is_sound(kernel)]
+    sound.sort(key=lambda kernel: measure(kernel, kernel.versions), reverse=True)
+    return (*([favourite] if name else []), *sound, reference)
+
+
+def _named(name: str, known: Sequence[Kernel]) -> Kernel:
     try:
-        favourite = pick(name or None, versions=ROLLED_VERSIONS)
-        first = [favourite] if favourite.versions == 1 else [favourite, pick(versions=1)]
+        return choose(known, name)
     except KernelError as error:
         raise ConfigError(str(error)) from error
-    chosen = {kernel.name for kernel in first}
-    return (*first, *(kernel for kernel in kernels() if kernel.name not in chosen))
+
+
+def _is_sound(kernel: Kernel) -> bool:
+    try:
+        self_test(kernel)
+    except KernelError as error:
+        why = str(error)
+    else:
+        return True
+    log.error("kernel_not_used", kernel=kernel.name, why=why)
+    return False

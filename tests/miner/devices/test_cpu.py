@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -5,9 +7,11 @@ from headframe.runtime.errors import ConfigError
 from miner.devices.base import Wishes
 from miner.devices.cpu import CpuDevice, find, rank, tell_missing
 from miner.devices.manners import Manners, usable_cores
-from native import kernels
+from native import ScanResult, StopFlag, kernels
 from tests.contracts.device import DeviceContract
-from tests.fakes.device import RollingKernel
+from tests.fakes.device import LyingKernel, RollingKernel
+
+REFERENCE = kernels()[-1]
 
 
 class TestCpuDevice(DeviceContract):
@@ -33,7 +37,7 @@ def test_it_takes_the_fastest_kernel_and_keeps_the_reference_for_the_end() -> No
 
 
 def test_a_kernel_can_be_named() -> None:
-    for kernel in kernels():
+    for kernel in kernels()[-2:]:
         (device,) = find(Wishes(threads=1, kernel=kernel.name))
         assert device.stats.kernel == kernel.name
 
@@ -51,11 +55,59 @@ def test_there_is_a_thread_for_each_core_that_it_is_pinned_to() -> None:
 
 
 def test_a_kernel_that_was_named_comes_first_and_every_job_is_served() -> None:
-    for kernel in kernels():
+    for kernel in kernels()[-2:-1]:  # without the extension there is none but the reference
         ranked = rank(kernel.name)
         assert ranked[0].name == kernel.name
-        assert ranked[-1].versions == 1
-        assert {each.name for each in ranked} == {each.name for each in kernels()}
+        assert ranked[-1].name == REFERENCE.name
+        assert sorted(each.name for each in ranked) == sorted(each.name for each in kernels())
+    assert [kernel.name for kernel in rank(REFERENCE.name)] == [REFERENCE.name]
+
+
+class PacedKernel:
+    """The reference, with so much more to do for each scan."""
+
+    lanes = 1
+
+    def __init__(self, name: str, versions: int, turns: int) -> None:
+        self.name = name
+        self.versions = versions
+        self._turns = turns
+
+    def scan(
+        self,
+        heads: Sequence[bytes],
+        tail12: bytes,
+        target: bytes,
+        first: int,
+        count: int,
+        stop: StopFlag,
+    ) -> ScanResult:
+        for _ in range(self._turns):
+            REFERENCE.scan(heads, tail12, target, first, count, stop)
+        return REFERENCE.scan(heads, tail12, target, first, count, stop)
+
+
+def test_kernels_are_ranked_by_their_speed_and_the_reference_stays_last() -> None:
+    slow, slower, fast = (
+        PacedKernel("slow", 4, 3),
+        PacedKernel("slower", 1, 12),
+        PacedKernel("fast", 1, 0),
+    )
+    ranked = rank(known=[slower, slow, fast, REFERENCE])
+    assert [kernel.name for kernel in ranked] == ["fast", "slow", "slower", REFERENCE.name]
+    named = rank("slower", known=[slower, slow, fast, REFERENCE])
+    assert [kernel.name for kernel in named] == ["slower", "fast", "slow", REFERENCE.name]
+
+
+def test_a_kernel_that_fails_its_self_test_is_told_and_not_used() -> None:
+    liar = LyingKernel("liar")
+    with capture_logs() as lines:
+        assert rank(known=[liar, REFERENCE]) == (REFERENCE,)
+    assert [(line["log_level"], line["event"], line["kernel"]) for line in lines] == [
+        ("error", "kernel_not_used", "liar")
+    ]
+    with pytest.raises(ConfigError, match="liar fails its self-test"):
+        rank("liar", known=[liar, REFERENCE])
 
 
 def test_a_miner_without_compiled_kernels_says_why_it_is_slow() -> None:
