@@ -22,11 +22,13 @@ SOURCES: Final = (
     "avx2.c",
     "avx512.c",
     "shani.c",
+    "shani_sse.c",
+    "shani_versions.c",
     "armv8.c",
     "neon.c",
 )
 """Every C file of the module."""
-HEADERS: Final = ("headframe.h", "internal.h", "lanes.h")
+HEADERS: Final = ("headframe.h", "internal.h", "lanes.h", "shani.h")
 
 
 def declarations(header: str) -> str:

@@ -107,11 +107,11 @@ extern const uint32_t hf_iv[8];
 hf_compress_fn hf_compress_portable;
 hf_search_fn hf_search_portable;
 #if HF_X86
-hf_compress_fn hf_compress_shani;
+hf_compress_fn hf_compress_shani, hf_compress_shani_sse;
 hf_search_fn hf_search_sse41, hf_search_sse41_versions;
 hf_search_fn hf_search_avx2, hf_search_avx2_versions;
 hf_search_fn hf_search_avx512, hf_search_avx512_versions;
-hf_search_fn hf_search_shani;
+hf_search_fn hf_search_shani, hf_search_shani_sse, hf_search_shani_versions;
 #endif
 #if HF_ARM64
 hf_compress_fn hf_compress_armv8;

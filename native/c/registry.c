@@ -8,7 +8,9 @@ static const hf_kernel kernels[] = {
 #if HF_X86
     {"avx512_versions", 16, 4, HF_CPU_AVX512, hf_search_avx512_versions},
     {"avx512", 32, 1, HF_CPU_AVX512, hf_search_avx512},
+    {"shani_versions", 1, 4, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani_versions},
     {"shani", 3, 1, HF_CPU_SHA | HF_CPU_AVX, hf_search_shani},
+    {"shani_sse", 3, 1, HF_CPU_SHA, hf_search_shani_sse},
     {"avx2_versions", 8, 4, HF_CPU_AVX2, hf_search_avx2_versions},
     {"avx2", 8, 1, HF_CPU_AVX2, hf_search_avx2},
     {"sse41_versions", 4, 4, HF_CPU_SSE41, hf_search_sse41_versions},
@@ -25,6 +27,7 @@ static const hf_kernel kernels[] = {
 static const hf_hasher hashers[] = {
 #if HF_X86
     {"shani", HF_CPU_SHA | HF_CPU_AVX, hf_compress_shani},
+    {"shani_sse", HF_CPU_SHA, hf_compress_shani_sse},
 #endif
 #if HF_ARM64
     {"armv8", HF_CPU_ARM_SHA2, hf_compress_armv8},

@@ -170,6 +170,34 @@ class KernelContract:
         result = kernel.scan(heads, raw[64:76], target, nonce - 100, 200, StopFlag())
         assert result == ScanResult(((place, nonce),), nonce + 100)
 
+    @pytest.mark.parametrize("count", range(1, 17))
+    def test_any_number_of_heads_is_searched(self, kernel, count):
+        heads = [bytes([index]) + HEAD[1:] for index in range(count)]
+        target = ((1 << 252) - 1).to_bytes(32, "little")
+        wanted = expected_hits(heads, TAIL, target, NONCES - 101, 101)
+        assert all_hits(kernel, heads, TAIL, target, NONCES - 101, 101) == wanted
+
+    @pytest.mark.parametrize("head", range(5))
+    @pytest.mark.parametrize("nonce", [0, 1, 2, 1000, NONCES - 2, NONCES - 1])
+    def test_target_is_compared_in_full_for_every_head(self, kernel, head, nonce):
+        heads = [bytes([index]) + HEAD[1:] for index in range(5)]
+        number = proof(heads[head], TAIL, nonce)
+        first = max(nonce - 40, 0)
+        for target, there in ((number, True), (number - 1, False)):
+            limit = target.to_bytes(32, "little")
+            hits = all_hits(kernel, heads, TAIL, limit, first, min(NONCES - first, 80))
+            assert ((head, nonce) in hits) is there
+
+    @pytest.mark.parametrize("heads", [2, 3, 4, 8, 16])
+    @pytest.mark.parametrize("offset", range(0, 40, 3))
+    def test_all_heads_may_hit_at_one_nonce(self, kernel, heads, offset):
+        raw, hash_hex = bytes.fromhex(REAL_HEADERS["mainnet-1"][0]), REAL_HEADERS["mainnet-1"][1]
+        nonce = int.from_bytes(raw[76:], "little")
+        target = bytes.fromhex(hash_hex)[::-1]
+        first = nonce - offset
+        result = kernel.scan([raw[:64]] * heads, raw[64:76], target, first, 60, StopFlag())
+        assert result == ScanResult(tuple((head, nonce) for head in range(heads)), first + 60)
+
     @pytest.mark.parametrize("first", [0, 5, NONCES])
     def test_empty_range_is_done_at_once(self, kernel, first):
         assert kernel.scan([HEAD], TAIL, REGTEST, first, 0, StopFlag()) == ScanResult((), first)

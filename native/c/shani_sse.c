@@ -1,0 +1,20 @@
+/* The SHA instructions of x86 for CPUs without AVX: a compression, and a search. */
+#include "internal.h"
+
+#if HF_X86
+HF_TARGET_BEGIN("sha,sse4.1")
+
+#include "shani.h"
+
+void hf_compress_shani_sse(uint32_t state[8], const uint8_t *blocks, size_t count)
+{
+    shani_compress(state, blocks, count);
+}
+
+uint64_t hf_search_shani_sse(uint64_t *at, const hf_work *work, uint64_t end)
+{
+    return shani_search(at, work, end);
+}
+
+HF_TARGET_END
+#endif
