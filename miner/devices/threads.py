@@ -28,7 +28,7 @@ _NONCES: Final = 1 << 32
 _AIM_SECONDS: Final = 0.075
 """CPU time of a scan: in the middle of 50 to 100 ms, which is long against what a scan costs
 in Python and short against anything that people notice."""
-_MOST_SECONDS: Final = 0.5
+_MOST_SECONDS: Final = 0.25
 """Wall time of a scan, where a thread hardly gets its core: what was found waits so long."""
 _FIRST_COUNT: Final = 1 << 12
 """Nonces of the first scan: some 10 ms even for the reference kernel."""
