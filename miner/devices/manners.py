@@ -43,11 +43,14 @@ class Manners:
         cores: numbers of the cores to hash on, one for each thread in turn; none to let
             the operating system choose.
         duty_percent: how much of its core's time each thread may take, 1 to 100.
+        scan_seconds: how long a scan may take by the clock, about: what was found waits so
+            long, where a thread hardly gets its core or hashes on another device.
     """
 
     priority: Priority = "low"
     cores: tuple[int, ...] = ()
     duty_percent: int = 100
+    scan_seconds: float = 0.25
 
     def adopt(self, name: str, index: int) -> None:
         """Make the calling thread behave so; what the system refuses is told, not fatal.

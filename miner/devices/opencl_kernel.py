@@ -81,7 +81,8 @@ class OpenClKernel:
         at, end = first, first + count
         hits: list[tuple[int, int]] = []
         while at < end and not stop.is_set and len(hits) + len(heads) <= MAX_HITS:
-            size = min(end - at, self._launch_nonces(search))
+            parts = -(-(end - at) // self._launch_nonces(search))
+            size = -(-(end - at) // parts)  # equal ones: a small rest would cost a launch, too
             try:
                 found = self._search_range(slot, search, range(at, at + size), stop)
             except HungError:

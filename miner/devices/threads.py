@@ -28,8 +28,6 @@ _NONCES: Final = 1 << 32
 _AIM_SECONDS: Final = 0.075
 """CPU time of a scan: in the middle of 50 to 100 ms, which is long against what a scan costs
 in Python and short against anything that people notice."""
-_MOST_SECONDS: Final = 0.25
-"""Wall time of a scan, where a thread hardly gets its core: what was found waits so long."""
 _FIRST_COUNT: Final = 1 << 12
 """Nonces of the first scan: some 10 ms even for the reference kernel."""
 _MOST_GROWTH: Final = 8
@@ -202,7 +200,8 @@ class _ScanThread:
 
     def _adapt(self, cpu_seconds: float, wall_seconds: float) -> None:
         """Choose how many nonces the next scan shall try, by what the last one took."""
-        scale = min(_AIM_SECONDS / max(cpu_seconds, 1e-6), _MOST_SECONDS / max(wall_seconds, 1e-6))
+        most = self._manners.scan_seconds
+        scale = min(_AIM_SECONDS / max(cpu_seconds, 1e-6), most / max(wall_seconds, 1e-6))
         wanted = max(self._count * scale, 256)
         self._count = round(min(wanted, self._count * _MOST_GROWTH, _NONCES))
 
