@@ -1,6 +1,7 @@
 """Found blocks on their way to the node: journal, `submitblock`, verdict.
 
-A block is on disk before the node hears of it. It is offered until there is a verdict,
+A block is in the journal's file as soon as it is given, so that whoever found it may be
+told, and on disk before the node hears of it. It is offered until there is a verdict,
 over lost connections, restarts of the node and of this program.
 """
 
@@ -107,7 +108,9 @@ class Delivery:
         self._given: dict[bytes, None] = {}
 
     def give(self, block: FoundBlock, done: Done) -> None:
-        """Take a block over; never waits for disk or node while `run` runs.
+        """Take a block over: the end of this process does not lose it from here on.
+
+        Waits for neither disk nor node while `run` runs.
 
         Args:
             block: what was found.
@@ -121,12 +124,14 @@ class Delivery:
         self._given[block.hash] = None
         if len(self._given) > _REMEMBERED:
             del self._given[next(iter(self._given))]
-        _log.info("block_found", **_facts(block))
         if self._running:
+            self._journal.note(block)  # before anybody hears of it
+            _log.info("block_found", **_facts(block))
             self._fresh.append(_Parcel(block, done))
             self._fresh_came.set()
         else:
             self._journal.found(block)
+            _log.info("block_found", **_facts(block))
             done(_PENDING)
 
     async def run(self) -> None:
@@ -147,7 +152,7 @@ class Delivery:
             self._put_off()
 
     async def _write_all(self) -> None:
-        """Write down what is given, at once: also while the node thinks about an earlier one."""
+        """Bring what is given to the disk: also while the node thinks about an earlier one."""
         while True:
             while self._fresh:
                 await self._write_down(self._fresh[0].block)
@@ -169,8 +174,8 @@ class Delivery:
         for queue in (self._queue, self._fresh):
             while queue:
                 parcel = queue.popleft()
-                if not self._journal.holds(parcel.block.hash):
-                    self._journal.found(parcel.block)
+                if queue is self._fresh or not self._journal.holds(parcel.block.hash):
+                    self._secure(parcel.block)
                 if parcel.done is not None:
                     parcel.done(_PENDING)
 
@@ -201,7 +206,7 @@ class Delivery:
     async def _write_down(self, block: FoundBlock) -> None:
         try:
             async with asyncio.timeout(_JOURNAL_SECONDS):
-                await asyncio.to_thread(self._journal.found, block)
+                await asyncio.to_thread(self._secure, block)
         except TimeoutError:
             _log.error(
                 "block_journal_slow",
@@ -209,6 +214,12 @@ class Delivery:
                 consequence="the block is submitted before it is safe on disk",
                 **_facts(block),
             )
+
+    def _secure(self, block: FoundBlock) -> None:
+        if self._journal.holds(block.hash):
+            self._journal.sync()
+        else:
+            self._journal.found(block)
 
     def _finish(self, parcel: _Parcel, verdict: Verdict, *, final: bool) -> None:
         facts = _facts(parcel.block)

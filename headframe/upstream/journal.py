@@ -86,8 +86,9 @@ class Journal:
         self._path = path
         self._wall = wall
         self._open: dict[bytes, FoundBlock] = {}
-        self._on_disk: set[bytes] = set()
+        self._in_file: set[bytes] = set()
         self._broken_end = False
+        self._created = False
         self._lock = threading.Lock()
         self._read(large_bytes)
 
@@ -110,8 +111,8 @@ class Journal:
         return self._lock.locked()
 
     def holds(self, block_hash: bytes) -> bool:
-        """Tell whether a block without a verdict is on disk, not only in memory."""
-        return block_hash in self._on_disk
+        """Tell whether a block without a verdict is in the file, not only in memory."""
+        return block_hash in self._in_file
 
     def found(self, block: FoundBlock) -> bool:
         """Write a block down; when this returns true it survives a power cut.
@@ -119,15 +120,40 @@ class Journal:
         Returns:
             It is on disk. If not, an error was logged, and the block is only in memory.
         """
+        return self.note(block) and self.sync()
+
+    def note(self, block: FoundBlock) -> bool:
+        """Write a block down without waiting for the disk: it survives the end of the process.
+
+        Only `sync` makes it survive a power cut.
+
+        Returns:
+            It is in the file. If not, an error was logged, and the block is only in memory.
+        """
         self._open[block.hash] = block
         written = self._append(
-            self._line_of(block),
-            "it is submitted all the same, but a crash now would lose it",
-            sync=True,
+            self._line_of(block), "it is submitted all the same, but a crash now would lose it"
         )
         if written:
-            self._on_disk.add(block.hash)
+            self._in_file.add(block.hash)
         return written
+
+    def sync(self) -> bool:
+        """Wait for the disk: what was noted survives a power cut when this returns true."""
+        try:
+            _sync(self._path, os.O_WRONLY)
+            if self._created:
+                _sync(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)  # the file's name itself
+                self._created = False
+        except OSError as error:
+            _log.error(
+                "block_journal_not_synced",
+                path=str(self._path),
+                error=str(error),
+                consequence="a power cut now could lose a block; the end of this process could not",
+            )
+            return False
+        return True
 
     def resolved(self, block_hash: bytes, verdict: Verdict) -> None:
         """Write down what became of a block: it is not submitted again.
@@ -135,7 +161,7 @@ class Journal:
         Does not wait for the disk: a verdict that a power cut takes away costs one more
         submission, which nodes answer with "duplicate".
         """
-        self._on_disk.discard(block_hash)
+        self._in_file.discard(block_hash)
         if self._open.pop(block_hash, None) is None:
             return
         line = _Judged(
@@ -147,13 +173,12 @@ class Journal:
         self._append(
             line,
             "the block is submitted once more at the next start, which is harmless",
-            sync=False,
         )
 
-    def _append(self, line: _Found | _Judged, consequence: str, *, sync: bool) -> bool:
+    def _append(self, line: _Found | _Judged, consequence: str) -> bool:
         try:
             with self._lock:
-                self._store(msgspec.json.encode(line) + b"\n", sync=sync)
+                self._write(msgspec.json.encode(line) + b"\n")
         except OSError as error:
             self._broken_end = True  # part of the line may be there
             _log.error(
@@ -166,18 +191,11 @@ class Journal:
             return False
         return True
 
-    def _store(self, line: bytes, *, sync: bool) -> None:
-        created = not self._path.exists()
+    def _write(self, line: bytes) -> None:
+        self._created = self._created or not self._path.exists()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._write(line, sync=sync)
-        if created:
-            _sync_folder(self._path.parent)
-
-    def _write(self, line: bytes, *, sync: bool) -> None:
         with self._locked() as descriptor:
             _write_all(descriptor, b"\n" + line if self._broken_end else line)
-            if sync:
-                os.fsync(descriptor)
             self._broken_end = False
 
     @contextmanager
@@ -214,7 +232,7 @@ class Journal:
         """Keep what has no verdict yet; at each moment a file of our name has all of it."""
         with self._locked():
             self._open.clear()
-            self._on_disk.clear()
+            self._in_file.clear()
             with self._path.open("rb") as file:  # others may have written since
                 self._take(file)
             lines = [self._line_of(block) for block in self._open.values()]
@@ -232,7 +250,7 @@ class Journal:
             os.link(self._path, old)
             fresh.replace(self._path)
             self._broken_end = False
-            _sync_folder(self._path.parent)
+            _sync(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
 
     def _line_of(self, block: FoundBlock) -> _Found:
         return _Found(
@@ -264,9 +282,9 @@ class Journal:
         block_hash = hash_from_hex(line.hash)
         if isinstance(line, _Judged):
             self._open.pop(block_hash, None)
-            self._on_disk.discard(block_hash)
+            self._in_file.discard(block_hash)
             return
-        self._on_disk.add(block_hash)
+        self._in_file.add(block_hash)
         self._open[block_hash] = FoundBlock(
             source=SourceId(line.source),
             height=line.height,
@@ -288,9 +306,8 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the file's name itself survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

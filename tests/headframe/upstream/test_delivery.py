@@ -199,6 +199,20 @@ async def test_an_end_in_between_leaves_blocks_to_the_journal_and_the_next_run(
     assert [height for height, _ in bench.judged] == [1, 2, 3]
 
 
+async def test_a_block_is_in_the_file_when_give_returns(tmp_path: Path) -> None:
+    """The rig is told right afterwards: from then on kill -9 may not lose it."""
+    async with RpcNode({"submitblock": None}) as node:
+        bench = Bench(node, tmp_path / "j")
+        answers = Answers()
+        async with bench.rpc, asyncio.TaskGroup() as group:
+            task = group.create_task(bench.delivery.run())
+            await asyncio.sleep(0)
+            bench.delivery.give(block(1), answers.done)
+            assert bench.on_disk() == [1]
+            await answers.one()
+            task.cancel()
+
+
 async def test_blocks_behind_one_that_the_node_thinks_about_are_on_disk(tmp_path: Path) -> None:
     hold = Hold()
     async with RpcNode({"submitblock": hold}) as node:

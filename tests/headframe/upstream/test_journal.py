@@ -134,6 +134,17 @@ def test_a_full_disk_says_so_and_keeps_the_block_in_memory(tmp_path: Path) -> No
     assert opened(path).unresolved(NODE) == (block(2),)
 
 
+def test_a_disk_that_cannot_be_waited_for_is_an_error_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    assert journal.note(block(1)) is True
+    assert journal.holds(block(1).hash)
+    path.rename(tmp_path / "elsewhere")
+    with capture_logs() as logs:
+        assert journal.sync() is False
+    assert [log["event"] for log in logs] == ["block_journal_not_synced"]
+
+
 def test_a_journal_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with capture_logs() as logs:
         journal = opened(tmp_path)  # a folder
