@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from headframe.chain.share import Reason, Share, Verdict
@@ -28,29 +27,14 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
+from headframe.upstream.watch import Limits, Watch
 
-__all__ = ["Limits", "PoolConnection"]
+__all__ = ["PoolConnection"]
 
 _log = get_logger(__name__)
 
 _FAREWELL_SECONDS: Final = 1.0
 """How long the last bytes may take when we hang up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long to wait for a pool.
-
-    Attributes:
-        dial_seconds: for look-up, connection and TLS together.
-        handshake_seconds: for subscribe and authorize.
-        silence_seconds: a connection without a byte for so long is dead; pools send a job
-            every minute at least.
-    """
-
-    dial_seconds: float = 10.0
-    handshake_seconds: float = 30.0
-    silence_seconds: float = 180.0
 
 
 class PoolConnection:
@@ -60,7 +44,7 @@ class PoolConnection:
         core: the conversation.
         limits: how long to wait for what.
         name: the source's, for messages.
-        host: the pool's; it may send us to another port of it, not elsewhere.
+        follow: tells why a redirect is not to be followed, or "".
         act: told of what changes the source; what it raises ends the connection.
     """
 
@@ -70,22 +54,23 @@ class PoolConnection:
         limits: Limits,
         *,
         name: str,
-        host: str,
+        follow: Callable[[Redirected], str],
         act: Callable[[Ready | NewJob], None],
     ) -> None:
         self._core = core
         self._limits = limits
         self._name = name
-        self._host = host
+        self._follow = follow
         self._act = act
         self._time = asyncio.get_running_loop().time
-        self._pending: dict[Ticket, Done] = {}
+        self._pending: dict[Ticket, tuple[Done, bool]] = {}
         self._over = asyncio.Event()
         self._outcome: UpstreamError | Redirected | None = None
         self._ready = False
-        self._heard_at = self._made_at = self._time()
+        self._watch = Watch(limits, self._time())
+        self._jobs_heard = 0
         self.wire: Wire[ClientEvent] = Wire(
-            _Listening(core, self._hear), self._on_events, on_lost=self._on_lost
+            _Listening(core, self._hear, self._after_bytes), self._on_events, on_lost=self._on_lost
         )
 
     def submit(self, share: Share, worker: str | None, done: Done) -> None:
@@ -101,7 +86,9 @@ class PoolConnection:
         except LocalProtocolError as error:
             done(Verdict(reason=Reason.STALE, detail=str(error)))
             return
-        self._pending[ticket] = done
+        # A name that the pool does not know is no fault of the pool's.
+        self._pending[ticket] = (done, worker is None)
+        self._watch.on_sent(ticket, self._time())
         self.wire.flush()
 
     async def wait_over(self) -> Redirected:
@@ -111,13 +98,12 @@ class PoolConnection:
             UpstreamError: the connection came to another end.
         """
         while not self._over.is_set():
-            until = self._heard_at + self._limits.silence_seconds
-            if not self._ready:
-                until = min(until, self._made_at + self._limits.handshake_seconds)
+            until, why = self._watch.due()
             if self._time() >= until:
-                raise UnreachableError(self._why_given_up())
+                raise UnreachableError(f"{self._name} {why}")
+            soonest = self._time() + self._limits.answer_seconds  # for a share not sent yet
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(min(until, soonest)):
                     await self._over.wait()
         if isinstance(self._outcome, Redirected):
             return self._outcome
@@ -129,7 +115,7 @@ class PoolConnection:
         self._end(UnreachableError(f"{self._name}: the connection was closed by us"))
         self.wire.close()
         pending, self._pending = self._pending, {}
-        for done in pending.values():
+        for done, _ in pending.values():
             done(Verdict(reason=Reason.LOST, detail="the connection to the pool ended"))
         try:
             with contextlib.suppress(TimeoutError):
@@ -138,24 +124,13 @@ class PoolConnection:
         finally:
             self.wire.abort()
 
-    def _why_given_up(self) -> str:
-        if self._ready:
-            return (
-                f"{self._name} has sent nothing for {self._limits.silence_seconds:g} s: the "
-                "connection is dead"
-            )
-        return (
-            f"{self._name} did not let us in within {self._limits.handshake_seconds:g} s: is it a "
-            "Stratum V1 pool?"
-        )
-
     def _end(self, outcome: UpstreamError | Redirected) -> None:
         if not self._over.is_set():
             self._outcome = outcome
             self._over.set()
 
     def _hear(self) -> None:
-        self._heard_at = self._time()
+        self._watch.on_bytes(self._time())
 
     def _on_lost(self, error: Exception | None) -> None:
         why = f" ({error})" if error is not None else ""
@@ -165,12 +140,15 @@ class PoolConnection:
         for event in events:
             self._on_event(event)
 
+    def _after_bytes(self) -> None:
+        if self._core.jobs_heard != self._jobs_heard:
+            self._jobs_heard = self._core.jobs_heard
+            self._watch.on_job(self._time())
+
     def _on_event(self, event: ClientEvent) -> None:
         match event:
             case ShareAnswered():
-                done = self._pending.pop(event.ticket, None)
-                if done is not None:
-                    done(event.verdict)
+                self._on_answer(event)
             case NewJob() | Ready():
                 self._pass_on(event)
             case Redirected():
@@ -182,8 +160,20 @@ class PoolConnection:
             case _:
                 assert_never(event)
 
+    def _on_answer(self, event: ShareAnswered) -> None:
+        done, own = self._pending.pop(event.ticket, (None, False))
+        if done is None:
+            return
+        counts = own or event.verdict.reason is not Reason.UNAUTHORIZED
+        why = self._watch.on_answer(event.ticket, event.verdict, counts=counts, now=self._time())
+        if why:
+            self._end(RefusedError(f"{self._name} {why}"))
+        done(event.verdict)
+
     def _pass_on(self, event: Ready | NewJob) -> None:
-        self._ready = self._ready or isinstance(event, Ready)
+        if isinstance(event, Ready):
+            self._ready = True
+            self._watch.on_ready()
         if self._over.is_set():
             return
         try:
@@ -192,16 +182,18 @@ class PoolConnection:
             self._end(error)
 
     def _on_redirect(self, event: Redirected) -> None:
-        if event.host in {"", self._host}:
+        why_not = self._follow(event)
+        if not why_not:
             self._end(event)
-        else:
-            _log.warning(
-                "redirect_ignored",
-                source=self._name,
-                host=event.host,
-                port=event.port,
-                what_to_do="a pool may name another port of its host only; configure the new host",
-            )
+            return
+        _log.warning(
+            "redirect_ignored",
+            source=self._name,
+            host=event.host,
+            port=event.port,
+            why=why_not,
+            what_to_do="configure that host as an upstream, or allow more by `reconnect`",
+        )
 
     def _on_fault(self, fault: PeerFault) -> None:
         if not fault.fatal:
@@ -215,12 +207,17 @@ class PoolConnection:
 class _Listening:
     """A core that tells when bytes came, whether or not they mean anything."""
 
-    def __init__(self, core: ClientConnection, hear: Callable[[], None]) -> None:
+    def __init__(
+        self, core: ClientConnection, hear: Callable[[], None], after: Callable[[], None]
+    ) -> None:
         self._core = core
         self._hear = hear
+        self._after = after
         self.receive_eof = core.receive_eof
         self.data_to_send = core.data_to_send
 
     def receive_data(self, data: bytes) -> Sequence[ClientEvent]:
         self._hear()
-        return self._core.receive_data(data)
+        events = self._core.receive_data(data)
+        self._after()
+        return events

@@ -1,6 +1,6 @@
 """`StratumSource`: a pool, over TCP or TLS.
 
-One `run` is one connection, or a few when the pool sends us from port to port. Coming
+One `run` is one connection, or a few when the pool sends us elsewhere. Coming
 back after it ended is the owner's business.
 """
 
@@ -28,8 +28,10 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
-from headframe.upstream.connection import Limits, PoolConnection
+from headframe.upstream.connection import PoolConnection
 from headframe.upstream.endpoint import Endpoint
+from headframe.upstream.redirect import Reconnect, why_not_followed
+from headframe.upstream.watch import Limits
 
 __all__ = ["MAINNET_DIFFICULTY", "StratumOptions", "StratumSource"]
 
@@ -40,7 +42,9 @@ MAINNET_DIFFICULTY: Final = 10**12
 _LONGEST_WAIT_SECONDS: Final = 60.0
 """A pool that asks us to stay away longer is tried again after this."""
 _REDIRECTS: Final = 5
-"""Times in a row that a pool may send us to another port before it gave a job."""
+"""Times in a row that a pool may send us elsewhere."""
+_LASTING_SECONDS: Final = 60.0
+"""A connection that lasted so long ends such a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class StratumOptions:
         client: what to tell it.
         allow_mainnet: work for mainnet, too.
         limits: how long to wait for what.
+        reconnect: how far the pool may send us.
     """
 
     endpoint: Endpoint
@@ -60,6 +65,7 @@ class StratumOptions:
     client: ClientOptions
     allow_mainnet: bool = False
     limits: Limits = field(default_factory=Limits)
+    reconnect: Reconnect = Reconnect.SAME_HOST
 
 
 class StratumSource:
@@ -124,44 +130,29 @@ class StratumSource:
             self._tell(state=SourceState.DOWN, detail=detail)
 
     async def _follow_redirects(self) -> None:
-        port = self._options.endpoint.port
-        for _ in range(_REDIRECTS):
-            redirect = await self._stay_connected(port)
+        time = asyncio.get_running_loop().time
+        here = self._options.endpoint
+        in_vain = 0
+        while in_vain < _REDIRECTS:
+            began = time()
+            redirect = await self._stay_connected(here)
+            in_vain = in_vain + 1 if time() - began < _LASTING_SECONDS else 1
             wait = min(max(redirect.wait_seconds, 0.0), _LONGEST_WAIT_SECONDS)
-            port = redirect.port or port
-            _log.info("pool_redirects", source=self._lineage.source, port=port, wait_seconds=wait)
+            here = replace(
+                here, host=redirect.host.strip("[]") or here.host, port=redirect.port or here.port
+            )
+            self._tell(redirects=self._status.get().redirects + 1, url=here.url)
+            _log.warning(
+                "pool_redirects", source=self._lineage.source, to=here.place, wait_seconds=wait
+            )
             await asyncio.sleep(wait)
         raise UnreachableError(
             f"{self._lineage.source} sent us elsewhere {_REDIRECTS} times in a row"
         )
 
-    async def _stay_connected(self, port: int) -> Redirected:
+    async def _stay_connected(self, here: Endpoint) -> Redirected:
         """Work on one connection until the pool wants us elsewhere."""
-        options = self._options
-        self._tell(
-            state=SourceState.CONNECTING, detail="", connects=self._status.get().connects + 1
-        )
-        core = ClientConnection(
-            replace(options.client, session=self._session), lineage=self._lineage
-        )
-        connection = PoolConnection(
-            core,
-            options.limits,
-            name=self._lineage.source,
-            host=options.endpoint.host,
-            act=self._act,
-        )
-        try:
-            await dial(
-                options.endpoint.host,
-                port,
-                lambda: connection.wire,
-                tls=options.tls,
-                timeout_seconds=options.limits.dial_seconds,
-            )
-        except DialError as error:
-            name, text = self._lineage.source, str(error)
-            raise UnreachableError(text if text.startswith(name) else f"{name}: {text}") from error
+        connection = await self._connect(here)
         self._connection = connection
         try:
             return await connection.wait_over()
@@ -172,6 +163,37 @@ class StratumSource:
             self._tell(generation=self._lineage.generation)
             self._jobs.set(None)
             await connection.hang_up()
+
+    async def _connect(self, here: Endpoint) -> PoolConnection:
+        options = self._options
+        self._tell(
+            state=SourceState.CONNECTING,
+            detail="",
+            url=here.url,
+            connects=self._status.get().connects + 1,
+        )
+        core = ClientConnection(
+            replace(options.client, session=self._session), lineage=self._lineage
+        )
+        connection = PoolConnection(
+            core, options.limits, name=self._lineage.source, follow=self._follow, act=self._act
+        )
+        try:
+            await dial(
+                here.host,
+                here.port,
+                lambda: connection.wire,
+                tls=options.tls,
+                timeout_seconds=options.limits.dial_seconds,
+            )
+        except DialError as error:
+            name, text = self._lineage.source, str(error)
+            raise UnreachableError(text if text.startswith(name) else f"{name}: {text}") from error
+        return connection
+
+    def _follow(self, redirect: Redirected) -> str:
+        options = self._options
+        return why_not_followed(redirect, host=options.endpoint.host, policy=options.reconnect)
 
     def _act(self, event: Ready | NewJob) -> None:
         if isinstance(event, Ready):

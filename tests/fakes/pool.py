@@ -70,6 +70,7 @@ class _Rig:
     core: _Core
     wire: Wire[ServerEvent]
     seated: bool = False
+    let_in: bool = False
     withheld: list[Ticket] = field(default_factory=list)
 
 
@@ -270,7 +271,8 @@ class FakePool:
                 self.users.append((event.user, event.password))
                 ok = self.lets_in(event.user)
                 rig.core.inner.authorize(event.ticket, ok=ok)
-                if ok:
+                if ok and not rig.let_in:
+                    rig.let_in = True
                     self._show(rig, clean=True)
             case ShareSubmitted():
                 self._on_share(rig, event)

@@ -9,12 +9,10 @@ suggest_difficulty) is never waited for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import ClassVar, Final
 
-from headframe import __version__
-from headframe.chain.job import BIP320_MASK, Job, Lineage
+from headframe.chain.job import Job, Lineage
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.stratum.errors import LocalProtocolError, RemoteProtocolError
 from headframe.stratum.events import (
@@ -32,6 +30,8 @@ from headframe.stratum.sv1.extensions import Terms, ask_all, settle_all
 from headframe.stratum.sv1.foreign import foreign_line, foreign_server
 from headframe.stratum.sv1.jobs import parse_notify
 from headframe.stratum.sv1.lines import CLIENT_LINE_LIMIT, LineBuffer
+from headframe.stratum.sv1.names import Names
+from headframe.stratum.sv1.options import ClientOptions
 from headframe.stratum.sv1.pooljobs import PoolJobs
 
 __all__ = ["MAX_PENDING", "ClientConnection", "ClientOptions", "ClientState"]
@@ -48,34 +48,6 @@ class ClientState(Enum):
     HANDSHAKE = auto()
     MINING = auto()
     CLOSED = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
-    """What a client says and wants.
-
-    Attributes:
-        user: the worker's name, as the pool knows it.
-        password: whatever the pool wants to see there.
-        agent: what we call ourselves.
-        version_mask: version bits that we would roll; 0 not to negotiate.
-        min_bits: version bits that we would like to have at least.
-        session: what `Ready.session` said on an earlier connection, or "".
-        extranonce_subscribe: take `mining.set_extranonce`.
-        ntime_roll_seconds: how far the pool lets a share's time run ahead of its job's;
-            7,000 is ckpool's bound, and below every node's.
-        suggest_difficulty: the difficulty that we would like to have.
-    """
-
-    user: str
-    password: str = "x"  # noqa: S105 # what pools expect where no password matters
-    agent: str = f"headframe/{__version__}"
-    version_mask: int = BIP320_MASK
-    min_bits: int = 2
-    session: str = ""
-    extranonce_subscribe: bool = True
-    ntime_roll_seconds: int = 7000
-    suggest_difficulty: float | None = None
 
 
 class ClientConnection:
@@ -101,6 +73,8 @@ class ClientConnection:
         self._terms = Terms(own_mask=options.version_mask, min_bits=options.min_bits)
         self._session = ""
         self._authorized = False
+        self._names = Names(options.user)
+        self._jobs_heard = 0
         self._greet()
 
     @property
@@ -118,6 +92,11 @@ class ClientConnection:
     def pending(self) -> int:
         """Shares that the pool has not answered yet."""
         return len(self._pending)
+
+    @property
+    def jobs_heard(self) -> int:
+        """Jobs that the pool sent, those included that only repeat the running one."""
+        return self._jobs_heard
 
     # bytes in, events out
 
@@ -164,6 +143,8 @@ class ClientConnection:
     def submit(self, share: Share, worker: str | None) -> Ticket:
         """Send a share for a job of this connection.
 
+        A worker's name is authorised before its first share (`Names`).
+
         Returns:
             The ticket of the `ShareAnswered` to come.
 
@@ -181,7 +162,8 @@ class ClientConnection:
             raise LocalProtocolError(f"the pool owes answers to {MAX_PENDING} shares")
         name = self._options.user if worker is None else worker
         params = told.params(share, name, mask=self._terms.mask)
-        request_id = self._send("mining.submit", params)
+        self._introduce(name)
+        request_id = self._send("mining.submit", params, name)
         ticket = self._pending[request_id] = Ticket(request_id)
         return ticket
 
@@ -230,9 +212,22 @@ class ClientConnection:
             self._ask("mining.extranonce.subscribe", [])
         if self._options.suggest_difficulty is not None:
             self._ask("mining.suggest_difficulty", [self._options.suggest_difficulty])
+        if self._options.suggest_target is not None:
+            self._ask("mining.suggest_target", [f"{self._options.suggest_target:064x}"])
 
-    def _receive_ignored(self, answer: messages.FromServer) -> None:
-        """Leave it at that: these requests are wishes, and some pools refuse them."""
+    def _introduce(self, name: str) -> None:
+        if self._names.is_new(name):
+            self._ask("mining.authorize", [name, self._options.password])
+            self._asked[self._last_id] = "another mining.authorize"
+            self._names.introduced(name, self._last_id)
+
+    def _receive_named(self, answer: messages.FromServer) -> None:
+        name = dialect.printable(self._names.name_of(answers.own_id(answer)))
+        if not answers.succeeded(answer, null_is_yes=True):
+            self._tell("worker_refused", f"{name}: {answers.words_of(answer)}")
+
+    def _receive_ignored(self, _message: messages.FromServer) -> None:
+        """Leave it at that: answers to wishes, and what pools for several algorithms send."""
 
     def _begin(self) -> None:
         room = self._jobs.room
@@ -270,6 +265,7 @@ class ClientConnection:
 
     def _receive_answer(self, answer: messages.FromServer) -> None:
         request_id = answers.own_id(answer)
+        self._out.extend(self._names.release(request_id))
         ticket = self._pending.pop(request_id, None)
         if ticket is not None:
             verdict = answers.verdict_of(answer)
@@ -298,10 +294,13 @@ class ClientConnection:
     # what a pool may call
 
     def _receive_difficulty(self, message: messages.FromServer) -> None:
-        self._jobs.aim(dialect.target_of(answers.first_of(message)))
+        self._jobs.aim(dialect.target_wished(answers.first_of(message)))
 
     def _receive_notify(self, message: messages.FromServer) -> None:
-        self._show(self._jobs.notify(parse_notify(message.params)))
+        wire = parse_notify(message.params)
+        self._jobs_heard += 1
+        self._out.extend(self._names.release())
+        self._show(self._jobs.notify(wire))
 
     def _receive_extranonce(self, message: messages.FromServer) -> None:
         self._jobs.move(answers.parse_room_change(message, self._jobs.next_room))
@@ -326,9 +325,6 @@ class ClientConnection:
     def _receive_ping(self, _message: messages.FromServer) -> str:
         return "pong"
 
-    def _receive_other_coin(self, _message: messages.FromServer) -> None:
-        """Ignore what pools for several algorithms send."""
-
     def _set_mask(self, mask: int) -> None:
         first, self._terms.mask = self._terms.mask is None, mask
         if first and mask.bit_count() < self._terms.min_bits:
@@ -344,9 +340,11 @@ class ClientConnection:
     def _closed(self) -> bool:
         return self._state is ClientState.CLOSED
 
-    def _send(self, method: str, params: Sequence[object]) -> int:
+    def _send(self, method: str, params: Sequence[object], name: str | None = None) -> int:
         self._last_id += 1
-        self._out.append(messages.encode_request(self._last_id, method, params))
+        line = messages.encode_request(self._last_id, method, params)
+        if name is None or not self._names.hold(name, line):
+            self._out.append(line)
         return self._last_id
 
     def _ask(self, method: str, params: Sequence[object]) -> None:
@@ -379,8 +377,10 @@ class ClientConnection:
         "mining.configure": _receive_configured,
         "mining.subscribe": _receive_subscribed,
         "mining.authorize": _receive_authorized,
+        "another mining.authorize": _receive_named,
         "mining.extranonce.subscribe": _receive_ignored,
         "mining.suggest_difficulty": _receive_ignored,
+        "mining.suggest_target": _receive_ignored,
     }
     """What to do with an answer; those to shares have a way of their own."""
 
@@ -395,6 +395,6 @@ class ClientConnection:
         "client.show_message": _receive_message,
         "client.get_version": _receive_get_version,
         "mining.ping": _receive_ping,
-        "mining.set_goal": _receive_other_coin,
+        "mining.set_goal": _receive_ignored,
     }
     """What a pool may call; the result of a handler is the answer, `None` is true."""

@@ -101,7 +101,7 @@ def target_of(value: object) -> Target:
 
 
 def target_wished(value: object) -> Target:
-    """Read a suggested difficulty; cpuminer-opt writes the number as a text.
+    """Read a difficulty that may be written as a text, as cpuminer-opt and some pools do.
 
     Raises:
         RemoteProtocolError: it is none.

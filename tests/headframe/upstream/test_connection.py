@@ -17,7 +17,9 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
-from headframe.upstream.connection import Limits, PoolConnection
+from headframe.upstream.connection import PoolConnection
+from headframe.upstream.redirect import Reconnect, why_not_followed
+from headframe.upstream.watch import Limits
 from tests.contracts.source import Answers
 
 # As ckpool answers configure, subscribe and authorize, and shows a job (shape; own numbers).
@@ -33,14 +35,21 @@ LET_IN = (
 class Bench:
     """A connection whose bytes come from the test."""
 
-    def __init__(self, refuse: UpstreamError | None = None) -> None:
+    def __init__(
+        self,
+        refuse: UpstreamError | None = None,
+        limits: Limits = Limits(),  # noqa: B008 # frozen
+    ) -> None:
         self.acted: list[Ready | NewJob] = []
         self.refuse = refuse
         lineage = Lineage(SourceId("pool"), itertools.count(1))
         self.core = ClientConnection(ClientOptions(user="u"), lineage=lineage)
         self.connection = PoolConnection(
-            self.core, Limits(), name="pool", host="pool.test", act=self.act
+            self.core, limits, name="pool", follow=self.follow, act=self.act
         )
+
+    def follow(self, redirect: Redirected) -> str:
+        return why_not_followed(redirect, host="pool.test", policy=Reconnect.SAME_HOST)
 
     def act(self, event: Ready | NewJob) -> None:
         self.acted.append(event)
@@ -177,3 +186,57 @@ async def test_what_is_only_worth_a_line_in_the_log() -> None:
     assert events == ["pool_notice", "pool_fault", "redirect_ignored"]
     assert "\x1b" not in logs[0]["text"]
     assert not bench.connection._over.is_set()
+
+
+REFUSED = b'{"id":%d,"result":null,"error":[%d,"no",null]}\n'
+
+
+async def test_a_pool_that_refuses_every_share_is_given_up_and_says_why_once() -> None:
+    bench = Bench(limits=Limits(rejects=3, rejects_seconds=0))
+    bench.hear(LET_IN)
+    answers = Answers()
+    for nonce in range(3):
+        assert not bench.connection._over.is_set()
+        bench.connection.submit(bench.share(nonce=nonce), None, answers.done)
+        (pending,) = bench.core._pending
+        bench.hear(REFUSED % (pending, 23))
+    outcome = await bench.outcome()
+    assert type(outcome) is RefusedError
+    assert str(outcome).startswith("pool refused 3 shares in a row, and none was accepted")
+    assert "low_difficulty" in str(outcome)
+    assert len(answers.verdicts) == 3
+
+
+async def test_names_that_the_pool_does_not_know_do_not_end_its_connection() -> None:
+    bench = Bench(limits=Limits(rejects=2, rejects_seconds=0))
+    bench.hear(LET_IN)
+    answers = Answers()
+    for nonce in range(5):
+        bench.connection.submit(bench.share(nonce=nonce), "stranger", answers.done)
+        (pending,) = bench.core._pending
+        bench.hear(REFUSED % (pending, 24))
+    assert {verdict.reason for verdict in answers.verdicts} == {Reason.UNAUTHORIZED}
+    assert not bench.connection._over.is_set()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(answer_seconds=0.05), "has not answered a share for 0.05 s"),
+        (Limits(job_seconds=0.05), "has sent no job for 0.05 s"),
+    ],
+)
+async def test_a_mute_pool_is_given_up(limits: Limits, words: str) -> None:
+    bench = Bench(limits=limits)
+    bench.hear(LET_IN)
+    answers = Answers()
+    bench.connection.submit(bench.share(), None, answers.done)
+    outcome = await bench.outcome()
+    assert isinstance(outcome, UnreachableError)
+    assert words in str(outcome)
+
+
+async def test_a_pool_that_lets_us_in_but_gives_no_job_is_given_up() -> None:
+    bench = Bench(limits=Limits(handshake_seconds=0.05))
+    bench.hear(LET_IN[: LET_IN.index(b'{"id":null')])
+    assert "gave no job within 0.05 s" in str(await bench.outcome())

@@ -20,9 +20,9 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
-from headframe.upstream.connection import Limits
 from headframe.upstream.endpoint import Endpoint
 from headframe.upstream.stratum import MAINNET_DIFFICULTY, StratumOptions, StratumSource
+from headframe.upstream.watch import Limits
 from tests.contracts.source import (
     Answers,
     SourceContract,
@@ -75,17 +75,21 @@ class TestContract(SourceContract):
 
 
 async def test_shares_go_under_the_workers_name_or_our_own(pool: FakePool) -> None:
+    pool.lets_in = lambda user: user != "rig8"
     source = source_for(pool)
     async with running(source):
         job = await next_job(source)
-        other, own = Answers(), Answers()
-        source.submit(find_share(job), "rig7", other.done)
-        source.submit(find_share(job, start=50), None, own.done)
+        known, unknown, own = Answers(), Answers(), Answers()
+        source.submit(find_share(job), "rig7", known.done)
+        source.submit(find_share(job, start=50), "rig8", unknown.done)
+        source.submit(find_share(job, start=100), None, own.done)
+        assert (await known.one()).reason is Reason.ACCEPTED
+        assert (await unknown.one()).reason is Reason.UNAUTHORIZED
         assert (await own.one()).reason is Reason.ACCEPTED
-    assert pool.users == [("alice.1", "secret")]
+    # Each name is told to the pool before its first share.
+    assert pool.users == [("alice.1", "secret"), ("rig7", "secret"), ("rig8", "secret")]
     assert pool.agents[0].startswith("headframe/")
-    assert [each.worker for each in pool.heard.get()] == ["alice.1"]
-    assert other.verdicts[0].reason is Reason.UNAUTHORIZED  # this pool lets alice.1 in alone
+    assert sorted(each.worker for each in pool.heard.get()) == ["alice.1", "rig7"]
 
 
 async def test_a_refused_share_comes_back_with_the_pools_reason(pool: FakePool) -> None:

@@ -1,6 +1,8 @@
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -162,6 +164,17 @@ def test_wishes_are_sent_once_authorised() -> None:
     assert core.state is ClientState.MINING
 
 
+def test_a_target_may_be_wished_for() -> None:
+    core = fresh(extranonce_subscribe=False, suggest_target=DIFFICULTY_1)
+    core.data_to_send()
+    core.receive_data(SUBSCRIBED + AUTHORIZED)
+    (wish,) = sent(core)
+    assert (wish["method"], wish["params"]) == (
+        "mining.suggest_target",
+        ["00000000ffff" + "0" * 52],
+    )
+
+
 def test_wishes_may_be_left_out() -> None:
     core = fresh(extranonce_subscribe=False)
     core.data_to_send()
@@ -257,7 +270,18 @@ def test_difficulties_of_the_field_bind_to_the_next_job(name: str) -> None:
     assert job.target == target_from_difficulty(LINES[name]["expect"]["difficulty"])
 
 
-@pytest.mark.parametrize("value", ["1", True, None, 0, -1, [], {}])
+@pytest.mark.parametrize("value", [1e-9, 0.5, 3, "3", "0.00015", "1e10", 2**40, 2**70, 1e30])
+def test_a_difficulty_may_be_a_number_of_any_size_or_a_text(value: str | float) -> None:
+    core = mining()
+    assert list(core.receive_data(call("mining.set_difficulty", value))) == []
+    job = only_job(core.receive_data(call("mining.notify", *NOTIFY)))
+    exact = Fraction(DIFFICULTY_1) / Fraction(float(value) if isinstance(value, str) else value)
+    assert job.target == min(math.floor(exact), 2**256 - 1)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "-1", "nan", "inf", "0x10", "1 ", True, None, 0, -1, [], {}]
+)
 def test_a_bad_difficulty_changes_nothing(value: object) -> None:
     core = mining()
     core.receive_data(call("mining.set_difficulty", 2))
@@ -414,13 +438,57 @@ def test_a_share_is_sent_as_the_pool_wants_it() -> None:
         version=job.version,
     )
     core.submit(share, None)
-    core.submit(share, "other.worker")
-    first, second = sent(core)
+    first = sent(core)[0]
     assert first["method"] == "mining.submit"
     assert first["params"] == [USER, "job1", "00000001", "6553f101", "000000ab"]
-    assert second["params"][0] == "other.worker"
-    assert first["id"] != second["id"]
+    core.submit(share, "other.worker")
+    core.submit(share, "other.worker")
+    (named,) = sent(core)  # the shares wait for the answer
+    assert (named["method"], named["params"]) == ("mining.authorize", ["other.worker", "x"])
+    core.receive_data(line(id=first["id"], result=True))
+    assert sent(core) == []
+    core.receive_data(line(id=named["id"], result=True))
+    second, third = sent(core)
+    assert second["params"] == third["params"] == ["other.worker", *first["params"][1:]]
+    assert len({first["id"], named["id"], second["id"], third["id"]}) == 4
     assert core.pending == 2
+
+
+def test_a_name_that_the_pool_refuses_is_told_of_and_its_shares_go_on() -> None:
+    core = mining()
+    job = only_job(core.receive_data(call("mining.notify", *NOTIFY)))
+    core.submit(answer_to(job), "rig\x1b7")
+    (named,) = sent(core)
+    events = core.receive_data(line(id=named["id"], result=None, error=[24, "who?", None]))
+    assert list(events) == [Notice(kind="worker_refused", text="rig 7: who?")]
+    assert core.state is ClientState.MINING
+    core.submit(answer_to(job, nonce=1), "rig\x1b7")
+    assert [each["method"] for each in sent(core)] == ["mining.submit"] * 2
+
+
+@pytest.mark.parametrize("later", ["a job", "another answer"])
+def test_shares_of_a_name_do_not_wait_for_a_pool_that_never_answers(later: str) -> None:
+    core = mining()
+    job = only_job(core.receive_data(call("mining.notify", *NOTIFY)))
+    core.submit(answer_to(job), "rig7")
+    (named,) = sent(core)
+    core.submit(answer_to(job), None)
+    (own,) = sent(core)
+    assert own["id"] > named["id"]
+    if later == "a job":
+        core.receive_data(call("mining.notify", "job2", *NOTIFY[1:]))
+    else:
+        core.receive_data(line(id=own["id"], result=True))
+    (late,) = sent(core)
+    assert late["params"][0] == "rig7"
+
+
+def test_a_job_that_is_only_repeated_is_heard_of() -> None:
+    core = mining()
+    only_job(core.receive_data(call("mining.notify", *NOTIFY)))
+    assert list(core.receive_data(call("mining.notify", *NOTIFY))) == []
+    core.receive_data(call("mining.notify"))  # broken
+    assert core.jobs_heard == 2
 
 
 @pytest.mark.parametrize("wire_id", ["ahoj", 'quo"te', "\u20ac", 17, ""])
@@ -651,7 +719,11 @@ def replayed(name: str, connection: int) -> tuple[ClientConnection, list[ClientE
         if recorded.from_client:
             if message["method"] == "mining.submit":
                 core.submit(share_from(message["params"], events), message["params"][0])
-                (ours,) = sent(core)
+                first = sent(core)[0]
+                if first["method"] == "mining.authorize":  # the name is introduced
+                    core.receive_data(line(id=first["id"], result=True))
+                    first = sent(core)[0]
+                ours = first
                 assert ours["params"] == message["params"]
                 ids[message["id"]] = ours["id"]
             elif message["method"] in {"mining.subscribe", "mining.authorize"}:
