@@ -28,11 +28,13 @@ class Wishes:
         threads: of each CPU device; 0 for one on each core that may be used.
         kernel: its name; "" for the fastest.
         manners: how hashing threads behave.
+        latency_seconds: how long a GPU may be busy with one launch; what else it does waits.
     """
 
     threads: int = 0
     kernel: str = ""
     manners: Manners = field(default_factory=Manners)
+    latency_seconds: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ class DeviceStats:
         retired: kernels given up because they claimed too many wrong nonces.
         kernel: the kernel in use, or "".
         state: "idle", "hashing" or "failed".
+        sensors: what the device tells of itself, by name and unit, such as "power_watts".
     """
 
     hashes: int = 0
@@ -114,6 +117,7 @@ class DeviceStats:
     retired: int = 0
     kernel: str = field(default="")
     state: str = field(default="idle")
+    sensors: dict[str, float] = field(default_factory=dict)
 
 
 class Device(Protocol):
