@@ -386,9 +386,10 @@ class JobBook:
         tips = {(e.upstream.source, e.upstream.prev_hash) for e in dead}
         kept = set([tip for tip in self._tips if tip in tips][-DEAD_TIPS:])
         newest = dict(self._tips)
+        needed = {id(e._up.proofs) for e in self._entries.values() if self.is_alive(e.mark)}  # noqa: SLF001
         for entry in dead:
             up = entry._up  # noqa: SLF001
-            if newest.get(up.job.source) != up.job.prev_hash:
+            if newest.get(up.job.source) != up.job.prev_hash and id(up.proofs) not in needed:
                 up.proofs.clear()
             if (up.job.source, up.job.prev_hash) not in kept:
                 del self._entries[entry.job.id]

@@ -261,6 +261,17 @@ def test_a_share_counts_once_when_a_pool_gives_the_same_work_after_a_new_connect
     assert reason(book, share_for(again)) is Reason.ACCEPTED
 
 
+def test_a_share_counts_once_though_one_of_two_sources_of_the_same_work_moves_on():
+    """As two addresses of one pool may be."""
+    book, one, other = make_book(), JobMaker("a"), JobMaker("b")
+    first = book.add(one.make(), 0.0)
+    book.add(other.make(), 1.0)
+    assert reason(book, share_for(first)) is Reason.ACCEPTED
+    other.new_block()
+    book.add(other.make(), 2.0)
+    assert reason(book, share_for(first)) is Reason.DUPLICATE
+
+
 def test_the_time_of_a_job_told_again_with_a_newer_time_does_not_run_ahead():
     book, maker = make_book(), JobMaker()
     book.add(maker.make(), 0.0)
