@@ -58,6 +58,6 @@ def _read(nvml: Any, handle: Any) -> dict[str, float]:
     for name, (unit, ask) in questions.items():
         try:
             readings[name] = ask() * unit
-        except Exception:  # noqa: BLE001, S112, PERF203 # not every card tells everything
+        except Exception:  # noqa: BLE001, S112 # not every card tells everything
             continue
     return readings

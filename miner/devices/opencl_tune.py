@@ -14,7 +14,7 @@ from miner.devices.opencl_platform import ClDevice, DeviceError
 from miner.devices.opencl_program import VARIANTS, Shape, source_key
 from native import StopFlag
 
-__all__ = ["BUDGET_SECONDS", "candidates", "choose_shape", "measure_program"]
+__all__ = ["BUDGET_SECONDS", "candidates", "choose_shape", "measure_program", "neighbours"]
 
 BUDGET_SECONDS: Final = 30.0
 """After so long no other shape is tried; most of it is the driver's compiler at work."""
@@ -40,6 +40,12 @@ def candidates(device: ClDevice) -> Sequence[Shape]:
         return (Shape(),)
     group = min(_GROUP, device.most_group)
     return tuple(Shape(variant=name, group=group) for name in _LIKELY if name in VARIANTS)
+
+
+def neighbours(best: Shape, device: ClDevice, versions: int) -> Sequence[Shape]:
+    """List what is tried next to the best variant: other groups, and no loop."""
+    groups = [replace(best, group=group) for group in _OTHER_GROUPS if group <= device.most_group]
+    return [*groups, *([replace(best, roll=False)] if versions > 1 else [])]
 
 
 def choose_shape(
@@ -73,7 +79,7 @@ def choose_shape(
     log.info("gpu_tuning", device=device.name, versions=versions, seconds=f"up to {BUDGET_SECONDS}")
     race = _Race(device, measure, clock)
     race.run(first)
-    race.run(_neighbours(race.best, device, versions))
+    race.run(neighbours(race.best, device, versions))
     _save(path, race)
     log.info("gpu_tuned", device=device.name, versions=versions, **asdict(race.best))
     return race.best
@@ -134,11 +140,6 @@ class _Race:
         if not self.speeds:
             raise self._fault or DeviceError(f"{self._device.name}: nothing to choose from")
         return max(self.speeds, key=self.speeds.__getitem__)
-
-
-def _neighbours(best: Shape, device: ClDevice, versions: int) -> Sequence[Shape]:
-    groups = [replace(best, group=group) for group in _OTHER_GROUPS if group <= device.most_group]
-    return [*groups, *([replace(best, roll=False)] if versions > 1 else [])]
 
 
 def _load(path: Path) -> Shape | None:
