@@ -1,9 +1,15 @@
+import asyncio
 import itertools
-from dataclasses import dataclass, field
+import random
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from headframe.chain.share import Reason
+from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted, Ticket
@@ -258,3 +264,107 @@ def test_the_clock_is_the_machines_own_by_default():
     clock = Clock()
     assert clock.monotonic() <= clock.monotonic()
     assert clock.wall() > 1_600_000_000
+
+
+NETWORK = 2**252
+"""What nbits would mean: every few shares one is a block, as on easy chains."""
+
+
+class Walk:
+    """Everything that jobs and rigs can do, in any order; the queue is emptied by hand."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.source = ManualSource("a")
+        self.source.verdict = None
+        self.time = ManualClock()
+        ids = itertools.count(1_000_000)
+        self.makers = [JobMaker("a", ids), JobMaker("b", ids)]
+        self.hub = Hub(
+            self.source,
+            HubSettings(),
+            ids=itertools.count(1),
+            hasher=PythonHasher(),
+            clock=self.time.clock,
+        )
+        self.row = self.hub.ledger.worker("rig")
+        self.entries: list[Entry] = []
+        self.sent: list[tuple[Seat, ShareSubmitted]] = []
+
+    def step(self) -> None:
+        roll = self.chance.random()
+        self.time.now += self.chance.choice([0, 1, 30])
+        if roll < 0.15 or not self.entries:
+            self.new_job()
+        elif roll < 0.25 and self.hub.book is not None:
+            entry = self.hub.book.refresh(self.time.now)
+            self.entries += [] if entry is None else [entry]
+        elif roll < 0.45 and self.sent:  # a share again, perhaps under another id
+            seat, share = self.chance.choice(self.sent)
+            entry = self.chance.choice(self.entries[-4:])
+            again = msgspec.structs.replace(share, job_id=entry.job.id)
+            self.hub.judge(seat, again, self.row)
+        else:
+            self.new_share()
+        self.hub.ledger.verify()
+
+    def new_job(self) -> None:
+        maker, target = self.chance.choice(self.makers), 2 ** self.chance.choice([250, 254, 255])
+        news = self.chance.choice(["tip", "connection", "place", "nothing"])
+        if news == "tip":
+            maker.new_block()
+        elif news == "connection":
+            maker.lineage.end()
+        elif news == "place":
+            maker.lineage.switch()
+        job = maker.make(
+            target=target,
+            block_target=min(target, NETWORK),
+            mask=self.chance.choice([0x1FFFE000, 0x6000]),
+            coinbase=self.chance.choice([b"1", b"2"]),
+        )
+        self.source.known[job.id] = job
+        entry = self.hub.take(job)
+        assert entry is not None
+        self.entries.append(entry)
+
+    def new_share(self) -> None:
+        entry = self.chance.choice(self.entries[-5:])
+        seat = replace(SEAT, mask=self.chance.choice([0x1FFFE000, 0]))
+        share = ShareSubmitted(
+            channel=0,
+            ticket=Ticket(1),
+            worker="rig",
+            job_id=entry.job.id,
+            extranonce=bytes(self.chance.choice([4, 4, 4, 1])),
+            ntime=entry.job.ntime + self.chance.choice([0, 0, 1, -1, 9000]),
+            nonce=self.chance.randrange(40),
+            version=entry.job.version | self.chance.choice([0, 0x2000, 0x100000, 1]),
+            target=self.chance.choice([Target(MAX_TARGET), Target(2**254), None]),
+            mask=0x1FFFE000,
+        )
+        self.hub.judge(seat, share, self.row)
+        self.sent.append((seat, share))
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+async def test_nothing_goes_up_twice_or_too_easy_and_the_books_balance(seed: int) -> None:
+    """Law 6 of the design, and the ledger's, over jobs that die, return and are shown again."""
+    walk = Walk(seed)
+    for _ in range(60):
+        walk.step()
+    uplink = asyncio.get_running_loop().create_task(walk.hub.uplink.run())
+    while walk.hub.ledger.total.queued:
+        await asyncio.sleep(0)
+    proofs = walk.source.proofs()
+    assert len(set(proofs)) == len(proofs)
+    for proof, (share, _, done) in zip(proofs, walk.source.sent, strict=True):
+        job = walk.source.known[share.job_id]
+        assert proof <= max(job.target, job.block_target)
+        done(Verdict(reason=walk.chance.choice([Reason.ACCEPTED, Reason.LOST, Reason.STALE])))
+    walk.hub.ledger.verify()
+    assert walk.hub.ledger.total.pool.pending.shares == 0
+    uplink.cancel()
+    with suppress(asyncio.CancelledError):
+        await uplink
