@@ -15,6 +15,8 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from headframe.runtime.errors import DialError, ListenError, PortInUseError
 from headframe.runtime.logs import get_logger
+from headframe.runtime.sockets import open_socket
+from headframe.runtime.tunnel import Tunnel, open_through
 
 __all__ = ["Core", "SlowReaderError", "Wire", "dial", "format_peer", "listen", "listen_error"]
 
@@ -209,15 +211,17 @@ async def dial(
     make: Callable[[], Wire[E]],
     *,
     tls: ssl.SSLContext | None = None,
+    tunnel: Tunnel | None = None,
     timeout_seconds: float = 10.0,
 ) -> Wire[E]:
-    """Connect to a peer, with TLS when a context is given.
+    """Connect to a peer, with TLS when a context is given; to each of its addresses in turn.
 
     Args:
         host: a name or an address.
         port: 1 to 65535.
         make: makes the wire.
         tls: the client's context; it decides what is verified.
+        tunnel: a proxy to go through.
         timeout_seconds: for name look-up, connection and TLS handshake together.
 
     Raises:
@@ -225,12 +229,13 @@ async def dial(
     """
     if not 1 <= port <= LAST_PORT:  # uvloop would take it modulo 65536
         raise DialError(f"{format_peer((host, port))}: a port is a number from 1 to {LAST_PORT}")
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_seconds):
-            _, wire = await loop.create_connection(
-                make, host, port, ssl=tls, server_hostname=host if tls else None
-            )
+            if tunnel is None:
+                sock = await open_socket(host, port)
+            else:
+                sock = await open_through(tunnel, host, port)
+            return await _drive(sock, make, tls, host)
     except TimeoutError:
         where = format_peer((host, port))
         raise DialError(
@@ -239,6 +244,19 @@ async def dial(
         ) from None
     except (OSError, UnicodeError) as error:
         raise DialError(_why_not_dialled(host, port, error)) from error
+
+
+async def _drive(
+    sock: socket.socket, make: Callable[[], Wire[E]], tls: ssl.SSLContext | None, host: str
+) -> Wire[E]:
+    """Put a wire on a connected socket."""
+    try:
+        _, wire = await asyncio.get_running_loop().create_connection(
+            make, sock=sock, ssl=tls, server_hostname=host if tls else None
+        )
+    except BaseException:
+        sock.close()
+        raise
     return wire
 
 
@@ -334,7 +352,7 @@ def _why_no_tls(where: str, error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"{where} has a certificate that is not trusted ({error.verify_message}): "
-            "check the host name, or give the certificate of its authority"
+            "check the host name, or configure its authority or fingerprint"
         )
     why = getattr(error, "reason", None) or "handshake failed"
     return f"{where} does not speak TLS as we do ({why}): use its TLS port, or a URL without TLS"

@@ -16,6 +16,7 @@ from headframe.chain.target import difficulty_from_target, target_from_nbits
 from headframe.runtime.errors import DialError
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
+from headframe.runtime.tunnel import Tunnel
 from headframe.runtime.wire import dial
 from headframe.stratum.events import NewJob, Ready, Redirected
 from headframe.stratum.sv1.client import ClientConnection, ClientOptions
@@ -58,6 +59,7 @@ class StratumOptions:
         allow_mainnet: work for mainnet, too.
         limits: how long to wait for what.
         reconnect: how far the pool may send us.
+        tunnel: a proxy to connect through.
     """
 
     endpoint: Endpoint
@@ -66,6 +68,7 @@ class StratumOptions:
     allow_mainnet: bool = False
     limits: Limits = field(default_factory=Limits)
     reconnect: Reconnect = Reconnect.SAME_HOST
+    tunnel: Tunnel | None = None
 
 
 class StratumSource:
@@ -184,6 +187,7 @@ class StratumSource:
                 here.port,
                 lambda: connection.wire,
                 tls=options.tls,
+                tunnel=options.tunnel,
                 timeout_seconds=options.limits.dial_seconds,
             )
         except DialError as error:
