@@ -26,6 +26,7 @@
 #if defined(__clang__)
 #define HF_UNROLL _Pragma("unroll")
 #define HF_ROLL _Pragma("nounroll")
+#define HF_NOINLINE __attribute__((noinline))
 #define HF_TARGET_BEGIN(features) \
     HF_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define HF_TARGET_END HF_PRAGMA(clang attribute pop)
@@ -37,13 +38,13 @@
 #else
 #define HF_UNROLL _Pragma("GCC unroll 16")
 #define HF_ROLL _Pragma("GCC unroll 1")
+#define HF_NOINLINE __attribute__((noinline, noclone)) /* nor copied for constant arguments */
 #define HF_TARGET_BEGIN(features) HF_PRAGMA(GCC push_options) HF_PRAGMA(GCC target(features))
 #define HF_TARGET_END HF_PRAGMA(GCC pop_options)
 #define HF_ARM_SHA2 "+crypto" /* gcc 12 keeps its intrinsics from regions of +sha2 alone */
 #endif
 
 #define HF_INLINE static inline __attribute__((always_inline))
-#define HF_NOINLINE __attribute__((noinline))
 
 /* What a kernel may need of the CPU, as bits; the operating system's part included. */
 enum { HF_CPU_SSE41 = 1, HF_CPU_SHA = 2, HF_CPU_AVX = 4, HF_CPU_AVX2 = 8, HF_CPU_AVX512 = 16 };

@@ -149,18 +149,24 @@ static HF_NOINLINE void word_rounds(V state[STREAMS][8], V w[STREAMS][64], const
     memcpy(state, s, sizeof s);
 }
 
-/* Rounds 8n .. 8m - 1, each with the making of its word. */
+/*
+ * Rounds 8n .. 8m - 1, and the making of their words, two by two. The empty asm keeps the
+ * compiler from making words much earlier than they are used, and then having to put the
+ * state aside for want of registers.
+ */
 static HF_NOINLINE void full_rounds(V state[STREAMS][8], V w[STREAMS][64], const V *k,
                                     unsigned from, unsigned to)
 {
     V s[STREAMS][8];
     memcpy(s, state, sizeof s);
     HF_ROLL for (; from < to; from += 8) {
-        HF_UNROLL for (unsigned t = 0; t < 8; t++) {
-            EACH_STREAM
-            {
-                expand(&w[i][from + t]);
-                whole_round(s[i], t, ADD(w[i][from + t], k[from + t]));
+        HF_UNROLL for (unsigned u = 0; u < 8; u += 2) {
+            HF_UNROLL for (unsigned t = u; t < u + 2; t++) {
+                EACH_STREAM expand(&w[i][from + t]);
+            }
+            __asm__ volatile("" ::: "memory");
+            HF_UNROLL for (unsigned t = u; t < u + 2; t++) {
+                EACH_STREAM whole_round(s[i], t, ADD(w[i][from + t], k[from + t]));
             }
         }
     }

@@ -59,8 +59,9 @@ HF_INLINE void first_group(lane l[PAIR], const schedule wk, int g)
 }
 
 /*
- * Half a step: the whole first hash of one pair, the whole second of the other. If `make`,
- * also the schedule for `nonce`, each group of it as soon as the old one is used.
+ * Half a step: the whole first hash of one pair, the whole second of the other. The first is
+ * a group ahead, so that the SHA unit has work while the second one's words are put in place.
+ * If `make`, also the schedule for `nonce`, each group of it when the old one is used.
  */
 HF_INLINE void half_step(lane first[PAIR], lane second[PAIR], schedule wk, const constants *c,
                          const shani_head *second_heads, int make, __m128i nonce)
@@ -68,11 +69,14 @@ HF_INLINE void half_step(lane first[PAIR], lane second[PAIR], schedule wk, const
     __m128i parked[PAIR][2];
     digest d[PAIR];
     groups s;
+    first_group(first, wk, 1);
     HF_UNROLL for (int i = 0; i < PAIR; i++) {
         d[i] = start_second(&second[i], c, &second_heads[i]);
     }
     HF_UNROLL for (int g = 0; g < 15; g++) {
-        first_group(first, wk, g + 1);
+        if (g < 14) {
+            first_group(first, wk, g + 2);
+        }
         HF_UNROLL for (int i = 0; i < PAIR; i++) {
             second_group(&second[i], parked[i], c, d[i], g);
         }
