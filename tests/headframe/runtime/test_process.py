@@ -111,7 +111,7 @@ def test_errors_out_of_task_groups_are_unwrapped():
         return 0
 
     out = io.StringIO()
-    assert run(main, stream=out) == 1
+    assert run(main, stream=out) == 2
     assert out.getvalue() == "error: 127.0.0.1:3333 is in use\n"
 
 
