@@ -30,6 +30,7 @@ _OF_UPSTREAMS: Final = {
 _OF_PROGRAM: Final = {
     "threads": "threads",
     "kernel": "kernel",
+    "gpu_latency": "gpu_latency_ms",
     "priority": "priority",
     "pin": "pin",
     "duty": "duty",
@@ -61,6 +62,16 @@ _OF_PROGRAM: Final = {
 @click.option("--cookie", metavar="FILE", help="The node's .cookie, if not where bitcoind puts it.")
 @click.option("--pace", type=float, metavar="SECONDS", help="Time between blocks on regtest.")
 @click.option("--allow-mainnet", is_flag=True, default=None, help="Mine on mainnet, too.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    help="What hashes: cpu, gpu, gpu:0, ...; again for several. Default: cpu.",
+)
+@click.option(
+    "--gpu-latency", type=float, metavar="MS", help="Time of a launch on a GPU. Default: 50."
+)
 @click.option("--threads", type=int, metavar="N", help="Threads that hash. Default: all cores.")
 @click.option("--kernel", metavar="NAME", help="The kernel. Default: the fastest of this CPU.")
 @click.option("--priority", metavar="NAME", help="Hash at priority low (default), idle or normal.")
@@ -82,10 +93,10 @@ _OF_PROGRAM: Final = {
 def mine(ctx: click.Context, /, **given: Any) -> None:
     """Mine for a pool, or directly on a node.
 
-    Hashes on all cores with the fastest kernel of this CPU. A pool that is down, refuses
-    or has a wrong password is told once and tried for ever. --user, --password and the
-    like count for every --url; to have different ones, write them into the URLs
-    (stratum+tcp://user:password@host:port) or into a file.
+    Hashes on all cores with the fastest kernel of this CPU, or on what --device names. A
+    pool that is down, refuses or has a wrong password is told once and tried for ever.
+    --user, --password and the like count for every --url; to have different ones, write
+    them into the URLs (stratum+tcp://user:password@host:port) or into a file.
 
     \b
     Examples:
@@ -97,6 +108,8 @@ def mine(ctx: click.Context, /, **given: Any) -> None:
       headframe mine --config miner.toml --set threads=2
       headframe mine --url stratum+tcp://127.0.0.1:3333 --user rig1 --threads 2 --duty 50
                                     half the time of two cores, and only when they are free
+      headframe mine --url stratum+tcp://127.0.0.1:3333 --user rig1 --device gpu:0 --device cpu
+                                    the first GPU and the CPU, each with its own figures
       headframe mine --url stratum+tcp://127.0.0.1:3333 --user rig1 --shares 5 --once
                                     for a script: succeeds after 5 accepted shares
 
@@ -121,6 +134,8 @@ def _flags(given: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, object
     """Turn the flags into settings, by dotted key."""
     flags: dict[str, object] = {key: given[flag] for flag, key in _OF_PROGRAM.items()}
     about = {key: given[flag] for flag, key in _OF_UPSTREAMS.items() if given[flag] is not None}
+    if given["devices"]:
+        flags["devices"] = list(given["devices"])
     if given["urls"]:
         # As a whole: one pool's password in a file must not go to another in a flag.
         flags["upstreams"] = [{"url": url, **about} for url in given["urls"]]

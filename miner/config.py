@@ -86,7 +86,11 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = ()
     devices: Annotated[
         tuple[str, ...],
-        msgspec.Meta(description="What hashes: cpu, or python for the slow reference alone."),
+        msgspec.Meta(
+            description="What hashes: cpu; gpu for all GPUs, or gpu:0 for one; opencl or "
+            "opencl:0 for what OpenCL finds, CPUs included; python for the slow reference alone. "
+            "`headframe devices` lists them."
+        ),
     ] = ("cpu",)
     threads: Annotated[
         int,
@@ -120,6 +124,15 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             ge=1, le=100, description="Percent of its core's time that each hashing thread takes."
         ),
     ] = 100
+    gpu_latency_ms: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1,
+            le=2000,
+            description="How long a GPU is busy with one launch. Less keeps a desktop smooth; "
+            "more is a little faster, and a new job waits longer.",
+        ),
+    ] = 50.0
     state_dir: Annotated[
         Path | None,
         msgspec.Meta(
@@ -140,4 +153,9 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         manners = Manners(
             priority=self.priority, cores=parse_cores(self.pin), duty_percent=self.duty
         )
-        return Wishes(threads=self.threads, kernel=self.kernel, manners=manners)
+        return Wishes(
+            threads=self.threads,
+            kernel=self.kernel,
+            manners=manners,
+            latency_seconds=self.gpu_latency_ms / 1e3,
+        )

@@ -1,6 +1,7 @@
 """`Monitor`: the miner's figures, put together for whoever asks."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,6 +17,11 @@ from miner.stats import HashMeter, MinerStats
 __all__ = ["Monitor"]
 
 _PREFIX = "headframe_miner_"
+_SENSORS: Final = {
+    "temperature_celsius": "Temperature of a device that tells it.",
+    "power_watts": "Power that a device takes, where it tells.",
+    "clock_hertz": "Clock of a device that tells it.",
+}
 
 
 class Monitor:
@@ -104,6 +110,7 @@ class Monitor:
                     "wrong": device.stats.wrong,
                     "retired": device.stats.retired,
                     "state": device.stats.state,
+                    "sensors": dict(device.stats.sensors),
                 }
                 for device, meter in zip(self._devices, self._meters, strict=True)
             ],
@@ -130,4 +137,14 @@ class Monitor:
             wrong.add_metric([device.name], device.stats.wrong)
             retired.add_metric([device.name], device.stats.retired)
             kernel.add_metric([device.name, device.stats.kernel], 1)
-        return hashes, wrong, retired, kernel
+        return hashes, wrong, retired, kernel, *self._of_sensors()
+
+    def _of_sensors(self) -> Iterable[Metric]:
+        """Make a gauge of each reading that some device tells; none where none does."""
+        for name, help_ in _SENSORS.items():
+            family = GaugeMetricFamily(_PREFIX + "device_" + name, help_, labels=["device"])
+            for device in self._devices:
+                if name in device.stats.sensors:
+                    family.add_metric([device.name], device.stats.sensors[name])
+            if family.samples:
+                yield family

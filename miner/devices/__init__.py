@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from headframe.runtime.errors import ConfigError
-from miner.devices import cpu, python
+from miner.devices import cpu, opencl, python
 from miner.devices.base import Device, Wishes
 
 __all__ = ["DEVICE_TYPES", "detect"]
@@ -15,6 +15,8 @@ __all__ = ["DEVICE_TYPES", "detect"]
 DEVICE_TYPES: Final[Mapping[str, Callable[[Wishes], Sequence[Device]]]] = {
     "cpu": cpu.find,
     "python": python.find,
+    "gpu": opencl.find_gpus,
+    "opencl": opencl.find_any,
 }
 """Name in the configuration: what finds this machine's devices of the kind."""
 
@@ -23,15 +25,31 @@ def detect(types: Sequence[str], wishes: Wishes = Wishes()) -> list[Device]:  # 
     """Find this machine's devices.
 
     Args:
-        types: names out of `DEVICE_TYPES`.
+        types: names out of `DEVICE_TYPES`, for all devices of the type; or such a name and
+            which of them, as in "gpu:0"; "gpu:all" is the same as "gpu".
         wishes: what the user wants of them.
 
     Raises:
-        ConfigError: no such type, or no such kernel.
+        ConfigError: no such type, device or kernel.
     """
-    unknown = [name for name in types if name not in DEVICE_TYPES]
+    asked = [name.partition(":") for name in types]
+    unknown = [type_ for type_, _, _ in asked if type_ not in DEVICE_TYPES]
     if unknown or not types:
         known = ", ".join(DEVICE_TYPES)
         given = ", ".join(repr(name) for name in unknown) or "none"
-        raise ConfigError(f"devices: {given}: expected some of {known}")
-    return [device for name in dict.fromkeys(types) for device in DEVICE_TYPES[name](wishes)]
+        raise ConfigError(f"devices: {given}: expected some of {known}, or one as in gpu:0")
+    found = {type_: DEVICE_TYPES[type_](wishes) for type_ in dict.fromkeys(a[0] for a in asked)}
+    chosen: dict[str, Device] = {}
+    for type_, _, which in asked:
+        chosen |= {device.name: device for device in _choose(type_, which, found[type_])}
+    return list(chosen.values())
+
+
+def _choose(type_: str, which: str, found: Sequence[Device]) -> Sequence[Device]:
+    if which in {"", "all"}:
+        return found
+    for device in found:
+        if device.name == f"{type_}:{which}":
+            return (device,)
+    there = ", ".join(device.name for device in found)
+    raise ConfigError(f"devices: no {type_}:{which} on this machine; there are: {there}")

@@ -71,7 +71,7 @@ class OpenClDevice:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
-        self.stats = DeviceStats()
+        self.stats = DeviceStats(kernel="opencl")
         self._open = open_
         self._sensors = sensors
         self._clock = clock

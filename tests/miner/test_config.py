@@ -49,7 +49,15 @@ def test_environment_and_overrides_reach_nested_settings() -> None:
 def test_what_the_user_wants_of_the_devices_comes_from_the_settings() -> None:
     assert load(MinerConfig).wishes() == Wishes()
     config = load(
-        MinerConfig, overrides=["threads=3", "kernel=x", "priority=normal", "pin=all", "duty=40"]
+        MinerConfig,
+        overrides=[
+            "threads=3",
+            "kernel=x",
+            "priority=normal",
+            "pin=all",
+            "duty=40",
+            "gpu_latency_ms=8",
+        ],
     )
     manners = Manners(priority="normal", cores=tuple(usable_cores()), duty_percent=40)
-    assert config.wishes() == Wishes(threads=3, kernel="x", manners=manners)
+    assert config.wishes() == Wishes(threads=3, kernel="x", manners=manners, latency_seconds=0.008)

@@ -89,3 +89,13 @@ def test_a_retired_kernel_shows_in_status_and_metrics(desk: Desk) -> None:
     devices = desk.monitor.status()["devices"]
     assert isinstance(devices, list)
     assert [device["retired"] for device in devices] == [0, 1]
+
+
+def test_readings_of_sensors_are_gauges_of_the_devices_that_tell_them(desk: Desk) -> None:
+    assert b"device_power_watts" not in desk.monitor.metrics()
+    desk.devices[1].stats.sensors = {"power_watts": 321.5, "temperature_celsius": 60.0}
+    text = desk.monitor.metrics().decode()
+    assert 'headframe_miner_device_power_watts{device="fake:1"} 321.5' in text
+    assert 'headframe_miner_device_temperature_celsius{device="fake:1"} 60.0' in text
+    assert "fake:0" not in [line for line in text.splitlines() if "_watts" in line][-1]
+    assert "device_clock_hertz" not in text

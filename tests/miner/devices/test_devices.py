@@ -3,13 +3,43 @@ import pytest
 from headframe.runtime.errors import ConfigError
 from miner.devices import DEVICE_TYPES, detect
 from miner.devices.base import Wishes
+from miner.devices.opencl_platform import DeviceError, list_devices, load_pyopencl
 
 
-def test_each_type_finds_devices_with_names_of_their_own() -> None:
-    devices = detect(list(DEVICE_TYPES), Wishes(threads=1))
-    names = [device.name for device in devices]
-    assert len(set(names)) == len(names)
-    assert {name.split(":")[0] for name in names} == set(DEVICE_TYPES)
+def there(type_: str) -> bool:
+    """Tell whether this machine has devices of a type that not every machine has."""
+    try:
+        known = list_devices(load_pyopencl())
+    except DeviceError:
+        return False
+    return any(type_ == "opencl" or device.kind != "cpu" for device in known)
+
+
+def test_each_type_finds_devices_with_names_of_their_own_or_says_why_not() -> None:
+    names: list[str] = []
+    for type_ in DEVICE_TYPES:
+        if type_ in {"gpu", "opencl"} and not there(type_):
+            with pytest.raises(ConfigError, match=f"devices = {type_}: "):
+                detect([type_])
+            continue
+        found = [device.name for device in detect([type_], Wishes(threads=1))]
+        assert {name.split(":")[0] for name in found} == {type_}
+        names += found
+    assert len(set(names)) == len(names) >= 2
+
+
+def test_devices_are_chosen_by_number_or_all_and_each_counts_once() -> None:
+    def names(*asked: str) -> list[str]:
+        return [device.name for device in detect(asked, Wishes(threads=1))]
+
+    assert names("python:0") == names("python:all") == names("python") == ["python:0"]
+    assert names("python:0", "cpu", "python") == ["python:0", "cpu:0"]
+
+
+@pytest.mark.parametrize("which", ["1", "x", "00"])
+def test_a_device_that_is_not_there_is_told_with_those_that_are(which: str) -> None:
+    with pytest.raises(ConfigError, match=f"no python:{which} on this machine.*: python:0"):
+        detect([f"python:{which}"])
 
 
 def test_a_type_named_twice_counts_once() -> None:
