@@ -177,7 +177,7 @@ def make_miner(config: MinerConfig, env: Mapping[str, str] = os.environ) -> Mine
             "or a node, as in --url bitcoind+http://127.0.0.1:18443 --address ADDRESS"
         )
     journal = (config.state_dir or state_dir(env)) / JOURNAL
-    source = make_source(config.upstreams, ids=count(1), journal=journal)
+    source = make_source(config.upstreams, ids=count(1), journal=journal, pools=config.pools)
     devices = detect(config.devices, config.wishes())
     return Miner(source, devices, stop=config.stop, web=config.web)
 

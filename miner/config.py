@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from headframe.upstream.settings import UpstreamSettings
+from headframe.upstream.settings import PoolsSettings, UpstreamSettings
 from miner.devices.base import Wishes
 from miner.devices.manners import Manners, Priority, parse_cores
 
@@ -84,6 +84,9 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         tuple[UpstreamSettings, ...],
         msgspec.Meta(description="Pools and nodes, the preferred first; the others stand by."),
     ] = ()
+    pools: Annotated[PoolsSettings, msgspec.Meta(description="How several upstreams are used.")] = (
+        PoolsSettings()
+    )
     devices: Annotated[
         tuple[str, ...],
         msgspec.Meta(

@@ -56,7 +56,9 @@ def source_of(config: ProxyConfig) -> JobSource:
     Raises:
         ConfigError: it can never work, and why.
     """
-    return make_source(config.upstreams, ids=count(1), journal=_state(config) / JOURNAL)
+    return make_source(
+        config.upstreams, ids=count(1), journal=_state(config) / JOURNAL, pools=config.pools
+    )
 
 
 async def run(

@@ -11,7 +11,7 @@ from headframe.chain.job import BIP320_MASK
 from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
-from headframe.upstream.settings import UpstreamSettings
+from headframe.upstream.settings import PoolsSettings, UpstreamSettings
 from proxy.hub import HubSettings
 from proxy.listener import Limits
 from proxy.rig import RigSettings
@@ -136,6 +136,9 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         tuple[UpstreamSettings, ...],
         Meta(description="Pools or nodes to work for, the preferred first."),
     ] = ()
+    pools: Annotated[PoolsSettings, Meta(description="How several upstreams are used.")] = (
+        PoolsSettings()
+    )
     listen: Annotated[ListenSettings, Meta(description="Where rigs connect.")] = ListenSettings()
     vardiff: Annotated[VardiffSettings, Meta(description="Difficulty of the rigs.")] = (
         VardiffSettings()

@@ -1,21 +1,18 @@
-"""Settings of an upstream, and from settings to a source.
+"""From settings to a source.
 
 The scheme of the URL chooses the kind of source. To add a kind: write its module, and a
 row in `SCHEMES`.
 """
 
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from headframe.chain.address import script_from_address
 from headframe.chain.errors import AddressError
-from headframe.chain.job import BIP320_MASK, Lineage, SourceId
+from headframe.chain.job import Lineage, SourceId
 from headframe.chain.network import Network
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import ConfigError
@@ -23,92 +20,19 @@ from headframe.runtime.logs import get_logger
 from headframe.runtime.settings import read_secret
 from headframe.upstream.base import JobSource
 from headframe.upstream.endpoint import Endpoint, parse_url
-from headframe.upstream.failover import FailoverSource
+from headframe.upstream.group import GroupOptions, SourceGroup
 from headframe.upstream.journal import Journal
+from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
+from headframe.upstream.strategy import FailoverStrategy, QuotaStrategy, RotateStrategy, Strategy
 
-__all__ = ["SCHEMES", "Parts", "Scheme", "UpstreamSettings", "make_source"]
+if TYPE_CHECKING:
+    import ssl
+
+    from headframe.stratum.sv1.options import ClientOptions
+
+__all__ = ["SCHEMES", "Parts", "PoolsSettings", "Scheme", "UpstreamSettings", "make_source"]
 
 _log = get_logger(__name__)
-
-_EXTRANONCE_MAX: Final = 32
-_MASK_MAX: Final = 0x1FFFFFFF
-
-
-class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One upstream: a pool, or a node to mine on alone."""
-
-    url: Annotated[
-        str,
-        msgspec.Meta(
-            description="Where work comes from: stratum+tcp://host:port for a pool, "
-            "stratum+ssl://host:port for a pool over TLS, bitcoind+http://host:port for a node."
-        ),
-    ]
-    name: Annotated[
-        str, msgspec.Meta(description="A name for logs and metrics; host:port if empty.")
-    ] = ""
-    user: Annotated[
-        str,
-        msgspec.Meta(
-            description="The pool's worker or account, or the node's rpcuser; may stand in the URL."
-        ),
-    ] = ""
-    password: Annotated[
-        str,
-        msgspec.Meta(
-            description="Its password; pools that ask for none get an x. May stand in the URL."
-        ),
-    ] = ""
-    password_file: Annotated[
-        str, msgspec.Meta(description="A file that holds the password, instead of `password`.")
-    ] = ""
-    cookie: Annotated[
-        str,
-        msgspec.Meta(
-            description="The node's .cookie file, used when there is no password. If empty, it is "
-            "looked for where bitcoind puts it, by the chain that the port belongs to."
-        ),
-    ] = ""
-    address: Annotated[
-        str, msgspec.Meta(description="Who is paid for blocks found on a node: required there.")
-    ] = ""
-    tag: Annotated[
-        str, msgspec.Meta(description="Text for the coinbase of blocks found on a node.")
-    ] = "/headframe/"
-    extranonce_size: Annotated[
-        int,
-        msgspec.Meta(
-            ge=4,
-            le=_EXTRANONCE_MAX,
-            description="Bytes of the coinbase that miners may choose, on a node.",
-        ),
-    ] = 8
-    pace_seconds: Annotated[
-        Annotated[float, msgspec.Meta(ge=0)] | None,
-        msgspec.Meta(
-            description="Seconds between blocks to aim at on a node, by making them harder than "
-            "the chain asks; 0 for no pace. If unset: 10 on regtest and on a signet that needs no "
-            "signatures, none elsewhere."
-        ),
-    ] = None
-    version_mask: Annotated[
-        int,
-        msgspec.Meta(
-            ge=0,
-            le=_MASK_MAX,
-            description="Version bits that miners may roll; the default is BIP 320's, "
-            "0 is no version rolling.",
-        ),
-    ] = BIP320_MASK
-    allow_mainnet: Annotated[
-        bool, msgspec.Meta(description="Mine on mainnet, which is refused otherwise.")
-    ] = False
-    hold_seconds: Annotated[
-        float,
-        msgspec.Meta(
-            ge=0, description="How long the last job is worked on after the upstream is lost."
-        ),
-    ] = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +73,12 @@ def make_source(
     ids: Iterator[int],
     journal: Path,
     clock: Callable[[], float] = monotonic,
-    wall: Callable[[], int] = wall_seconds,
     home: Path | None = None,
+    pools: PoolsSettings | None = None,
 ) -> JobSource:
     """Make one source of all upstreams, the preferred first.
 
-    Its `run` retries for ever, with growing pauses, and falls back to the next upstream
+    Its `run` retries for ever, with growing pauses, and falls back to another upstream
     while one cannot be used.
 
     Args:
@@ -162,15 +86,15 @@ def make_source(
         ids: gives the jobs' serials; one iterator for the whole process.
         journal: the file that keeps found blocks until a node has judged them.
         clock: monotonic seconds.
-        wall: seconds since 1970.
         home: the user's folder; this user's own by default.
+        pools: how they are used together; by default the first that works.
 
     Raises:
         ConfigError: no upstream, or one whose settings can never work; says which and why.
     """
     if not settings:
         raise ConfigError("no upstream is configured: give a pool or a node, as in --url URL")
-    log = Journal(journal, wall=wall)
+    log = Journal(journal, wall=wall_seconds)
     ports = {name: scheme.default_port for name, scheme in SCHEMES.items()}
     sources: dict[SourceId, JobSource] = {}
     for one in settings:
@@ -190,47 +114,107 @@ def make_source(
             path=str(journal),
             what_to_do="configure an upstream of this name, or send them with submitblock",
         )
-    return FailoverSource(tuple(sources.values()), hold_seconds=settings[0].hold_seconds)
+    pools = pools or PoolsSettings()
+    return SourceGroup(
+        tuple(sources.values()),
+        _strategy(pools, settings),
+        GroupOptions(hold_seconds=settings[0].hold_seconds, stable_seconds=pools.stable_seconds),
+    )
+
+
+def _strategy(pools: PoolsSettings, settings: Sequence[UpstreamSettings]) -> Strategy:
+    match pools.strategy:
+        case StrategyName.FAILOVER:
+            return FailoverStrategy(standby=pools.standby)
+        case StrategyName.ROTATE:
+            return RotateStrategy(pools.turn_seconds)
+        case StrategyName.QUOTA:
+            weights = [one.weight for one in settings]
+            if not any(weights):
+                raise ConfigError("no upstream has a `weight` above 0, so none would be used")
+            return QuotaStrategy(weights, pools.turn_seconds)
 
 
 def _make_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
+    for name in ("ca_file", "fingerprint"):
+        if getattr(settings, name):
+            raise ConfigError(
+                f"upstream {endpoint.url} has a `{name}`, but no TLS: write stratum+ssl://, or "
+                "leave it out"
+            )
     return _make_stratum(settings, endpoint, parts, tls=None)
 
 
 def _make_tls_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
-    return _make_stratum(settings, endpoint, parts, tls=ssl.create_default_context())
+    from headframe.runtime.tls import client_context
+
+    try:
+        tls = client_context(ca_file=settings.ca_file, fingerprint=settings.fingerprint)
+    except ConfigError as error:
+        raise ConfigError(f"upstream {endpoint.url}: {error}") from None
+    return _make_stratum(settings, endpoint, parts, tls=tls)
 
 
 def _make_stratum(
-    settings: UpstreamSettings, endpoint: Endpoint, parts: Parts, *, tls: ssl.SSLContext | None
+    settings: UpstreamSettings, endpoint: Endpoint, parts: Parts, *, tls: "ssl.SSLContext | None"
 ) -> JobSource:
-    from headframe.stratum.sv1.client import ClientOptions
+    from headframe.runtime.tunnel import parse_tunnel
     from headframe.upstream.stratum import StratumOptions, StratumSource
+    from headframe.upstream.watch import Limits
+
+    options = StratumOptions(
+        endpoint=endpoint,
+        tls=tls,
+        client=_client(settings, endpoint),
+        allow_mainnet=settings.allow_mainnet,
+        limits=Limits(
+            silence_seconds=settings.silence_seconds,
+            job_seconds=settings.job_seconds,
+            answer_seconds=settings.answer_seconds,
+            rejects=settings.max_rejects,
+        ),
+        reconnect=settings.reconnect,
+        tunnel=parse_tunnel(settings.proxy) if settings.proxy else None,
+    )
+    return StratumSource(options, lineage=parts.lineage)
+
+
+def _client(settings: UpstreamSettings, endpoint: Endpoint) -> "ClientOptions":
+    from headframe.stratum.errors import RemoteProtocolError
+    from headframe.stratum.sv1.dialect import target_from_hex
+    from headframe.stratum.sv1.options import ClientOptions
 
     user = settings.user or endpoint.user
     if not user:
         raise ConfigError(
             f"upstream {endpoint.url} needs a `user`: the worker or account that shares count for"
         )
-    password = _password(settings, endpoint)
-    client = ClientOptions(user=user, version_mask=settings.version_mask)
-    if password:
-        client = replace(client, password=password)
-    return StratumSource(
-        StratumOptions(
-            endpoint=endpoint,
-            tls=tls,
-            client=client,
-            allow_mainnet=settings.allow_mainnet,
-        ),
-        lineage=parts.lineage,
+    try:
+        target = target_from_hex(settings.suggest_target) if settings.suggest_target else None
+    except RemoteProtocolError:
+        raise ConfigError(
+            f"upstream {endpoint.url}: suggest_target {settings.suggest_target!r} is no target: "
+            "write 64 hex digits, not all zero"
+        ) from None
+    client = ClientOptions(
+        user=user,
+        version_mask=settings.version_mask,
+        min_bits=settings.min_version_bits,
+        extranonce_subscribe=settings.extranonce_subscribe,
+        ntime_roll_seconds=settings.ntime_roll_seconds,
+        suggest_difficulty=settings.suggest_difficulty,
+        suggest_target=target,
     )
+    password = _password(settings, endpoint)
+    return replace(client, password=password) if password else client
 
 
 def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
     from headframe.upstream.gbt import GbtOptions, GbtSource
     from headframe.upstream.node import NodeRpc
 
+    if settings.proxy:
+        raise ConfigError(f"upstream {endpoint.url} has a `proxy`: that is for pools alone")
     _ensure_payable(settings, endpoint)
     password = _password(settings, endpoint)
     rpc = NodeRpc(

@@ -21,7 +21,14 @@ from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.latest import Latest
 from headframe.runtime.wire import Wire, listen
 from headframe.stratum.core import Seat
-from headframe.stratum.events import AuthorizeAsked, Joined, ServerEvent, ShareSubmitted, Ticket
+from headframe.stratum.events import (
+    AuthorizeAsked,
+    Joined,
+    ServerEvent,
+    ShareSubmitted,
+    TargetWished,
+    Ticket,
+)
 from headframe.stratum.sv1.server import ServerConnection
 
 __all__ = ["FakePool", "Heard"]
@@ -90,6 +97,7 @@ class FakePool:
         sessions: what rigs want to resume, "" for nothing.
         heard: every share.
         connections: connections made so far.
+        wished: the target that a rig suggested last.
         lets_in: whether a user is authorised.
         judge: makes the verdict of a share, given what the rules say; `None` withholds it.
         mute: say nothing at all from now on, to new rigs too.
@@ -112,6 +120,7 @@ class FakePool:
         self.sessions: list[str] = []
         self.heard: Latest[tuple[Heard, ...]] = Latest(())
         self.connections: Latest[int] = Latest(0)
+        self.wished: Latest[Target | None] = Latest(None)
         self.lets_in: Callable[[str], bool] = lambda user: True
         self.judge: Callable[[Verdict], Verdict | None] = lambda verdict: verdict
         self.mute = False
@@ -203,6 +212,12 @@ class FakePool:
             await self.heard.wait_newer(self.heard.serial)
         return self.heard.get()
 
+    async def wait_wish(self) -> Target:
+        """Wait until a rig has suggested a target."""
+        while (target := self.wished.get()) is None:
+            await self.wished.wait_newer(self.wished.serial)
+        return target
+
     async def wait_connections(self, count: int) -> None:
         """Wait until so many connections were made."""
         while self.connections.get() < count:
@@ -276,6 +291,8 @@ class FakePool:
                     self._show(rig, clean=True)
             case ShareSubmitted():
                 self._on_share(rig, event)
+            case TargetWished():
+                self.wished.set(event.target)
             case _:
                 pass
 

@@ -2,26 +2,32 @@
 
 import asyncio
 import itertools
+import ssl
 import stat
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import trustme
 from structlog.testing import capture_logs
 
 from headframe.chain.hashes import sha256d
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason
+from headframe.chain.target import target_from_difficulty
 from headframe.runtime import settings as runtime_settings
 from headframe.runtime.errors import EXIT_UNAVAILABLE, EXIT_USAGE, ConfigError
 from headframe.upstream.base import JobSource, SourceState, UpstreamError
 from headframe.upstream.journal import FoundBlock, Journal
-from headframe.upstream.settings import SCHEMES, UpstreamSettings, make_source
+from headframe.upstream.options import StrategyName
+from headframe.upstream.settings import SCHEMES, PoolsSettings, UpstreamSettings, make_source
 from tests.contracts.source import Answers, find_share, next_job, running, until_resolved
 from tests.fakes.bitcoind import running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, need_kernel
 from tests.fakes.pool import FakePool
+from tests.fakes.tunnels import FakeTunnel
 
 # BIP 173's examples.
 REGTEST_ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -78,6 +84,13 @@ def test_default_ports_and_names(tmp_path: Path) -> None:
             {"url": "bitcoind+http://h:9999", "address": REGTEST_ADDRESS},
             "needs the node's `cookie` file, or its `user` and `password`: port 9999",
         ),
+        ({"url": "stratum+tcp://h", "user": "u", "proxy": "ftp://h:1"}, "proxy 'ftp://h:1'"),
+        ({"url": "stratum+tcp://h", "user": "u", "ca_file": "/f"}, "but no TLS"),
+        ({"url": "stratum+tcp://h", "user": "u", "fingerprint": "ab" * 32}, "but no TLS"),
+        ({"url": "stratum+ssl://h", "user": "u", "fingerprint": "ab"}, "no SHA-256"),
+        ({"url": "stratum+ssl://h", "user": "u", "ca_file": "/no/such"}, "/no/such"),
+        ({"url": "stratum+tcp://h", "user": "u", "suggest_target": "ff"}, "64 hex digits"),
+        ({"url": NODE, "address": REGTEST_ADDRESS, "proxy": "http://h"}, "for pools alone"),
         (
             {"url": "stratum+tcp://h", "user": "u", "password": "x", "password_file": "/f"},
             "/f",
@@ -159,6 +172,101 @@ async def test_user_and_password_come_from_settings_file_or_url(tmp_path: Path) 
             async with running(source):
                 await next_job(source)
     assert pool.users == [("a", "b"), ("a", "from the file"), ("u/1", "p"), ("a", "x")]
+
+
+async def test_what_is_wished_for_reaches_the_pool_through_the_proxy(tmp_path: Path) -> None:
+    async with FakePool() as pool:
+        pool.new_block()
+        async with FakeTunnel("socks5", to_port=pool.port) as tunnel:
+            one = UpstreamSettings(
+                url="stratum+tcp://pool.onion:3333",
+                user="a",
+                proxy=f"socks5://127.0.0.1:{tunnel.port}",
+                suggest_difficulty=0.5,
+                version_mask=0,
+                ntime_roll_seconds=60,
+            )
+            source = made(tmp_path, one)
+            async with running(source):
+                job = await next_job(source)
+                wish = await pool.wait_wish()
+    assert tunnel.asked == ["pool.onion:3333"]
+    assert job.version_mask == 0
+    assert job.ntime_max - job.ntime == 60
+    assert wish == target_from_difficulty(0.5)
+
+
+async def test_a_pool_over_tls_whose_certificate_is_pinned(tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("some.where.else")
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(server_side)
+    der = ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
+    fingerprint = sha256(der).hexdigest()
+    async with FakePool(tls=server_side) as pool:
+        pool.new_block()
+        url = f"stratum+ssl://127.0.0.1:{pool.port}"
+        good = made(tmp_path, UpstreamSettings(url=url, user="u", fingerprint=fingerprint))
+        async with running(good):
+            await next_job(good)
+        for other in ("ab" * 32, ""):
+            source = made(tmp_path, UpstreamSettings(url=url, user="u", fingerprint=other))
+            with capture_logs() as logs:
+                async with running(source):
+                    while not [log for log in logs if log["event"] == "source_lost"]:
+                        await source.status.wait_newer(source.status.serial)
+            assert "certificate that is not trusted" in str(logs)
+    assert [user for user, _ in pool.users] == ["u"]  # nobody else was told who we are
+
+
+@pytest.mark.parametrize("strategy", ["quota", "rotate"])
+async def test_pools_may_be_used_in_turns(tmp_path: Path, strategy: str) -> None:
+    async with FakePool() as one, FakePool() as other:
+        one.new_block()
+        other.new_block()
+        settings = [
+            UpstreamSettings(url=f"stratum+tcp://127.0.0.1:{pool.port}", user="u")
+            for pool in (one, other)
+        ]
+        source = make_source(
+            settings,
+            ids=itertools.count(1),
+            journal=tmp_path / "blocks.jsonl",
+            pools=PoolsSettings(strategy=StrategyName(strategy), turn_seconds=1),
+        )
+        async with running(source):
+            first = await next_job(source)
+            second = await next_job(source, first)
+            while second.source == first.source:
+                second = await next_job(source, second)
+
+
+async def test_a_standby_is_connected_beforehand(tmp_path: Path) -> None:
+    async with FakePool() as one, FakePool() as other:
+        one.new_block()
+        settings = [
+            UpstreamSettings(url=f"stratum+tcp://127.0.0.1:{pool.port}", user="u")
+            for pool in (one, other)
+        ]
+        source = make_source(
+            settings,
+            ids=itertools.count(1),
+            journal=tmp_path / "blocks.jsonl",
+            pools=PoolsSettings(standby=True),
+        )
+        async with running(source):
+            await next_job(source)
+            async with asyncio.timeout(10):
+                await other.wait_connections(1)
+
+
+def test_a_quota_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no upstream has a `weight`"):
+        make_source(
+            [UpstreamSettings(url="stratum+tcp://h", user="u", weight=0)],
+            ids=itertools.count(1),
+            journal=tmp_path / "blocks.jsonl",
+            pools=PoolsSettings(strategy=StrategyName.QUOTA),
+        )
 
 
 @pytest.mark.node

@@ -1,0 +1,229 @@
+"""Settings of upstreams, as they stand in a file: each one, and all together."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+
+from headframe.chain.job import BIP320_MASK
+from headframe.upstream.redirect import Reconnect
+
+__all__ = ["PoolsSettings", "StrategyName", "UpstreamSettings"]
+
+_EXTRANONCE_MAX: Final = 32
+_MASK_MAX: Final = 0x1FFFFFFF
+
+
+class StrategyName(StrEnum):
+    """How several upstreams are used; the values are those of the setting."""
+
+    FAILOVER = "failover"
+    QUOTA = "quota"
+    ROTATE = "rotate"
+
+
+class PoolsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How several upstreams are used together."""
+
+    strategy: Annotated[
+        StrategyName,
+        msgspec.Meta(
+            description="failover: the first that works. quota: all, each for its `weight` of the "
+            "time. rotate: each in turn, for the same time."
+        ),
+    ] = StrategyName.FAILOVER
+    standby: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Keep the upstream after the one in use connected, too, so that a "
+            "failover loses no time."
+        ),
+    ] = False
+    stable_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            description="How long an upstream that is back must have had work before it is "
+            "preferred to the one in use; longer each time it fails soon after, up to 16 "
+            "times as long.",
+        ),
+    ] = 60.0
+    turn_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1, description="How long an upstream is worked for at a time, with quota and rotate."
+        ),
+    ] = 300.0
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One upstream: a pool, or a node to mine on alone."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where work comes from: stratum+tcp://host:port for a pool, "
+            "stratum+ssl://host:port for a pool over TLS (its certificate is verified), "
+            "bitcoind+http://host:port for a node. IPv6 addresses stand in brackets."
+        ),
+    ]
+    name: Annotated[
+        str, msgspec.Meta(description="A name for logs and metrics; host:port if empty.")
+    ] = ""
+    user: Annotated[
+        str,
+        msgspec.Meta(
+            description="The pool's worker or account, or the node's rpcuser; may stand in the URL."
+        ),
+    ] = ""
+    password: Annotated[
+        str,
+        msgspec.Meta(
+            description="Its password; pools that ask for none get an x. May stand in the URL."
+        ),
+    ] = ""
+    password_file: Annotated[
+        str, msgspec.Meta(description="A file that holds the password, instead of `password`.")
+    ] = ""
+    cookie: Annotated[
+        str,
+        msgspec.Meta(
+            description="The node's .cookie file, used when there is no password. If empty, it is "
+            "looked for where bitcoind puts it, by the chain that the port belongs to."
+        ),
+    ] = ""
+    address: Annotated[
+        str, msgspec.Meta(description="Who is paid for blocks found on a node: required there.")
+    ] = ""
+    tag: Annotated[
+        str, msgspec.Meta(description="Text for the coinbase of blocks found on a node.")
+    ] = "/headframe/"
+    extranonce_size: Annotated[
+        int,
+        msgspec.Meta(
+            ge=4,
+            le=_EXTRANONCE_MAX,
+            description="Bytes of the coinbase that miners may choose, on a node.",
+        ),
+    ] = 8
+    pace_seconds: Annotated[
+        Annotated[float, msgspec.Meta(ge=0)] | None,
+        msgspec.Meta(
+            description="Seconds between blocks to aim at on a node, by making them harder than "
+            "the chain asks; 0 for no pace. If unset: 10 on regtest and on a signet that needs no "
+            "signatures, none elsewhere."
+        ),
+    ] = None
+    version_mask: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=_MASK_MAX,
+            description="Version bits that miners may roll; the default is BIP 320's, "
+            "0 is no version rolling.",
+        ),
+    ] = BIP320_MASK
+    weight: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            description="Share of the work, against that of the other upstreams, where "
+            "`pools.strategy` is quota; 0: only when none of the others works.",
+        ),
+    ] = 1.0
+    ca_file: Annotated[
+        str,
+        msgspec.Meta(
+            description="A PEM file with the authorities to trust for stratum+ssl instead of the "
+            "system's."
+        ),
+    ] = ""
+    fingerprint: Annotated[
+        str,
+        msgspec.Meta(
+            description="SHA-256 of the pool's certificate in hex, for stratum+ssl: trust that "
+            "certificate and no other, whoever made it."
+        ),
+    ] = ""
+    proxy: Annotated[
+        str,
+        msgspec.Meta(
+            description="Connect to the pool through a proxy: socks5://host:port or "
+            "http://host:port (CONNECT), with user:password@ if it wants them. The proxy "
+            "resolves the pool's name."
+        ),
+    ] = ""
+    reconnect: Annotated[
+        Reconnect,
+        msgspec.Meta(
+            description="How far the pool may send us by client.reconnect. Never from TLS to a "
+            "plain connection, whatever is set."
+        ),
+    ] = Reconnect.SAME_HOST
+    suggest_difficulty: Annotated[
+        Annotated[float, msgspec.Meta(gt=0)] | None,
+        msgspec.Meta(description="Share difficulty to ask the pool for; many pools ignore it."),
+    ] = None
+    suggest_target: Annotated[
+        str,
+        msgspec.Meta(
+            description="Share target to ask the pool for, 64 hex digits; for pools that know "
+            "mining.suggest_target."
+        ),
+    ] = ""
+    min_version_bits: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=29,
+            description="Version bits to ask for at least, where bits are rolled; with fewer, "
+            "mining goes on.",
+        ),
+    ] = 2
+    extranonce_subscribe: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Tell the pool that it may change the extranonce within a session."
+        ),
+    ] = True
+    ntime_roll_seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=7200,
+            description="How far a share's time may run ahead of its job's, on a pool.",
+        ),
+    ] = 7000
+    silence_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            gt=0, description="A pool that has sent nothing at all for so long is given up."
+        ),
+    ] = 180.0
+    job_seconds: Annotated[
+        float,
+        msgspec.Meta(gt=0, description="A pool that has sent no job for so long is given up."),
+    ] = 300.0
+    answer_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            gt=0, description="A pool that owes the answer to a share for so long is given up."
+        ),
+    ] = 60.0
+    max_rejects: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            description="A pool that refused so many shares in a row over half a minute or more, "
+            "and accepted none, is given up.",
+        ),
+    ] = 20
+    allow_mainnet: Annotated[
+        bool, msgspec.Meta(description="Mine on mainnet, which is refused otherwise.")
+    ] = False
+    hold_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0, description="How long the last job is worked on after the upstream is lost."
+        ),
+    ] = 60.0
