@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from headframe.runtime.errors import HeadframeError
 
 __all__ = ["END_SECONDS", "Child", "ChildError", "Children", "child", "free_port"]
@@ -48,9 +50,26 @@ class Child:
     process: asyncio.subprocess.Process
 
     def last_words(self) -> str:
-        """Return the last line of its log, for the message that says that it ended."""
+        """Return the last line of its log, for the message that says that it ended.
+
+        Of a line of JSON, as our programs log, the event and what went wrong are enough.
+        """
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        if not lines:
+            return "it said nothing"
+        try:
+            entry = msgspec.json.decode(lines[-1], type=dict[str, object])
+        except msgspec.DecodeError:
+            return lines[-1]
+        told = [entry[key] for key in ("event", "error", "detail") if entry.get(key)]
+        return ": ".join(str(each) for each in told) or lines[-1]
+
+    def end(self) -> str:
+        """Say how it ended, in words."""
+        code = self.process.returncode
+        if code is not None and code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"ended with status {code}"
 
 
 def _die_with_parent() -> None:
@@ -121,6 +140,6 @@ class Children:
         for running in self.children:
             if running.process.returncode is not None:
                 raise ChildError(
-                    f"the {running.name} ended with status {running.process.returncode}: "
-                    f"{running.last_words()} (its log: {running.log})"
+                    f"the {running.name} {running.end()}; last it said: {running.last_words()} "
+                    f"(its log: {running.log})"
                 )

@@ -28,6 +28,7 @@ from headframe.up.parts import (
     start_node,
     start_proxy,
 )
+from headframe.upstream.base import UpstreamError
 from headframe.upstream.node import NodeRpc
 
 __all__ = ["own_folder", "run"]
@@ -98,19 +99,23 @@ def _greet(
 async def _watch(stack: Stack, rpc: NodeRpc, web: int, start: int) -> int:
     """Show each new block, and a status line on a terminal, until enough blocks are in."""
     options, height, last_line = stack.options, start, monotonic()
-    live = sys.stdout.isatty()
+    live, trouble = sys.stdout.isatty(), ""
     async with aiohttp.ClientSession() as session:
         while True:
+            try:
+                blocks, trouble = await _blocks_above(rpc, height), ""
+            except UpstreamError as error:  # a node of somebody else's may come back
+                blocks = []
+                if trouble != str(error):
+                    trouble = str(error)
+                    click.echo(f"node     {trouble}", err=True)
             stack.children.check()
-            tip = int(await rpc.call("getblockcount"))
             status = await _status(session, web)
-            if tip > height:
-                if live:
-                    click.echo("\r\x1b[K", nl=False)
-                for number in range(height + 1, tip + 1):
-                    block = await rpc.call("getblockhash", number)
-                    click.echo(f"block    {number} accepted by the node  {block}")
-                height = tip
+            if live and blocks:
+                click.echo("\r\x1b[K", nl=False)
+            for block in blocks:
+                height += 1
+                click.echo(f"block    {height} accepted by the node  {block}")
             if options.blocks and height - start >= options.blocks:
                 click.echo(f"done     {height - start} blocks accepted; height {height}")
                 return process.EXIT_OK
@@ -118,6 +123,11 @@ async def _watch(stack: Stack, rpc: NodeRpc, web: int, start: int) -> int:
                 last_line = monotonic()
                 _line(status, height, height - start, live=live)
             await asyncio.sleep(0.5)
+
+
+async def _blocks_above(rpc: NodeRpc, height: int) -> list[str]:
+    tip = int(await rpc.call("getblockcount"))
+    return [await rpc.call("getblockhash", each) for each in range(height + 1, tip + 1)]
 
 
 def _line(status: Status, height: int, blocks: int, *, live: bool) -> None:
@@ -134,5 +144,5 @@ async def _status(session: aiohttp.ClientSession, port: int) -> Status:
     try:
         async with session.get(f"http://127.0.0.1:{port}/api/v1/status") as answer:
             return msgspec.json.decode(await answer.read(), type=Status)
-    except (aiohttp.ClientError, msgspec.DecodeError):
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
         return Status()

@@ -213,6 +213,8 @@ async def start_proxy(stack: Stack, node: Node, address: str) -> tuple[int, int]
     web = free_port("127.0.0.1", options.web_port)
     argv = [sys.executable, "-m", "proxy", "--url", f"bitcoind+{node.url}"]
     argv += node.login(options.datadir)
+    # A name that stays though the port may change: the journal's blocks belong to it.
+    argv += ["--set", "upstreams.0.name=node"]
     argv += ["--address", address, "--listen", f"{options.listen}:{stratum}"]
     argv += ["--web-port", str(web), "--log-format", "json", "--start-difficulty", "0.01"]
     argv += ["--pace", str(options.pace_seconds), "--state-dir", str(options.datadir / "proxy")]

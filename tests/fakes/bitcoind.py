@@ -110,11 +110,15 @@ class Bitcoind:
         """The cookie file; new at each start."""
         return self.datadir / "regtest" / ".cookie"
 
-    def start(self) -> Self:
-        """Start it and wait until its RPC answers; again with another port if it exits."""
+    def start(self, port: int = 0) -> Self:
+        """Start it and wait until its RPC answers; again with another port if it exits.
+
+        Args:
+            port: for its RPC, as after a restart; a free one by default.
+        """
         self.datadir.mkdir(parents=True, exist_ok=True)
         for _ in range(3):
-            self.port = free_port()
+            self.port = port or free_port()
             self.process = subprocess.Popen(
                 [
                     self._program,

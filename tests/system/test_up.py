@@ -131,3 +131,23 @@ def test_a_wrong_password_is_one_clear_line(tmp_path: Path) -> None:
     assert "wrong user or password (user 'me')" in done.stderr
     assert "secret" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.node
+async def test_a_running_node_may_go_and_come_back(tmp_path: Path) -> None:
+    with running_bitcoind(tmp_path / "bitcoind") as node:
+        args = ["--rpc", node.url, "--cookie", str(node.cookie)]
+        async with program("up", argv(tmp_path / "up", *args), tmp_path) as running:
+            watched = Program(running, 0)
+            await until(lambda: heights(running.log.read_text()), "a block", watched)
+            port = node.port
+            await asyncio.to_thread(node.stop)
+            await until(lambda: "no node answers" in running.log.read_text(), "a word", watched)
+            before = heights(running.log.read_text())[-1]
+            await asyncio.to_thread(node.start, port)
+
+            def more() -> bool:
+                return heights(running.log.read_text())[-1] > before
+
+            await until(more, "blocks after the node came back", watched)
+            assert "Traceback" not in running.log.read_text()

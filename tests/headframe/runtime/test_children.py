@@ -67,7 +67,21 @@ async def test_a_child_that_ends_by_itself_is_named_with_its_last_words(tmp_path
         children = Children(tmp_path, exits)
         running = await children.start("proxy", python(FAILS))
         await running.process.wait()
-        with pytest.raises(ChildError, match="the proxy ended with status 3: port 3333 is taken"):
+        with pytest.raises(
+            ChildError, match="the proxy ended with status 3; last it said: port 3333 is taken"
+        ):
+            children.check()
+
+
+async def test_a_child_that_logs_in_json_is_told_in_words(tmp_path: Path) -> None:
+    line = '{"level": "error", "event": "page_failed", "error": "port 9332 is taken"}'
+    async with AsyncExitStack() as exits:
+        children = Children(tmp_path, exits)
+        code = f"import os, signal; print({line!r}, flush=True); os.kill(os.getpid(), 9)"
+        running = await children.start("proxy", python(code))
+        await running.process.wait()
+        told = "the proxy was ended by SIGKILL; last it said: page_failed: port 9332 is taken"
+        with pytest.raises(ChildError, match=told):
             children.check()
 
 
@@ -76,7 +90,7 @@ async def test_a_silent_child_is_named_too(tmp_path: Path) -> None:
         children = Children(tmp_path, exits)
         running = await children.start("node", python("pass"))
         await running.process.wait()
-        with pytest.raises(ChildError, match="status 0: it said nothing"):
+        with pytest.raises(ChildError, match="status 0; last it said: it said nothing"):
             children.check()
 
 
