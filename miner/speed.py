@@ -19,6 +19,8 @@ ROUNDS: Final = 3
 """Turns of each kernel."""
 _SCAN_SECONDS: Final = 0.02
 """CPU time of a scan, about."""
+_MOST_SECONDS: Final = 0.2
+"""Wall time of a scan: what a GPU does takes hardly any CPU time."""
 _FIRST_COUNT: Final = 1 << 10
 _MOST_COUNT: Final = 1 << 31
 _NEVER: Final = bytes(32)
@@ -116,11 +118,12 @@ def measure_speeds(
 def _scan_length(kernel: Kernel) -> int:
     """Find how many nonces take a while, so that calls cost nothing to speak of."""
     run, used = _Run(kernel, 0, _FIRST_COUNT), 0.0
-    while used < _SCAN_SECONDS / 2 and run.count < _MOST_COUNT:
+    taken = 0.0
+    while used < _SCAN_SECONDS / 2 and taken < _MOST_SECONDS / 2 and run.count < _MOST_COUNT:
         run.count *= 2
-        start = time.thread_time()
+        start, begun = time.thread_time(), time.monotonic()
         run.scan()
-        used = time.thread_time() - start
+        used, taken = time.thread_time() - start, time.monotonic() - begun
     return run.count
 
 

@@ -2,8 +2,9 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from textwrap import shorten
 from typing import Final
 
 import click
@@ -13,8 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from headframe.runtime.errors import EXIT_FAILED, EXIT_OK, ConfigError, HeadframeError
 from headframe.runtime.process import report
 from miner.checks import Check, check_all
+from miner.devices import detect
 from miner.devices.cpu import rank
 from miner.devices.manners import usable_cores
+from miner.devices.opencl import IN_FLIGHT, OpenClDevice
+from miner.devices.opencl_survey import Survey, survey
 from miner.machine import Machine
 from miner.show import hashrate_text
 from miner.speed import ROUNDS, Speed, measure_speeds
@@ -25,6 +29,7 @@ __all__ = ["bench", "devices", "selftest"]
 
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _BENCH_SECONDS: Final = 2.0
+_LONGEST_PLATFORM: Final = 60
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _kernels = click.option(
@@ -46,8 +51,18 @@ _kernels = click.option(
     type=click.IntRange(min=1, max=4096),
     help="The larger number of threads; each kernel also runs in one. [default: all cores]",
 )
+@click.option(
+    "--device", metavar="NAME", help="Measure this device, such as gpu:0. [default: the CPU]"
+)
 @_json
-def bench(names: tuple[str, ...], seconds: float, threads: int | None, *, as_json: bool) -> None:
+def bench(
+    names: tuple[str, ...],
+    seconds: float,
+    threads: int | None,
+    device: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Measure the speed of every kernel.
 
     Each kernel that this CPU runs hashes in one thread and in all, the kernels taking
@@ -56,13 +71,17 @@ def bench(names: tuple[str, ...], seconds: float, threads: int | None, *, as_jso
     machines mostly do not. A kernel of four versions hashes four headers that share work,
     as it does for jobs that let two version bits or more be rolled.
 
+    A GPU's kernels are measured by --device; there each thread keeps one launch in flight,
+    mining has two, and what counts is the speed per second.
+
     \b
     Examples:
       headframe bench
+      headframe bench --device gpu:0
       headframe bench --kernel portable --seconds 10
       headframe bench --json > speeds.json
     """  # noqa: D301 # click wants the character itself
-    _run(lambda: _bench(_named(kernels(), names), seconds, threads, as_json=as_json))
+    _run(lambda: _bench(*_subject(device, names, threads), seconds, as_json=as_json))
 
 
 @click.command("devices", context_settings=_CONTEXT)
@@ -79,7 +98,7 @@ def devices(name: str | None, *, as_json: bool) -> None:
 
     Lists the CPU, the kernels that it runs with a short measurement of each, and which of
     them `headframe mine` would use: one for jobs that let at least two version bits be
-    rolled, and one for all other jobs.
+    rolled, and one for all other jobs. Then what OpenCL finds, by the names for --device.
 
     \b
     Examples:
@@ -147,8 +166,26 @@ def _named(known: Sequence[Kernel], names: Sequence[str]) -> Sequence[Kernel]:
     return [by_name[name] for name in dict.fromkeys(names)] or known
 
 
-def _bench(chosen: Sequence[Kernel], seconds: float, threads: int | None, *, as_json: bool) -> int:
-    counts = sorted({1, threads or len(usable_cores())})
+def _subject(
+    device: str | None, names: Sequence[str], threads: int | None
+) -> tuple[Sequence[Kernel], Sequence[int]]:
+    """Find the kernels to measure, and in how many threads."""
+    if device is None or device.partition(":")[0] == "cpu":
+        return _named(kernels(), names), sorted({1, threads or len(usable_cores())})
+    found = detect([device])
+    if len(found) != 1 or not isinstance(found[0], OpenClDevice):
+        there = ", ".join(each.name for each in found)
+        raise ConfigError(f"--device {device}: expected one GPU, such as gpu:0, not {there}")
+    try:
+        opened = found[0].open_kernels()
+    except KernelError as error:
+        raise ConfigError(f"--device {device}: {error}") from error
+    return _named(opened, names), sorted({1, threads or IN_FLIGHT})
+
+
+def _bench(
+    chosen: Sequence[Kernel], counts: Sequence[int], seconds: float, *, as_json: bool
+) -> int:
     machine = Machine.look()
     if not as_json:
         click.echo(machine.line())
@@ -194,13 +231,14 @@ def _table(speeds: Sequence[Speed]) -> list[str]:
 
 
 def _devices(name: str, *, as_json: bool) -> int:
-    machine, ranked = Machine.look(), rank(name)
+    machine, ranked, others = Machine.look(), rank(name), survey()
     rolled = ranked[0].name
     plain = next(kernel for kernel in ranked if kernel.versions == 1).name
     rows = [_look_at(kernel) for kernel in kernels()]
     if as_json:
         used = {"rolled": rolled, "plain": plain, "threads": machine.cores}
         about = {"kernels": rows, "not_for_this_cpu": unusable_kernels(), "used": used}
+        about |= {"opencl": list(others.rows), "opencl_missing": others.missing}
         _echo_json({"machine": machine.as_row(), "extension": extension_missing, **about})
         return EXIT_OK
     click.echo(machine.line())
@@ -211,10 +249,25 @@ def _devices(name: str, *, as_json: bool) -> int:
         click.echo(f"  {row['name']:<16} {speed}{versions}")
     if unusable_kernels():
         click.echo(f"not for this CPU: {', '.join(unusable_kernels())}")
+    for line in _opencl_lines(others):
+        click.echo(line)
     other = "" if rolled == plain else f"; {plain} for jobs without two version bits to roll"
     threads = "1 thread" if machine.cores == 1 else f"{machine.cores} threads"
     click.echo(f"mining would use: {rolled} in {threads}{other}")
     return EXIT_OK
+
+
+def _opencl_lines(found: Survey) -> Iterator[str]:
+    """Tell people what OpenCL finds, and what would be used of it."""
+    if found.missing:
+        yield f"no GPU: {found.missing}"
+        return
+    yield "OpenCL, for --device:"
+    for row in found.rows:
+        shape = row["shapes"]["1"] or "measured at its first use"
+        yield f"  {' or '.join(row['names']):<19} {row['device']} ({row['kind']}; {shape})"
+        platform = shorten(row["platform"], _LONGEST_PLATFORM, placeholder=" ...")
+        yield f"  {'':<19} {platform}, driver {row['driver']}"
 
 
 def _look_at(kernel: Kernel) -> dict[str, object]:

@@ -34,13 +34,14 @@ from miner.devices.opencl_tune import choose_shape, measure_program
 from miner.devices.threads import ThreadedDevice
 from native import Kernel, KernelError, self_test
 
-__all__ = ["TRIES", "OpenClDevice", "find_any", "find_gpus", "open_kernels"]
+__all__ = ["IN_FLIGHT", "TRIES", "OpenClDevice", "find_any", "find_gpus", "open_kernels"]
 
 TRIES: Final = 5
 """Failures in a row after which a device is retired."""
 _SOUND_SECONDS: Final = 600.0
 """After so long without a failure, earlier ones are forgotten."""
-_IN_FLIGHT: Final = 2
+IN_FLIGHT: Final = 2
+"""Launches at once, each in a thread."""
 _READ_SECONDS: Final = 5.0
 """How often sensors are read."""
 
@@ -72,12 +73,12 @@ class OpenClDevice:
     ) -> None:
         self.name = name
         self.stats = DeviceStats(kernel="opencl")
-        self._open = open_
+        self.open_kernels = open_
         self._sensors = sensors
         self._clock = clock
         self._sleep = sleep
         # Each scan waits for the other thread's launch, then for its own.
-        self._manners = Manners(priority="normal", scan_seconds=_IN_FLIGHT * latency_seconds)
+        self._manners = Manners(priority="normal", scan_seconds=IN_FLIGHT * latency_seconds)
         self._threads: ThreadedDevice | None = None
         self._faults = 0
         self._hung: list[Sequence[Kernel]] = []
@@ -111,7 +112,7 @@ class OpenClDevice:
         kernels: Sequence[Kernel] = ()
         errors: list[KernelError] = []
         try:
-            kernels = await asyncio.to_thread(self._open)
+            kernels = await asyncio.to_thread(self.open_kernels)
             await self._hash(kernels, jobs, slice_of, found)
         except* KernelError as group:
             errors += _leaves(group)
@@ -123,7 +124,7 @@ class OpenClDevice:
         self, kernels: Sequence[Kernel], jobs: Latest[Job | None], slice_of: SliceOf, found: Found
     ) -> None:
         choice = KernelChoice(kernels, self_test)
-        threads = ThreadedDevice(self.name, _IN_FLIGHT, choice, self._manners, self._clock)
+        threads = ThreadedDevice(self.name, IN_FLIGHT, choice, self._manners, self._clock)
         threads.stats, self._threads = self.stats, threads
         self.stats.kernel = kernels[0].name
         self._faults = 0
@@ -169,7 +170,7 @@ def find_any(wishes: Wishes) -> Sequence[Device]:
 def open_kernels(
     cl: Any, device: ClDevice, latency_seconds: float, cache: Path
 ) -> Sequence[OpenClKernel]:
-    """Build, tune and test the kernels of a device.
+    """Build, tune and test a device's kernels: the one for several versions where it is faster.
 
     Args:
         cl: the module pyopencl.
@@ -186,13 +187,16 @@ def open_kernels(
         raise DeviceError(f"{device.name}: cannot be opened: {error}") from error
 
     make = partial(_make_program, cl, context, device, cache)
-    kernels = []
+    programs = []
     for versions in (ROLLED, 1):
         shape = choose_shape(device, versions, partial(_measure, make, versions), cache)
-        kernel = OpenClKernel(make(versions, shape), latency_seconds)
+        programs.append(make(versions, shape))
+    if measure_program(programs[0]) < measure_program(programs[1]):
+        del programs[0]
+    opened = [OpenClKernel(program, latency_seconds) for program in programs]
+    for kernel in opened:
         self_test(kernel)
-        kernels.append(kernel)
-    return kernels
+    return opened
 
 
 def _make_program(

@@ -14,7 +14,14 @@ from miner.devices.opencl_platform import ClDevice, DeviceError
 from miner.devices.opencl_program import VARIANTS, Shape, source_key
 from native import StopFlag
 
-__all__ = ["BUDGET_SECONDS", "candidates", "choose_shape", "measure_program", "neighbours"]
+__all__ = [
+    "BUDGET_SECONDS",
+    "candidates",
+    "choose_shape",
+    "known_shape",
+    "measure_program",
+    "neighbours",
+]
 
 BUDGET_SECONDS: Final = 30.0
 """After so long no other shape is tried; most of it is the driver's compiler at work."""
@@ -48,6 +55,12 @@ def neighbours(best: Shape, device: ClDevice, versions: int) -> Sequence[Shape]:
     return [*groups, *([replace(best, roll=False)] if versions > 1 else [])]
 
 
+def known_shape(device: ClDevice, versions: int, cache: Path) -> Shape | None:
+    """Return what would be used without measuring, or `None` where it would be measured."""
+    first = candidates(device)
+    return first[0] if len(first) == 1 else _load(_path(device, versions, cache))
+
+
 def choose_shape(
     device: ClDevice,
     versions: int,
@@ -70,17 +83,14 @@ def choose_shape(
         DeviceError: no shape can be used.
     """
     first = candidates(device)
-    if len(first) == 1:
-        return first[0]
-    path = cache / f"{device.key}-{source_key()}-{versions}.json"
-    known = _load(path)
+    known = known_shape(device, versions, cache)
     if known is not None:
         return known
     log.info("gpu_tuning", device=device.name, versions=versions, seconds=f"up to {BUDGET_SECONDS}")
     race = _Race(device, measure, clock)
     race.run(first)
     race.run(neighbours(race.best, device, versions))
-    _save(path, race)
+    _save(_path(device, versions, cache), race)
     log.info("gpu_tuned", device=device.name, versions=versions, **asdict(race.best))
     return race.best
 
@@ -140,6 +150,10 @@ class _Race:
         if not self.speeds:
             raise self._fault or DeviceError(f"{self._device.name}: nothing to choose from")
         return max(self.speeds, key=self.speeds.__getitem__)
+
+
+def _path(device: ClDevice, versions: int, cache: Path) -> Path:
+    return cache / f"{device.key}-{source_key()}-{versions}.json"
 
 
 def _load(path: Path) -> Shape | None:

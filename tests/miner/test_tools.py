@@ -11,6 +11,7 @@ from miner.checks import Check
 from miner.tools import _look_at, bench, devices, selftest, tell_checks
 from native import kernels
 from tests.fakes.device import LyingKernel
+from tests.fakes.opencl import device_or_skip
 
 NAMES = [kernel.name for kernel in kernels()]
 REFERENCE = NAMES[-1]
@@ -120,3 +121,37 @@ def test_without_compiled_kernels_each_says_why_hashing_is_slow(command: str) ->
     assert len(warnings) == 1
     assert "make build" in warnings[0]
     assert REFERENCE in done.stdout
+
+
+def test_devices_tells_what_opencl_finds_or_why_it_finds_nothing() -> None:
+    data = data_of(run(devices, "--json"))
+    assert bool(data["opencl"]) != bool(data["opencl_missing"])
+    text = run(devices).stdout
+    if data["opencl_missing"]:
+        assert f"no GPU: {data['opencl_missing']}" in text
+    for row in data["opencl"]:
+        assert row["device"] in text
+        assert row["names"][0] in text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("toaster", "toaster"), ("python", "expected one GPU"), ("gpu:99", "gpu")]
+)
+def test_bench_refuses_a_device_that_it_cannot_measure(name: str, words: str) -> None:
+    result = run(bench, "--device", name)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.opencl
+@pytest.mark.timeout(300)
+def test_bench_measures_an_opencl_device_as_it_does_cpus() -> None:
+    device_or_skip()
+    data = data_of(
+        run(bench, "--device", "opencl:0", "--kernel", "opencl", "--seconds", "0.05", "--json")
+    )
+    assert [(row["kernel"], row["threads"]) for row in data["speeds"]] == [
+        ("opencl", 1),
+        ("opencl", 2),
+    ]

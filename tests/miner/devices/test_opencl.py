@@ -182,4 +182,4 @@ class TestFinding:
     def test_kernels_of_a_real_device_are_built_tuned_and_tested(self, tmp_path_factory) -> None:
         folder = tmp_path_factory.mktemp("cache")
         opened = open_kernels(pyopencl_or_skip(), device_or_skip(), 0.02, folder)
-        assert [kernel.versions for kernel in opened] == [4, 1]
+        assert [kernel.versions for kernel in opened] in ([4, 1], [1])
