@@ -18,6 +18,9 @@ HANG_SECONDS: Final = 20.0
 _FIRST_HANG_SECONDS: Final = 300.0
 """The first one may wait for a compiler: some drivers finish a kernel when it is first used."""
 
+_HEAD_BYTES: Final = 8
+"""What stands before the candidates in a result: their number, and the sign of life."""
+
 _SHORTEST_NAP_SECONDS: Final = 50e-6
 _LONGEST_NAP_SECONDS: Final = 1e-3
 """How long to sleep between looks at a launch. Drivers' own waiting burns a whole core."""
@@ -78,8 +81,7 @@ class Slot:
         self._hang = hang_seconds
         self._used = False
         self._generation = 0
-        self._abandoned: Any = None
-        self._result = array("I", bytes(4 + 8 * program.capacity))
+        self._result = array("I", bytes(_HEAD_BYTES + 8 * program.capacity))
         properties = cl.command_queue_properties.PROFILING_ENABLE
         try:
             self._queue = cl.CommandQueue(program.context, properties=properties)
@@ -90,7 +92,8 @@ class Slot:
                 program.context, flags, self._result.itemsize * len(self._result)
             )
             self._wanted = cl.Buffer(program.context, flags, 4)
-            cl.enqueue_fill_buffer(self._queue, self._wanted, bytes(4), 0, 4)
+            # Through the queue that changes it later: no change may come before this.
+            self._told = self._set_wanted()
         except cl.Error as error:
             raise DeviceError(f"{program.device.name}: {error}") from error
         self.device_seconds = 0.0
@@ -128,8 +131,10 @@ class Slot:
         except self._cl.Error as error:
             raise DeviceError(f"{self._program.device.name}: a launch fails: {error}") from error
         self.device_seconds = (self.span_ns[1] - self.span_ns[0]) * 1e-9
-        count, room = self._result[0], self._program.capacity
-        words = self._result[1 : 1 + 2 * min(count, room)]
+        count, begun, room = *self._result[:2], self._program.capacity
+        if not begun:
+            raise DeviceError(f"{self._program.device.name}: a launch ended without hashing")
+        words = self._result[2 : 2 + 2 * min(count, room)]
         return Candidates(
             tuple(zip(words[::2], words[1::2], strict=True)), overflow=max(count - room, 0)
         )
@@ -147,9 +152,9 @@ class Slot:
         self._kernel.set_arg(1, self._wanted)
         for index, argument in enumerate(arguments, start=2):
             self._kernel.set_arg(index, argument)
-        waits = None if self._abandoned is None else [self._abandoned]
-        self._abandoned = None
-        cl.enqueue_fill_buffer(self._queue, self._found, bytes(4), 0, 4, wait_for=waits)
+        waits = None if self._told is None else [self._told]
+        self._told = None
+        cl.enqueue_fill_buffer(self._queue, self._found, bytes(4), 0, _HEAD_BYTES, wait_for=waits)
         size = -(-len(nonces) // group) * group
         event = cl.enqueue_nd_range_kernel(self._queue, self._kernel, (size,), (group,))
         self._queue.flush()
@@ -182,6 +187,10 @@ class Slot:
         does not let it overtake, the launch runs to its end, and nobody reads what it found.
         """
         self._generation = (self._generation + 1) & 0xFFFFFFFF
+        self._told = self._set_wanted()
+
+    def _set_wanted(self) -> Any:
         number = struct.pack("=I", self._generation)
-        self._abandoned = self._cl.enqueue_fill_buffer(self._control, self._wanted, number, 0, 4)
+        event = self._cl.enqueue_fill_buffer(self._control, self._wanted, number, 0, 4)
         self._control.flush()
+        return event

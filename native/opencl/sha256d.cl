@@ -319,8 +319,8 @@ INLINE void report(__global uint *found, const uint head, const uint nonce)
 {
     const uint place = atomic_inc(found);
     if (place < HF_CAPACITY) {
-        found[1 + 2 * place] = head;
-        found[2 + 2 * place] = nonce;
+        found[2 + 2 * place] = head;
+        found[3 + 2 * place] = nonce;
     }
 }
 
@@ -359,8 +359,9 @@ INLINE void report(__global uint *found, const uint head, const uint nonce)
 #define JUDGE_ITS_OWN(v) JUDGE(v, v)
 
 /*
- * found       [0] how many candidates there were; then head and nonce of each, as many as
- *             there is room for. The host sets [0] to zero before.
+ * found       [0] how many candidates there were; [1] set to 1 by a launch that hashes, so that
+ *             one that should have and did not is noticed; then head and nonce of each
+ *             candidate, as many as there is room for. The host sets both to zero before.
  * generation  what the launch belongs to; it does nothing once `*wanted` is another one
  */
 __kernel __attribute__((reqd_work_group_size(HF_GROUP, 1, 1)))
@@ -378,6 +379,9 @@ void search(__global uint *found, __global const volatile uint *wanted, const ui
     const uint item = (uint)get_global_id(0);
     if (item >= count || *wanted != generation) {
         return;
+    }
+    if (item == 0) {
+        found[1] = 1;
     }
     const uint nonce = first + item;
     /* The header holds it with the lowest byte first; SHA-256 reads the highest first. */

@@ -4,6 +4,7 @@ import pytest
 
 from miner.devices.opencl_job import make_launch_job
 from miner.devices.opencl_launch import Slot
+from miner.devices.opencl_platform import DeviceError
 from native import StopFlag
 from tests.contracts.kernel import HEAD, TAIL, expected_hits
 from tests.fakes.opencl import make_program
@@ -50,10 +51,21 @@ def test_abandoned_launch_tells_nothing_and_the_next_is_whole() -> None:
     assert sorted(found.found) == expected_hits([HEAD], TAIL, ALL, 0, 40)
 
 
-def test_launch_of_an_older_generation_does_nothing() -> None:
+def test_slot_that_is_abandoned_at_its_first_launch_is_as_good_as_any() -> None:
+    program, stop = make_program(1, optimised=False), StopFlag()
+    stop.set()
+    wanted = expected_hits([HEAD], TAIL, ALL, 0, 40)
+    for _ in range(50):  # the number of the generation must not be set before the slot's first
+        slot = Slot(program)
+        slot.launch(JOB, [0], range(64), 0, stop)
+        found = slot.launch(JOB, [0], range(40), 0, StopFlag())
+        assert found is not None
+        assert sorted(found.found) == wanted
+
+
+def test_launch_of_an_older_generation_does_nothing_and_that_is_noticed() -> None:
     slot = Slot(make_program(1, optimised=False))
     slot._abandon()
     slot._generation -= 1
-    found = slot.launch(JOB, [0], range(100), 0, StopFlag())
-    assert found is not None
-    assert found.found == ()
+    with pytest.raises(DeviceError, match="ended without hashing"):
+        slot.launch(JOB, [0], range(100), 0, StopFlag())
