@@ -101,7 +101,8 @@ class PoolConnection:
             until, why = self._watch.due()
             if self._time() >= until:
                 raise UnreachableError(f"{self._name} {why}")
-            soonest = self._time() + self._limits.answer_seconds  # for a share not sent yet
+            # What happens meanwhile may bring another deadline, but none sooner than this.
+            soonest = self._time() + self._watch.shortest_seconds
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(until, soonest)):
                     await self._over.wait()

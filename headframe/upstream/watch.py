@@ -56,6 +56,12 @@ class Watch:
         self._refused = 0  # in a row
         self._refused_since = now
 
+    @property
+    def shortest_seconds(self) -> float:
+        """How far off a deadline is at least that begins now."""
+        limits = self._limits
+        return min(limits.silence_seconds, limits.job_seconds, limits.answer_seconds)
+
     def on_bytes(self, now: float) -> None:
         """Take note of bytes, whatever they are."""
         self._heard_at = now
@@ -104,7 +110,7 @@ class Watch:
     def due(self) -> tuple[float, str]:
         """Tell when the pool is to be given up if nothing else happens, and why.
 
-        Ask again after everything that happens, and at the latest `answer_seconds` later.
+        Ask again after everything that happens, or `shortest_seconds` later.
         """
         limits = self._limits
         found = [

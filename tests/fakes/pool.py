@@ -2,8 +2,9 @@
 
 It gives every rig the same extranonce, shows jobs when it is told to, judges shares with
 the oracle (`chain.share.check`), and keeps a list of what it was asked. It can be told to
-refuse, to withhold answers, to be mute, to say any bytes, to drop its rigs, to go away and
-to come back on the same port.
+refuse, to withhold answers, to be mute, to say any bytes at any moment, to distort what
+it says, to drop its rigs, to go away and to come back on the same port.
+`tests/fakes/personalities.py` makes characters of it.
 """
 
 import asyncio
@@ -46,30 +47,39 @@ class Heard:
         worker: the name it came under.
         share: with the whole extranonce behind coinb1.
         verdict: the pool's; `None` when it was withheld.
+        truth: what the rules say, whatever the verdict was.
     """
 
     worker: str
     share: Share
     verdict: Verdict | None
+    truth: Reason
 
 
 class _Core:
-    """Our server core, with a way to say anything, or nothing."""
+    """Our server core, with a way to say anything, or nothing, and to distort both ways."""
 
     def __init__(self, mask: int) -> None:
         self.inner = ServerConnection(mask=mask)
-        self.extra = b""
         self.mute = False
+        self.twist_in: Callable[[bytes], bytes] = lambda data: data
+        self.twist_out: Callable[[bytes], bytes] = lambda data: data
+        self._out = b""
+
+    def inject(self, data: bytes) -> None:
+        """Say this after what was said so far, and before what comes."""
+        self._out += self.inner.data_to_send() + data
 
     def receive_data(self, data: bytes) -> Sequence[ServerEvent]:
-        return self.inner.receive_data(data)
+        return self.inner.receive_data(self.twist_in(data))
 
     def receive_eof(self) -> Sequence[ServerEvent]:
         return self.inner.receive_eof()
 
     def data_to_send(self) -> bytes:
-        data, self.extra = self.inner.data_to_send() + self.extra, b""
-        return b"" if self.mute else data
+        self.inject(b"")
+        data, self._out = self._out, b""
+        return b"" if self.mute else self.twist_out(data)
 
 
 @dataclass(eq=False)
@@ -101,6 +111,10 @@ class FakePool:
         lets_in: whether a user is authorised.
         judge: makes the verdict of a share, given what the rules say; `None` withholds it.
         mute: say nothing at all from now on, to new rigs too.
+        moment: called at each step of a rig's handshake ("made", "joined", "seated",
+            "asked", "let in", "shown"); what it returns is said just then.
+        twist_in: distorts what new rigs say, as it comes.
+        twist_out: distorts what is said to new rigs, as it leaves.
     """
 
     def __init__(
@@ -124,10 +138,13 @@ class FakePool:
         self.lets_in: Callable[[str], bool] = lambda user: True
         self.judge: Callable[[Verdict], Verdict | None] = lambda verdict: verdict
         self.mute = False
+        self.moment: Callable[[str], bytes] = lambda name: b""
+        self.twist_in: Callable[[bytes], bytes] = lambda data: data
+        self.twist_out: Callable[[bytes], bytes] = lambda data: data
         self._tls = tls
         self._rigs: list[_Rig] = []
         self._lineage = Lineage(SourceId("pool"), itertools.count(1))
-        self._jobs: dict[JobId, Job] = {}
+        self._jobs: dict[JobId, tuple[Job, bytes]] = {}  # with its extranonce1
         self._tip = 0
         self._newest: tuple[Job, Target] | None = None
         self._server: asyncio.Server | None = None
@@ -176,7 +193,7 @@ class FakePool:
             changes: of any other field of the job, such as `nbits`.
         """
         job = replace(self._plain_job(target), **changes)
-        self._jobs[job.id] = job
+        self._jobs[job.id] = (job, self.extranonce1)
         self._newest = (job, target)
         for rig in self._rigs:
             self._show(rig, clean=clean)
@@ -192,7 +209,7 @@ class FakePool:
     def say(self, line: bytes) -> None:
         """Send these bytes to all rigs, whatever they are."""
         for rig in self._rigs:
-            rig.core.extra += line
+            rig.core.inject(line)
             rig.wire.flush()
 
     def answer_withheld(self, verdict: Verdict) -> int:
@@ -205,6 +222,16 @@ class FakePool:
             rig.withheld.clear()
             rig.wire.flush()
         return count
+
+    def fall_silent(self) -> None:
+        """Say nothing more to the rigs there are, though their connections stay."""
+        for rig in self._rigs:
+            rig.core.mute = True
+
+    @property
+    def wrong(self) -> list[Heard]:
+        """The shares that should not have been sent."""
+        return [each for each in self.heard.get() if each.truth is not Reason.ACCEPTED]
 
     async def wait_heard(self, count: int) -> tuple[Heard, ...]:
         """Wait until so many shares came."""
@@ -263,16 +290,20 @@ class FakePool:
     def _make_wire(self) -> Wire[ServerEvent]:
         core = _Core(self.mask)
         core.mute = self.mute
+        core.twist_in, core.twist_out = self.twist_in, self.twist_out
+        core.inject(self.moment("made"))
         rig: _Rig
 
         def on_events(events: Sequence[ServerEvent]) -> None:
             for event in events:
                 self._on_event(rig, event)
 
-        wire: Wire[ServerEvent] = Wire(core, on_events, on_lost=lambda error: None)
+        def on_made() -> None:
+            self.connections.set(self.connections.get() + 1)
+
+        wire: Wire[ServerEvent] = Wire(core, on_events, on_lost=lambda error: None, on_made=on_made)
         rig = _Rig(core, wire)
         self._rigs.append(rig)
-        self.connections.set(self.connections.get() + 1)
         return wire
 
     def _on_event(self, rig: _Rig, event: ServerEvent) -> None:
@@ -280,15 +311,21 @@ class FakePool:
             case Joined():
                 self.agents.append(event.agent)
                 self.sessions.append(event.session)
+                rig.core.inject(self.moment("joined"))
                 rig.core.inner.seat(event.ticket, self._seat())
+                rig.core.inject(self.moment("seated"))
                 rig.seated = True
             case AuthorizeAsked():
                 self.users.append((event.user, event.password))
                 ok = self.lets_in(event.user)
+                rig.core.inject(self.moment("asked"))
                 rig.core.inner.authorize(event.ticket, ok=ok)
                 if ok and not rig.let_in:
                     rig.let_in = True
+                    rig.core.inject(self.moment("let in"))
+                    self._renew()
                     self._show(rig, clean=True)
+                    rig.core.inject(self.moment("shown"))
             case ShareSubmitted():
                 self._on_share(rig, event)
             case TargetWished():
@@ -302,19 +339,31 @@ class FakePool:
             rig.core.inner.offer(0, job, target, clean=clean)
             rig.wire.flush()
 
+    def _renew(self) -> None:
+        """Let the newest job have the terms of now, under a new id, if they changed."""
+        if self._newest is None:
+            return
+        job, target = self._newest
+        if (job.version_mask, self._jobs[job.id][1]) != (self.mask, self.extranonce1):
+            renewed = replace(job, id=self._lineage.next_id(), version_mask=self.mask)
+            self._jobs[renewed.id] = (renewed, self.extranonce1)
+            self._newest = (renewed, target)
+
     def _on_share(self, rig: _Rig, event: ShareSubmitted) -> None:
+        job, extranonce1 = self._jobs.get(event.job_id, (None, self.extranonce1))
         share = Share(
             job_id=event.job_id,
             extranonce=event.extranonce,
             ntime=event.ntime,
             nonce=event.nonce,
             version=event.version,
-        ).widen(Slice(prefix=self.extranonce1), job_id=event.job_id)
-        job = self._jobs.get(event.job_id)
+        ).widen(Slice(prefix=extranonce1), job_id=event.job_id)
         if job is None or event.target is None:
             reason = Reason.UNKNOWN_JOB
         elif job.generation != self._tip:
             reason = Reason.STALE
+        elif (share.version ^ job.version) & ~self.mask:
+            reason = Reason.BAD_VERSION
         else:
             reason = check(job, share, target=event.target, now=job.ntime).reason
         verdict = self.judge(Verdict(reason=reason))
@@ -322,5 +371,5 @@ class FakePool:
             rig.withheld.append(event.ticket)
         else:
             rig.core.inner.reply(event.ticket, verdict)
-        heard = Heard(worker=event.worker, share=share, verdict=verdict)
+        heard = Heard(worker=event.worker, share=share, verdict=verdict, truth=reason)
         self.heard.set((*self.heard.get(), heard))

@@ -102,8 +102,11 @@ class PoolJobs:
         self._target = target
 
     def subscribed(self, room: Room) -> Job | None:
-        """Take the room that the pool gave; return the job that waited for it."""
-        self._room = room
+        """Take the room that the pool gave; return the job that waited for it.
+
+        It is the pool's newest word: a change that came before it no longer counts.
+        """
+        self._room, self._next_room = room, None
         if self._waiting is None:
             return None
         wire, target = self._waiting

@@ -85,3 +85,11 @@ def test_what_does_not_count_changes_nothing() -> None:
     answer(watch, NO, 11)
     assert answer(watch, NO, 100, counts=False) == ""
     assert answer(watch, NO, 100) != ""
+
+
+def test_no_deadline_begins_sooner_than_the_shortest() -> None:
+    watch = Watch(LIMITS, 0.0)
+    watch.on_ready()
+    watch.on_job(1)
+    watch.on_sent(Ticket(1), 1)
+    assert watch.due()[0] == 1 + watch.shortest_seconds
