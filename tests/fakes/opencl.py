@@ -1,14 +1,15 @@
 """An OpenCL device for tests: the first there is, a GPU or the CPU through PoCL.
 
-Without pyopencl or a driver, tests that ask for one are skipped with one line that says how
-to get them; under `CI=true` they fail instead.
+Without pyopencl or a driver, tests that need one are skipped with one line that says how
+to get it; under `CI=true` they fail instead.
 """
 
 import os
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, TypeVar
 
 import pytest
 
@@ -17,7 +18,13 @@ from miner.devices.opencl_launch import Program
 from miner.devices.opencl_platform import ClDevice, DeviceError, list_devices, load_pyopencl
 from miner.devices.opencl_program import CAPACITY, Shape, build, options
 
-__all__ = ["device_or_skip", "make_kernel", "make_program", "pyopencl_or_skip"]
+__all__ = [
+    "make_kernel",
+    "make_program",
+    "needs_device",
+    "skip_module_without_device",
+    "the_device",
+]
 
 _HOW: Final = (
     "apt-get install pocl-opencl-icd ocl-icd-libopencl1 gcc libc6-dev, and "
@@ -25,23 +32,43 @@ _HOW: Final = (
 )
 
 
-def pyopencl_or_skip() -> Any:
-    """Return the module pyopencl."""
-    try:
-        return load_pyopencl()
-    except DeviceError as error:
-        _lacking(str(error))
+_Test = TypeVar("_Test", bound=Callable[..., object])
 
 
-def device_or_skip() -> ClDevice:
-    """Return the first OpenCL device of this machine."""
+def skip_module_without_device() -> None:
+    """Skip the test module that is being imported, in one line, if it could run nothing."""
+    why = _missing()
+    if why and os.environ.get("CI") != "true":
+        pytest.skip(why, allow_module_level=True)
+
+
+def needs_device(test: _Test) -> _Test:
+    """Mark a test, or a class of them, that needs a device; without one it is skipped.
+
+    PoCL compiles a kernel for half a minute when it is first used, hence the time.
+    """
+    why = _missing()
+    if why and os.environ.get("CI") != "true":
+        test = pytest.mark.skip(reason=why)(test)
+    return pytest.mark.opencl(pytest.mark.timeout(300)(test))
+
+
+def the_device() -> tuple[Any, ClDevice]:
+    """Return the module pyopencl, and the first OpenCL device of this machine."""
+    if why := _missing():
+        pytest.fail(why)
+    cl = load_pyopencl()
+    return cl, list_devices(cl)[0]
+
+
+@cache
+def _missing() -> str:
+    """Say what is missing and how to get it; "" when there is a device."""
     try:
-        found = list_devices(pyopencl_or_skip())
+        what = "" if list_devices(load_pyopencl()) else "no OpenCL driver"
     except DeviceError as error:
-        _lacking(str(error))
-    if not found:
-        _lacking("no OpenCL driver")
-    return found[0]
+        what = str(error)
+    return what and f"{what}: {_HOW}"
 
 
 @cache
@@ -57,7 +84,7 @@ def make_program(
         optimised: without, PoCL compiles in a second instead of half a minute, to code of a
             tenth of the speed.
     """
-    cl, device = pyopencl_or_skip(), device_or_skip()
+    cl, device = the_device()
     context, shape = cl.Context([device.handle]), shape or Shape()
     flags = [*options(versions, shape, capacity), *([] if optimised else ["-cl-opt-disable"])]
     return Program(
@@ -82,10 +109,3 @@ def make_kernel(
 @cache
 def _cache() -> Path:
     return Path(tempfile.mkdtemp(prefix="headframe-opencl-"))
-
-
-def _lacking(what: str) -> NoReturn:
-    message = f"{what}: {_HOW}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)

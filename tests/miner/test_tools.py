@@ -11,7 +11,7 @@ from miner.checks import Check
 from miner.tools import _look_at, bench, devices, selftest, tell_checks
 from native import kernels
 from tests.fakes.device import LyingKernel
-from tests.fakes.opencl import device_or_skip
+from tests.fakes.opencl import needs_device
 
 NAMES = [kernel.name for kernel in kernels()]
 REFERENCE = NAMES[-1]
@@ -144,10 +144,8 @@ def test_bench_refuses_a_device_that_it_cannot_measure(name: str, words: str) ->
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.opencl
-@pytest.mark.timeout(300)
+@needs_device
 def test_bench_measures_an_opencl_device_as_it_does_cpus() -> None:
-    device_or_skip()
     data = data_of(
         run(bench, "--device", "opencl:0", "--kernel", "opencl", "--seconds", "0.05", "--json")
     )

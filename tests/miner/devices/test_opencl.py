@@ -12,7 +12,7 @@ from miner.devices.opencl import TRIES, OpenClDevice, find_any, find_gpus, open_
 from miner.devices.opencl_platform import DeviceError, HungError
 from native import Kernel, ScanResult, StopFlag, kernels
 from tests.contracts.device import DeviceContract, hashing
-from tests.fakes.opencl import device_or_skip, make_kernel, pyopencl_or_skip
+from tests.fakes.opencl import make_kernel, needs_device, the_device
 from tests.fakes.source import make_job
 
 NOW = 1_700_000_000
@@ -22,8 +22,7 @@ def make_device(open_: Callable[[], Sequence[Kernel]], **given: object) -> OpenC
     return OpenClDevice("gpu:0", open_, clock=lambda: NOW, **given)  # type: ignore[arg-type]
 
 
-@pytest.mark.opencl
-@pytest.mark.timeout(300)
+@needs_device
 class TestOpenClDevice(DeviceContract):
     @pytest.fixture
     def device(self) -> OpenClDevice:
@@ -163,16 +162,14 @@ def test_wrong_before_it_runs_is_of_no_consequence() -> None:
     assert device.stats.wrong == 0
 
 
-@pytest.mark.opencl
-@pytest.mark.timeout(300)
+@needs_device
 class TestFinding:
     def test_each_device_has_a_name_of_its_own(self) -> None:
-        device_or_skip()
         names = [device.name for device in find_any(Wishes())]
         assert names == [f"opencl:{i}" for i in range(len(names))]
 
     def test_where_no_gpu_is_the_error_names_what_there_is(self) -> None:
-        device = device_or_skip()
+        _, device = the_device()
         if device.kind != "cpu":
             assert find_gpus(Wishes())[0].name == "gpu:0"
             return
@@ -181,5 +178,5 @@ class TestFinding:
 
     def test_kernels_of_a_real_device_are_built_tuned_and_tested(self, tmp_path_factory) -> None:
         folder = tmp_path_factory.mktemp("cache")
-        opened = open_kernels(pyopencl_or_skip(), device_or_skip(), 0.02, folder)
+        opened = open_kernels(*the_device(), 0.02, folder)
         assert [kernel.versions for kernel in opened] in ([4, 1], [1])

@@ -7,8 +7,9 @@ from miner.devices.opencl_launch import Slot
 from miner.devices.opencl_platform import DeviceError
 from native import StopFlag
 from tests.contracts.kernel import HEAD, TAIL, expected_hits
-from tests.fakes.opencl import make_program
+from tests.fakes.opencl import make_program, skip_module_without_device
 
+skip_module_without_device()
 pytestmark = [pytest.mark.opencl, pytest.mark.timeout(300)]
 
 JOB = make_launch_job((HEAD,), TAIL)

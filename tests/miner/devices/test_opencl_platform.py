@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from miner.devices.opencl_platform import INSTALL, DeviceError, list_devices, load_pyopencl
-from tests.fakes.opencl import device_or_skip
+from tests.fakes.opencl import needs_device, the_device
 
 
 class FakeError(Exception):
@@ -93,9 +93,9 @@ def test_lack_of_pyopencl_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatc
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.opencl
+@needs_device
 def test_what_a_real_driver_tells_makes_a_device() -> None:
-    device = device_or_skip()
+    _, device = the_device()
     assert device.kind in {"gpu", "cpu", "accelerator"}
     assert device.name == device.name.strip() != ""
     assert device.units >= 1

@@ -14,7 +14,7 @@ from miner.devices.opencl_program import (
     options,
     source_key,
 )
-from tests.fakes.opencl import device_or_skip, pyopencl_or_skip
+from tests.fakes.opencl import needs_device, the_device
 
 
 def test_each_variant_sets_every_define_of_the_source_that_says_how() -> None:
@@ -46,9 +46,9 @@ def test_source_is_told_from_another_by_a_short_key() -> None:
     assert len(source_key()) == 16
 
 
-@pytest.mark.opencl
+@needs_device
 def test_what_a_compiler_refuses_is_told_in_one_line(tmp_path: Path) -> None:
-    cl, device = pyopencl_or_skip(), device_or_skip()
+    cl, device = the_device()
     context = cl.Context([device.handle])
     with pytest.raises(DeviceError, match="cannot be built: ") as caught:
         build(cl, context, device, ["-DHF_VERSIONS=3"], tmp_path)

@@ -1,11 +1,9 @@
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from miner.devices.opencl_platform import DeviceError
 from miner.devices.opencl_survey import survey
-from tests.fakes.opencl import device_or_skip
+from tests.fakes.opencl import needs_device, the_device
 
 
 def make_pyopencl(*types: int) -> Any:
@@ -52,7 +50,7 @@ def test_lack_of_everything_is_told() -> None:
     assert "no driver" in survey(make_pyopencl).missing
 
 
-@pytest.mark.opencl
+@needs_device
 def test_this_machines_device_is_listed() -> None:
-    device = device_or_skip()
+    _, device = the_device()
     assert survey().rows[0]["device"] == device.name

@@ -9,7 +9,7 @@ import pytest
 from miner.devices.opencl_platform import ClDevice, DeviceError
 from miner.devices.opencl_program import VARIANTS, Shape
 from miner.devices.opencl_tune import BUDGET_SECONDS, candidates, choose_shape, measure_program
-from tests.fakes.opencl import make_program
+from tests.fakes.opencl import make_program, needs_device
 
 GPU = ClDevice(
     kind="gpu",
@@ -116,8 +116,7 @@ def test_a_choice_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) -> No
     assert choose_shape(GPU, 1, Track(fastest).measure, tmp_path / "file") == fastest
 
 
-@pytest.mark.opencl
-@pytest.mark.timeout(300)
+@needs_device
 def test_a_program_is_measured_by_the_devices_clock() -> None:
     speed = measure_program(make_program(1, optimised=False), seconds=0.01)
     assert 1e3 < speed < 1e12
