@@ -50,7 +50,8 @@ def needs_device(test: _Test) -> _Test:
     why = _missing()
     if why and os.environ.get("CI") != "true":
         test = pytest.mark.skip(reason=why)(test)
-    return pytest.mark.opencl(pytest.mark.timeout(300)(test))
+    marked: _Test = pytest.mark.opencl(pytest.mark.timeout(300)(test))
+    return marked
 
 
 def the_device() -> tuple[Any, ClDevice]:
