@@ -1,18 +1,13 @@
 """Methods that look at the chain; against a real node in tests/system/test_embedded_node.py."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from headframe.chain.header import Header
-from headframe.node.errors import RpcError
-from headframe.node.methods import METHODS
-from headframe.node.methods.params import bind
 from headframe.node.service import NodeService
-from tests.fakes.nodeparts import Coins, Key, need_kernel
+from tests.fakes.nodemethods import call, refusal
+from tests.fakes.nodeparts import Coins, Key
 from tests.fakes.vectors import load
 
 pytestmark = pytest.mark.kernel
@@ -20,25 +15,6 @@ pytestmark = pytest.mark.kernel
 REPLAY = load("regtest_replay")
 LAST = load("gbt_blocks")["vectors"][-1]
 KEY = Key()
-NOW = 1_750_000_000
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeService]:
-    need_kernel()
-    async with NodeService(tmp_path, wall=lambda: NOW) as opened:
-        yield opened
-
-
-async def call(node: NodeService, name: str, *params: object) -> Any:
-    method = METHODS[name]
-    return await method.handler(node, *bind(method, params))
-
-
-async def refusal(node: NodeService, name: str, *params: object) -> tuple[int, str]:
-    with pytest.raises(RpcError) as caught:
-        await call(node, name, *params)
-    return int(caught.value.code), caught.value.message
 
 
 async def replay(node: NodeService) -> None:

@@ -1,39 +1,14 @@
 """Methods for transactions that wait for a block."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from headframe.node.errors import RpcError
-from headframe.node.methods import METHODS
-from headframe.node.methods.params import bind
 from headframe.node.service import NodeService
-from tests.fakes.nodeparts import Coins, Key, need_kernel
+from tests.fakes.nodemethods import call, refusal
+from tests.fakes.nodeparts import Coins, Key
 
 pytestmark = pytest.mark.kernel
 
 KEY = Key()
-NOW = 1_750_000_000
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeService]:
-    need_kernel()
-    async with NodeService(tmp_path, wall=lambda: NOW) as opened:
-        yield opened
-
-
-async def call(node: NodeService, name: str, *params: object) -> Any:
-    method = METHODS[name]
-    return await method.handler(node, *bind(method, params))
-
-
-async def refusal(node: NodeService, name: str, *params: object) -> tuple[int, str]:
-    with pytest.raises(RpcError) as caught:
-        await call(node, name, *params)
-    return int(caught.value.code), caught.value.message
 
 
 async def mature(node: NodeService) -> Coins:

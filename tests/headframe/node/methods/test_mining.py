@@ -1,42 +1,20 @@
 """Methods that miners call; against a real node in tests/system/test_embedded_node.py."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headframe.node.errors import RpcError
-from headframe.node.methods import METHODS
-from headframe.node.methods.params import bind
 from headframe.node.service import NodeService, Waits
+from tests.fakes.nodemethods import NOW, call, refusal
 from tests.fakes.nodeparts import BlockPlan, Coins, Key, need_kernel
 from tests.fakes.vectors import load
 
 pytestmark = pytest.mark.kernel
 
 KEY = Key()
-NOW = 1_750_000_000
 SEGWIT = {"rules": ["segwit"]}
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeService]:
-    need_kernel()
-    async with NodeService(tmp_path, wall=lambda: NOW) as opened:
-        yield opened
-
-
-async def call(node: NodeService, name: str, *params: object) -> Any:
-    method = METHODS[name]
-    return await method.handler(node, *bind(method, params))
-
-
-async def refusal(node: NodeService, name: str, *params: object) -> tuple[int, str]:
-    with pytest.raises(RpcError) as caught:
-        await call(node, name, *params)
-    return int(caught.value.code), caught.value.message
 
 
 async def test_the_recorded_blocks_get_the_recorded_answers(node: NodeService) -> None:
