@@ -1,10 +1,5 @@
-"""The embedded node's RPC methods, called without a socket: for the tests of each group.
+"""The embedded node's RPC methods, called without a socket: for the tests of each group."""
 
-A test module imports the fixture `node` by name, and calls `call` and `refusal` on it.
-"""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +8,11 @@ from headframe.node.errors import RpcError
 from headframe.node.methods import METHODS
 from headframe.node.methods.params import bind
 from headframe.node.service import NodeService
-from tests.fakes.nodeparts import need_kernel
 
-__all__ = ["NOW", "call", "node", "refusal"]
+__all__ = ["NOW", "call", "refusal"]
 
 NOW = 1_750_000_000
 """The node's clock, in seconds since 1970."""
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeService]:
-    """A node with a new chain."""
-    need_kernel()
-    async with NodeService(tmp_path, wall=lambda: NOW) as opened:
-        yield opened
 
 
 async def call(node: NodeService, name: str, *params: object) -> Any:
