@@ -20,10 +20,11 @@ from headframe.runtime.logs import get_logger
 from headframe.runtime.settings import read_secret
 from headframe.upstream.base import JobSource
 from headframe.upstream.endpoint import Endpoint, parse_url
-from headframe.upstream.group import GroupOptions, SourceGroup
+from headframe.upstream.failover import FailoverSource
+from headframe.upstream.group import GroupOptions
 from headframe.upstream.journal import Journal
 from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
-from headframe.upstream.strategy import FailoverStrategy, QuotaStrategy, RotateStrategy, Strategy
+from headframe.upstream.turns import QuotaSource, RotateSource
 
 if TYPE_CHECKING:
     import ssl
@@ -114,25 +115,29 @@ def make_source(
             path=str(journal),
             what_to_do="configure an upstream of this name, or send them with submitblock",
         )
-    pools = pools or PoolsSettings()
-    return SourceGroup(
-        tuple(sources.values()),
-        _strategy(pools, settings),
-        GroupOptions(hold_seconds=settings[0].hold_seconds, stable_seconds=pools.stable_seconds),
-    )
+    return _together(tuple(sources.values()), settings, pools or PoolsSettings())
 
 
-def _strategy(pools: PoolsSettings, settings: Sequence[UpstreamSettings]) -> Strategy:
+def _together(
+    sources: Sequence[JobSource], settings: Sequence[UpstreamSettings], pools: PoolsSettings
+) -> JobSource:
+    hold_seconds, stable_seconds = settings[0].hold_seconds, pools.stable_seconds
+    options = GroupOptions(hold_seconds=hold_seconds, stable_seconds=stable_seconds)
     match pools.strategy:
         case StrategyName.FAILOVER:
-            return FailoverStrategy(standby=pools.standby)
+            return FailoverSource(
+                sources,
+                standby=pools.standby,
+                hold_seconds=hold_seconds,
+                stable_seconds=stable_seconds,
+            )
         case StrategyName.ROTATE:
-            return RotateStrategy(pools.turn_seconds)
+            return RotateSource(sources, turn_seconds=pools.turn_seconds, options=options)
         case StrategyName.QUOTA:
             weights = [one.weight for one in settings]
             if not any(weights):
                 raise ConfigError("no upstream has a `weight` above 0, so none would be used")
-            return QuotaStrategy(weights, pools.turn_seconds)
+            return QuotaSource(sources, weights, turn_seconds=pools.turn_seconds, options=options)
 
 
 def _make_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from headframe.chain.job import Job, Lineage, SourceId
 from headframe.chain.share import Reason, Verdict
@@ -21,6 +22,7 @@ from headframe.upstream.base import (
     UpstreamError,
 )
 from headframe.upstream.endpoint import Endpoint
+from headframe.upstream.redirect import Reconnect
 from headframe.upstream.stratum import MAINNET_DIFFICULTY, StratumOptions, StratumSource
 from headframe.upstream.watch import Limits
 from tests.contracts.source import (
@@ -302,6 +304,68 @@ async def test_a_redirect_to_another_host_is_ignored(pool: FakePool) -> None:
         pool.new_block()
         await next_job(source, first)
     assert pool.connections.get() == 1
+
+
+async def test_redirects_are_switched_off_or_followed_anywhere_as_configured(
+    pool: FakePool,
+) -> None:
+    async with FakePool(extranonce1=b"\x09\x09\x09\x09") as other:
+        other.new_block()
+        line = '{"id":null,"method":"client.reconnect","params":["localhost",%d,0]}\n'
+        stays = source_for(pool, reconnect=Reconnect.OFF)
+        async with running(stays):
+            first = await next_job(stays)
+            pool.say(b'{"id":null,"method":"client.reconnect","params":[]}\n')
+            pool.new_block()
+            await next_job(stays, first)
+        assert (stays.status.get().connects, stays.status.get().redirects) == (1, 0)
+        goes = source_for(pool, reconnect=Reconnect.ANY)
+        with capture_logs() as logs:
+            async with running(goes):
+                first = await next_job(goes)
+                pool.say((line % other.port).encode())
+                await next_job(goes, first)
+                assert goes.status.get().url == f"stratum+tcp://localhost:{other.port}"
+        assert (goes.status.get().connects, goes.status.get().redirects) == (2, 1)
+        assert len(other.users) == 1
+    (said,) = [log for log in logs if log["event"] == "pool_redirects"]
+    assert said["to"] == f"localhost:{other.port}"
+
+
+async def test_a_redirect_from_tls_never_leads_to_a_plain_connection() -> None:
+    authority = trustme.CA()
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with FakePool(tls=server_side) as pool, FakePool() as plain:
+        pool.new_block()
+        plain.new_block()
+        hasty = Limits(dial_seconds=1)
+        source = source_for(pool, tls=trusting, reconnect=Reconnect.ANY, limits=hasty)
+
+        async def send_away() -> None:
+            await next_job(source)
+            line = '{"id":null,"method":"client.reconnect","params":["127.0.0.1",%d,0]}\n'
+            pool.say((line % plain.port).encode())
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send_away())
+            error = await failure_of(source)
+        assert isinstance(error, UnreachableError)  # it waits for a line, we for its certificate
+        assert source.status.get().redirects == 1
+        assert plain.agents == []
+        assert plain.users == []
+
+
+async def test_a_session_is_resumed_on_the_next_connection(pool: FakePool) -> None:
+    source = source_for(pool)
+    for _ in range(2):
+        async with running(source):
+            await next_job(source)
+    first, second = pool.sessions
+    assert first == ""
+    assert second == source._session != ""
 
 
 async def test_a_pool_that_only_redirects_is_given_up(pool: FakePool) -> None:
