@@ -10,7 +10,7 @@ from headframe import __version__
 from headframe.chain.target import difficulty_from_target
 from headframe.runtime.clock import monotonic
 from headframe.runtime.metrics import Exporter, render
-from headframe.upstream.base import JobSource, SourceState
+from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from miner.devices.base import Device
 from miner.stats import HashMeter, MinerStats
 
@@ -47,6 +47,7 @@ class Monitor:
         self._clock = clock
         self._start = clock()
         self._meter = HashMeter()
+        self._rate_at_work_hps = 0.0
         self._meters = [HashMeter() for _ in devices]
         self._exporter = Exporter(_PREFIX, [stats], self._of_devices)
         self.tick()
@@ -64,6 +65,18 @@ class Monitor:
         status = self._source.status.get()
         stats.upstream_up = int(status.state is SourceState.ACTIVE)
         stats.upstream_connects = status.connects
+        stats.upstream_switches, stats.upstream_redirects = status.switches, status.redirects
+        self._count_lost(status)
+
+    def _count_lost(self, status: SourceStatus) -> None:
+        """Turn the time lost since the last look into hashes, by the rate before it."""
+        stats = self._stats
+        lost = status.idle_seconds - stats.upstream_idle
+        if lost > 0:
+            stats.lost_hashes += round(lost * self._rate_at_work_hps)
+            stats.upstream_idle = status.idle_seconds
+        elif status.state is SourceState.ACTIVE:
+            self._rate_at_work_hps = stats.hashrate
 
     def healthy(self) -> bool:
         """Tell whether the miner does its part; a pool that is down is not its fault."""

@@ -74,6 +74,12 @@ class MinerStats:
     difficulty: float = gauge("Difficulty of the running job's shares; 0 without a job.")
     upstream_up: int = gauge("1 while there is work from the upstream, else 0.")
     upstream_connects: int = counter("Connections made to upstreams.")
+    upstream_switches: int = counter("Switches from one upstream to another.")
+    upstream_redirects: int = counter("Times that a pool sent us elsewhere, and was followed.")
+    upstream_idle: float = counter(
+        "Time without live work between two jobs, of gaps that are over.", "seconds"
+    )
+    lost_hashes: int = counter("Hashes that those gaps cost, by the rate before each.", "hashes")
     uptime: float = gauge("Time since the miner started.", "seconds")
     share_round_trip: Histogram = histogram(
         "From sending a share to its verdict.", "seconds", _ROUND_TRIP_BOUNDS

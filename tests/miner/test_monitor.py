@@ -41,6 +41,18 @@ def test_it_measures_each_device_and_all_together(desk: Desk) -> None:
     assert status["uptime_seconds"] == pytest.approx(1)
 
 
+def test_a_switch_costs_the_hashes_of_its_gap_at_the_rate_before_it(desk: Desk) -> None:
+    desk.hash(1000, 3000)
+    desk.source.report(switches=1, redirects=2, idle_seconds=0.5)
+    desk.hash(0, 0)
+    desk.hash(0, 0)
+    assert desk.stats.lost_hashes == 2000
+    assert desk.stats.upstream_idle == 0.5
+    assert (desk.stats.upstream_switches, desk.stats.upstream_redirects) == (1, 2)
+    page = desk.monitor.metrics().decode()
+    assert "headframe_miner_lost_hashes_total 2000.0" in page
+
+
 def test_the_difficulty_is_that_of_the_running_job(desk: Desk) -> None:
     assert desk.monitor.status()["difficulty"] == 1
     desk.source.jobs.set(None)
