@@ -178,12 +178,13 @@ class QuotaStrategy:
     def _spare(self, sources: Sequence[Standing], weighed: Sequence[int], now: float) -> Choice:
         self._running, self._ends = None, now
         spare = [place for place in range(len(sources)) if place not in weighed]
+        use = next((place for place in spare if sources[place].has_work), None)
         want = frozenset(weighed)
-        if all(sources[place].out for place in weighed):
+        if use is not None:
+            want |= {use}
+        elif all(sources[place].out for place in weighed):
             want |= _as_needed(sources, spare)
-        return Choice(
-            use=next((place for place in spare if sources[place].has_work), None), want=want
-        )
+        return Choice(use=use, want=want)
 
     def _count(self, now: float) -> None:
         if self._running is not None:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from headframe.runtime.sockets import Address, interleave, open_any, open_socket
 
@@ -96,3 +97,17 @@ async def test_a_cancelled_race_leaves_no_socket_open() -> None:
     with black_hole() as hole, pytest.raises(TimeoutError):  # an open socket is a warning
         async with asyncio.timeout(0.05):
             await open_any([at(hole), at(hole)])
+
+
+def test_addresses_are_tried_in_turn_on_uvloop_too(
+    listener: socket.socket, closed_port: int
+) -> None:
+    async def go() -> int:
+        with black_hole() as hole:
+            ports = (closed_port, hole, listener.getsockname()[1])
+            async with asyncio.timeout(10):
+                with await open_any([at(port) for port in ports]) as sock:
+                    return int(sock.getpeername()[1])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(go()) == listener.getsockname()[1]

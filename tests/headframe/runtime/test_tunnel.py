@@ -1,8 +1,10 @@
 """Connecting through proxies."""
 
+import asyncio
 import socket
 
 import pytest
+import uvloop
 
 from headframe.runtime.errors import ConfigError, DialError
 from headframe.runtime.tunnel import Tunnel, open_through, parse_tunnel
@@ -89,3 +91,15 @@ async def test_a_proxy_that_is_not_there(scheme: str) -> None:
     tunnel = Tunnel(scheme=scheme, host="127.0.0.1", port=port)
     with pytest.raises(DialError, match=rf"the proxy 127.0.0.1:{port} cannot be reached"):
         await open_through(tunnel, "pool.test", 1)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_proxies_are_gone_through_on_uvloop_too(scheme: str) -> None:
+    async def go() -> list[str]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            async with FakeTunnel(scheme, to_port=server.getsockname()[1]) as fake:
+                (await open_through(tunnel_to(fake), "pool.test", 1)).close()
+                return fake.asked
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(go()) == ["pool.test:1"]

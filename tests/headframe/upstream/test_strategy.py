@@ -1,5 +1,7 @@
 """Strategies, by hand: no loop, no clock, no sources."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,7 +154,9 @@ def test_a_spare_is_used_when_no_other_works() -> None:
     strategy = QuotaStrategy([1, 0, 0], 10)
     assert chosen(strategy.choose([TRYING, TRYING, TRYING], None, 0)) == (None, [0])
     assert chosen(strategy.choose([OUT, TRYING, TRYING], None, 1)) == (None, [0, 1])
-    assert chosen(strategy.choose([OUT, OUT, WORKS], None, 2)) == (2, [0, 1, 2])
+    assert chosen(strategy.choose([OUT, OUT, TRYING], None, 2)) == (None, [0, 1, 2])
+    assert chosen(strategy.choose([OUT, OUT, WORKS], None, 2)) == (2, [0, 2])
+    assert chosen(strategy.choose([TRYING, OUT, WORKS], 2, 2)) == (2, [0, 2])
     assert chosen(strategy.choose([WORKS, OUT, WORKS], 2, 3)) == (0, [0])
 
 
@@ -160,3 +164,41 @@ def test_a_spare_is_used_when_no_other_works() -> None:
 def test_weights_that_make_no_sense(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weights"):
         QuotaStrategy(weights, 10)
+
+
+standings = st.builds(
+    Standing,
+    works_since=st.none() | st.floats(0, 100),
+    out=st.booleans(),
+    probation_seconds=st.floats(0, 200),
+)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        FailoverStrategy,
+        lambda: FailoverStrategy(standby=True),
+        lambda: RotateStrategy(7),
+        lambda: QuotaStrategy([2, 1, 0], 7),
+    ],
+)
+@settings(max_examples=100)
+@given(history=st.lists(st.tuples(standings, standings, standings), min_size=1, max_size=20))
+def test_whatever_happens_who_works_is_used_and_who_is_used_is_wanted(
+    make: Callable[[], Strategy], history: list[tuple[Standing, Standing, Standing]]
+) -> None:
+    strategy = make()
+    current: int | None = None
+    for step, sources in enumerate(history):
+        now = 100.0 + 5 * step
+        choice = strategy.choose(sources, current, now)
+        assert choice.want <= {0, 1, 2}
+        assert choice.until is None or choice.until > now
+        if choice.use is None:
+            assert not any(each.has_work for each in sources)
+            assert choice.want
+        else:
+            assert sources[choice.use].has_work
+            assert choice.use in choice.want
+            current = choice.use
