@@ -33,7 +33,7 @@ _REMEMBERED: Final = 4096
 """Hashes of blocks given, to tell a share that comes twice."""
 
 _REASONS: Final[dict[str, Reason]] = {
-    "duplicate": Reason.ACCEPTED,  # known and valid: our own, on a second try
+    "duplicate": Reason.ACCEPTED,  # known and valid: our own, on a second try, see `_duplicate_of`
     "inconclusive": Reason.STALE,  # valid, but another block of its height was first
     "duplicate-inconclusive": Reason.STALE,
     "inconclusive-not-best-prevblk": Reason.STALE,
@@ -189,6 +189,8 @@ class Delivery:
                 reply = await self._rpc.call(
                     "submitblock", raw_hex, timeout_seconds=_SUBMIT_SECONDS
                 )
+                if reply == "duplicate":
+                    reply = await self._duplicate_of(parcel.block)
             except RpcError as error:
                 errors += 1
                 if error.code == _DECODE_FAILED or errors == _ERRORS_BORNE:
@@ -202,6 +204,19 @@ class Delivery:
             if not self._journal.holds(parcel.block.hash) and not self._journal.busy:
                 # The disk had no room, and may have by now; a slow one is still at it.
                 await self._write_down(parcel.block)
+
+    async def _duplicate_of(self, block: FoundBlock) -> str:
+        """Tell a block that the best chain has from one that stands beside it.
+
+        Bitcoin Core says "duplicate" of both. A block whose first answer we never heard
+        (a restart, a broken connection) may be either.
+        """
+        try:
+            header = await self._rpc.call("getblockheader", hash_to_hex(block.hash))
+            beside = int(header["confirmations"]) < 0
+        except (RpcError, TypeError, KeyError, ValueError):
+            return "duplicate"
+        return "duplicate-inconclusive" if beside else "duplicate"
 
     async def _write_down(self, block: FoundBlock) -> None:
         try:

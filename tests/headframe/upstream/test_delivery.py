@@ -92,6 +92,26 @@ def test_replies_are_understood(reply: object, reason: Reason) -> None:
     assert verdict.detail == ("" if reply is None else str(reply))
 
 
+@pytest.mark.parametrize(
+    ("header", "reason", "words"),
+    [
+        ({"confirmations": 3}, Reason.ACCEPTED, "duplicate"),
+        ({"confirmations": -1}, Reason.STALE, "duplicate-inconclusive"),
+        (Fault(-5, "Block not found"), Reason.ACCEPTED, "duplicate"),
+        ("no object", Reason.ACCEPTED, "duplicate"),
+        ({"confirmations": None}, Reason.ACCEPTED, "duplicate"),
+        ({}, Reason.ACCEPTED, "duplicate"),
+    ],
+)
+async def test_a_known_block_is_accepted_unless_it_stands_beside_the_chain(
+    header: object, reason: Reason, words: str, tmp_path: Path
+) -> None:
+    async with RpcNode({"submitblock": "duplicate", "getblockheader": header}) as node:
+        verdict, bench = await verdict_for(node, tmp_path / "j")
+    assert (verdict.reason, verdict.detail) == (reason, words)
+    assert bench.on_disk() == []
+
+
 def test_every_recorded_refusal_is_a_verdict_with_the_nodes_words() -> None:
     replies = [case["submitblock"] for case in load("gbt_rejects")["vectors"]]
     words = [reply for reply in replies if isinstance(reply, str)]
