@@ -38,6 +38,8 @@ _PROVEN: Final = 10
 """A source used for so many stable times is no longer suspected of failing soon."""
 _MOST_RELAPSES: Final = 4
 """Each early failure doubles the time for which a source must prove itself, so often."""
+_LONGEST_PAUSE_SECONDS: Final = 15.0
+"""Between two tries of a pool that stays away: what its return costs at most, in hashes."""
 _REMEMBERED: Final = 8192
 """Jobs whose source we remember: hours of them."""
 
@@ -58,7 +60,7 @@ class GroupOptions:
     hold_seconds: float = 60.0
     linger_seconds: float = 30.0
     stable_seconds: float = 60.0
-    backoff: Callable[[], Backoff] = Backoff
+    backoff: Callable[[], Backoff] = lambda: Backoff(1.0, _LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(slots=True, eq=False)
