@@ -59,7 +59,12 @@ class Page:
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
-        return render(Exporter(METRICS_PREFIX, [self._hub.stats, books_of(self._hub.ledger)]))
+        stats, status = self._hub.stats, self._hub.source.status.get()
+        stats.upstream_up = int(status.state is SourceState.ACTIVE)
+        stats.upstream_connects, stats.upstream_switches = status.connects, status.switches
+        stats.upstream_redirects = status.redirects
+        stats.upstream_idle = status.idle_seconds
+        return render(Exporter(METRICS_PREFIX, [stats, books_of(self._hub.ledger)]))
 
     def healthy(self) -> bool:
         """Say whether there is work for rigs."""

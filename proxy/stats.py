@@ -44,6 +44,13 @@ class Stats:
     faults: int = counter("Times that a rig broke the protocol.")
     layout_changes: int = counter("Times that rigs had to be cut off for a new extranonce layout.")
     ledger_faults: int = counter("Times that the books did not balance: a bug.")
+    upstream_up: int = gauge("1 while there is work from the upstream, else 0.")
+    upstream_connects: int = counter("Connections made to upstreams.")
+    upstream_switches: int = counter("Switches from one upstream to another.")
+    upstream_redirects: int = counter("Times that a pool sent us elsewhere, and was followed.")
+    upstream_idle: float = counter(
+        "Time without live work between two jobs, of gaps that are over.", "seconds"
+    )
 
 
 _REFUSALS: Final = tuple(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -41,6 +42,19 @@ async def test_the_status_is_plain_and_complete(tmp_path: Path):
     assert status["rigs_total"] == 1
     assert status["lifetime"]["accepted"] == 5
     assert status["pool"]["acknowledged"] == 1
+
+
+async def test_the_metrics_tell_how_the_upstream_is_doing():
+    source = ManualSource()
+    status = source.status.get()
+    source.status.set(replace(status, connects=3, switches=2, redirects=1, idle_seconds=4.5))
+    async with proxying(source) as proxy:
+        text = Page(proxy.hub, None, "").metrics().decode()
+    assert "headframe_proxy_upstream_connects_total 3.0" in text
+    assert "headframe_proxy_upstream_switches_total 2.0" in text
+    assert "headframe_proxy_upstream_redirects_total 1.0" in text
+    assert "headframe_proxy_upstream_idle_seconds_total 4.5" in text
+    assert "headframe_proxy_upstream_up" in text
 
 
 async def test_the_metrics_have_the_programs_prefix():
