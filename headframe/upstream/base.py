@@ -25,6 +25,7 @@ __all__ = [
     "SourceStatus",
     "UnreachableError",
     "UpstreamError",
+    "members_of",
 ]
 
 
@@ -56,6 +57,8 @@ class SourceState(StrEnum):
     ACTIVE = "active"
     DEGRADED = "degraded"
     """It has work, but something is wrong: see `SourceStatus.detail`."""
+    IDLE = "idle"
+    """It is not needed at present, and so not connected: another source is in use."""
     DOWN = "down"
 
 
@@ -77,6 +80,13 @@ class SourceStatus:
         idle_seconds: in all gaps that are over, the time without live work between two
             jobs; times the hash rate, it is the hashes that were lost.
         redirects: how often a pool sent us elsewhere, and was followed.
+        user: the account that shares count for, where there is one; never a password.
+        job_at: when the newest job came, by `runtime.clock.monotonic`; `None` before one.
+        difficulty: of that job's shares; 0 before one.
+        answer_seconds: how long a late answer took (a pool's to a share, a node's with a
+            template), refreshed at most once a second; `None` before one.
+        in_use: this source's job is the one that is worked on.
+        members: of a group, its sources in order of preference; see `members_of`.
     """
 
     source: SourceId
@@ -90,6 +100,17 @@ class SourceStatus:
     switches: int = 0
     idle_seconds: float = 0.0
     redirects: int = 0
+    user: str = ""
+    job_at: float | None = None
+    difficulty: float = 0.0
+    answer_seconds: float | None = None
+    in_use: bool = True
+    members: tuple["SourceStatus", ...] = ()
+
+
+def members_of(status: SourceStatus) -> tuple[SourceStatus, ...]:
+    """Return the status of each upstream behind a source: of a lone one, its own."""
+    return status.members or (status,)
 
 
 Done = Callable[[Verdict], None]

@@ -73,6 +73,11 @@ class PoolConnection:
             _Listening(core, self._hear, self._after_bytes), self._on_events, on_lost=self._on_lost
         )
 
+    @property
+    def answer_seconds(self) -> float | None:
+        """How long the pool took to answer the share that it answered last."""
+        return self._watch.answer_seconds
+
     def submit(self, share: Share, worker: str | None, done: Done) -> None:
         """Send a share; `done` is called once."""
         if not self._ready or self._over.is_set():

@@ -18,7 +18,7 @@ from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.job import BIP320_MASK, Job, JobId, Lineage
 from headframe.chain.network import Network
 from headframe.chain.share import Reason, Share, Verdict, proof_of
-from headframe.chain.target import Target
+from headframe.chain.target import Target, difficulty_from_target
 from headframe.chain.template import (
     Template,
     TemplateTx,
@@ -273,7 +273,9 @@ class GbtSource:
         self._tell(state=SourceState.DEGRADED, detail=detail)
 
     async def _fetch(self, chain: Chain) -> Template:
+        asked_at = self._clock()
         answer = await self._rpc.call("getblocktemplate", _request(chain))
+        self._tell(answer_seconds=self._clock() - asked_at)
         if not isinstance(answer, Mapping):
             raise BadUpstreamError(f"{self._lineage.source}: getblocktemplate is no object")
         template = self._share_transactions(parse_template(answer))
@@ -314,6 +316,8 @@ class GbtSource:
         last = self._jobs.get()
         if last is None or replace(job, id=last.id) != last:
             self._made[job.id] = (template, job)
+            difficulty = float(difficulty_from_target(job.target))
+            self._tell(job_at=self._clock(), difficulty=difficulty)
             self._jobs.set(job)
 
     def _advance(self, template: Template) -> None:

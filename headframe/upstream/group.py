@@ -110,8 +110,10 @@ class SourceGroup:
             _Member(place, source, options.backoff()) for place, source in enumerate(sources)
         ]
         self._jobs: Latest[Job | None] = Latest(None)
-        self._status = Latest(sources[0].status.get())
         self._active: _Member | None = None
+        self._status = Latest(
+            replace(sources[0].status.get(), members=tuple(map(self._status_of, self._members)))
+        )
         self._active_since = 0.0
         self._owners: dict[JobId, _Member] = {}
         self._origin: tuple[_Member, int] | None = None  # of the newest job: member and its epoch
@@ -336,9 +338,21 @@ class SourceGroup:
             redirects=sum(one.redirects for one in each),
             switches=self._switches,
             idle_seconds=self._idle_seconds,
+            in_use=self._jobs.get() is not None,
+            members=tuple(map(self._status_of, self._members)),
         )
         if status != self._status.get():
             self._status.set(status)
+
+    def _status_of(self, member: _Member) -> SourceStatus:
+        status = member.source.status.get()
+        idle = status.state is SourceState.DOWN and not member.wanted.is_set()
+        return replace(
+            status,
+            state=SourceState.IDLE if idle else status.state,
+            detail="" if idle else status.detail or member.trouble * (not member.has_work),
+            in_use=member is self._active and self._jobs.get() is not None,
+        )
 
 
 def _now() -> float:

@@ -5,14 +5,17 @@ back after it ended is the owner's business.
 """
 
 import asyncio
+import math
 import ssl
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from headframe.chain.coinbase import height_in
 from headframe.chain.job import Job, Lineage, SplitCoinbase
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.chain.target import difficulty_from_target, target_from_nbits
+from headframe.runtime.clock import monotonic
 from headframe.runtime.errors import DialError
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
@@ -46,6 +49,8 @@ _REDIRECTS: Final = 5
 """Times in a row that a pool may send us elsewhere."""
 _LASTING_SECONDS: Final = 60.0
 """A connection that lasted so long ends such a row."""
+_TELL_ANSWER_SECONDS: Final = 1.0
+"""A fast miner's answers come by the hundred, and whoever reads the status is woken by each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +89,14 @@ class StratumSource:
         self._lineage = lineage
         self._jobs: Latest[Job | None] = Latest(None)
         self._status = Latest(
-            SourceStatus(source=lineage.source, url=options.endpoint.url, state=SourceState.DOWN)
+            SourceStatus(
+                source=lineage.source,
+                url=options.endpoint.url,
+                state=SourceState.DOWN,
+                user=options.client.user,
+            )
         )
+        self._answer_told = -math.inf
         self._connection: PoolConnection | None = None
         self._session = ""  # what the pool wants to hear when we come back
 
@@ -110,7 +121,14 @@ class StratumSource:
         if self._connection is None:
             done(Verdict(reason=Reason.LOST, detail="there is no connection to the pool"))
         else:
-            self._connection.submit(share, worker, done)
+            self._connection.submit(share, worker, partial(self._answered, done))
+
+    def _answered(self, done: Done, verdict: Verdict) -> None:
+        now = monotonic()
+        if self._connection is not None and now - self._answer_told >= _TELL_ANSWER_SECONDS:
+            self._answer_told = now
+            self._tell(answer_seconds=self._connection.answer_seconds)
+        done(verdict)
 
     async def run(self) -> None:
         """Stay connected to the pool until cancelled.
@@ -211,7 +229,11 @@ class StratumSource:
             return
         self._ensure_allowed(event.job)
         self._tell(
-            state=SourceState.ACTIVE, generation=event.job.generation, height=_height_of(event.job)
+            state=SourceState.ACTIVE,
+            generation=event.job.generation,
+            height=_height_of(event.job),
+            job_at=monotonic(),
+            difficulty=float(difficulty_from_target(event.job.target)),
         )
         self._jobs.set(event.job)
 

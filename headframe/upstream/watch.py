@@ -45,6 +45,9 @@ class Watch:
     Args:
         limits: how long to wait for what.
         now: when the connection was begun.
+
+    Attributes:
+        answer_seconds: how long the answer took that came last; `None` before one.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
@@ -52,6 +55,7 @@ class Watch:
         self._made_at = self._heard_at = now
         self._job_at: float | None = None
         self._ready = False
+        self.answer_seconds: float | None = None
         self._sent: dict[Ticket, float] = {}  # oldest first
         self._refused = 0  # in a row
         self._refused_since = now
@@ -90,7 +94,9 @@ class Watch:
         Returns:
             Why the pool is to be given up, or "".
         """
-        self._sent.pop(ticket, None)
+        sent_at = self._sent.pop(ticket, None)
+        if sent_at is not None:
+            self.answer_seconds = now - sent_at
         if verdict.reason is Reason.ACCEPTED:
             self._refused = 0
         elif counts and verdict.reason not in _NO_VERDICT:

@@ -179,6 +179,37 @@ async def test_the_memory_of_whose_job_it_was_is_bounded(first: HandSource) -> N
     assert last.id in group._owners
 
 
+async def test_every_source_is_told_of_with_its_own_trouble(
+    first: HandSource, second: HandSource
+) -> None:
+    group = pair(first, second)
+    assert [one.source for one in group.status.get().members] == ["first", "second"]
+    async with running(group), asyncio.timeout(10):
+        await first.wait_runs(1)
+        first.publish()
+        await until_source(group, "first")
+        await until_told(group, ["active", "idle"])
+        assert [one.in_use for one in group.status.get().members] == [True, False]
+        first.fail()
+        await second.wait_runs(1)
+        second.publish()
+        await until_source(group, "second")
+        await until_told(group, ["active", "active"])  # a HandSource never says that it is down
+        members = group.status.get().members
+        assert [one.in_use for one in members] == [False, True]
+        assert members[0].detail == "first is gone"
+        assert [one.members for one in members] == [(), ()]
+
+
+async def until_told(group: SourceGroup, states: list[str]) -> None:
+    """Wait until the sources have these states, and the status is of the one in use."""
+    async for status in group.status:
+        job = group.jobs.get()
+        told = [one.state.value for one in status.members]
+        if told == states and job is not None and status.source == job.source:
+            return
+
+
 def test_a_group_has_at_least_one_source() -> None:
     with pytest.raises(ValueError, match="at least one"):
         SourceGroup([], FailoverStrategy(), GroupOptions())

@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import ssl
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import trustme
@@ -12,7 +14,13 @@ from structlog.testing import capture_logs
 
 from headframe.chain.job import Job, Lineage, SourceId
 from headframe.chain.share import Reason, Verdict
-from headframe.chain.target import MAX_TARGET, Target, nbits_from_target, target_from_difficulty
+from headframe.chain.target import (
+    DIFFICULTY_1,
+    MAX_TARGET,
+    Target,
+    nbits_from_target,
+    target_from_difficulty,
+)
 from headframe.stratum.sv1.client import ClientOptions
 from headframe.upstream.base import (
     BadUpstreamError,
@@ -165,6 +173,7 @@ async def test_a_late_share_of_an_earlier_connection_never_reaches_the_pool(
 async def test_difficulty_extranonce_and_height_come_with_the_job(pool: FakePool) -> None:
     source = source_for(pool)
     hard = Target(MAX_TARGET >> 6)
+    began = time.monotonic()
     async with running(source):
         first = await next_job(source)
         assert source.status.get().height == 101
@@ -177,6 +186,13 @@ async def test_difficulty_extranonce_and_height_come_with_the_job(pool: FakePool
         answers = Answers()
         source.submit(find_share(second), None, answers.done)
         assert (await answers.one()).reason is Reason.ACCEPTED
+    status = source.status.get()
+    assert status.user == "alice.1"
+    assert status.difficulty == pytest.approx(float(Fraction(DIFFICULTY_1, hard)), rel=1e-4)
+    assert status.job_at is not None
+    assert began <= status.job_at <= time.monotonic()
+    assert status.answer_seconds is not None
+    assert 0 <= status.answer_seconds < 10
     assert second.target >= hard
     assert second.target < hard + (hard >> 15)  # six digits of difficulty
     assert second.generation == first.generation
