@@ -7,6 +7,7 @@ and 23 (the call), BIP 9 (rules), BIP 141 (commitment, weight), BIP 325 (signet)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Self
 
 from headframe.chain.coinbase import (
@@ -18,41 +19,37 @@ from headframe.chain.coinbase import (
 )
 from headframe.chain.errors import CoinbaseError, TemplateError
 from headframe.chain.fields import Fields
-from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.header import HEADER_BYTES
 from headframe.chain.job import Job, Lineage, SplitCoinbase
 from headframe.chain.merkle import first_leaf_path
+from headframe.chain.offer import TemplateTx, parse_offer
 from headframe.chain.share import MAX_FUTURE_SECONDS, ShareFields, header_of
 from headframe.chain.target import DIFFICULTY_1, Target, nbits_from_target, target_from_nbits
 from headframe.chain.wire import compact_size
 
-__all__ = ["Template", "TemplateTx", "assemble_block", "make_job", "parse_template"]
+__all__ = [
+    "EASY_AFTER_SECONDS",
+    "EASY_NBITS",
+    "RETARGET_BLOCKS",
+    "Template",
+    "assemble_block",
+    "make_job",
+    "parse_template",
+]
 
 _KNOWN_RULES: Final = frozenset({"csv", "segwit", "taproot", "signet"})
 _OP_TRUE: Final = b"\x51"  # the one signet challenge that needs no solution
-_EASY_NBITS: Final = nbits_from_target(DIFFICULTY_1)
-_EASY_AFTER_SECONDS: Final = 1200
-_RETARGET_BLOCKS: Final = 2016
+EASY_NBITS: Final = nbits_from_target(DIFFICULTY_1)
+"""What the testnets' easy blocks have."""
+RETARGET_BLOCKS: Final = 2016
+"""The first block of each such period may have other bits than the one before it."""
+EASY_AFTER_SECONDS: Final = 1200
+"""A testnets' block that is later than its parent by more than this must be easy."""
+_SIGOP_LIMIT: Final = 80_000  # consensus, with segwit
+_SIGOP_COST: Final = 4  # of a check that is in no witness (BIP 141)
+_P2PKH_END: Final = b"\x88\xac"
 _U32_MAX: Final = 2**32 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateTx:
-    """A transaction to put into the block.
-
-    Attributes:
-        data: its full serialisation, witness included.
-        txid: 32 bytes, header order; without the witness.
-        wtxid: 32 bytes, header order; with it.
-        fee: satoshi.
-        weight: weight units.
-    """
-
-    data: bytes = field(repr=False)
-    txid: bytes
-    wtxid: bytes
-    fee: int
-    weight: int
+_NONE_KNOWN: Final[Mapping[bytes, TemplateTx]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +71,7 @@ class Template:
         rules: consensus rules in force, without their exclamation marks.
         signet_challenge: the script that a signet's blocks must satisfy.
         weight_limit: weight units of the whole block.
+        sigop_limit: cost of all signature checks of the block.
         aux: bytes to put into the coinbase.
         path: merkle path of the coinbase.
         commitment: output script that commits to the witnesses, 38 bytes; `None` where
@@ -94,6 +92,7 @@ class Template:
     rules: tuple[str, ...]
     signet_challenge: bytes | None
     weight_limit: int
+    sigop_limit: int
     aux: bytes
     path: tuple[bytes, ...] = field(repr=False)
     commitment: bytes | None = field(repr=False)
@@ -119,21 +118,24 @@ class Template:
         Args:
             parent_time: of the block that this one follows, in seconds since 1970.
         """
-        last_normal = parent_time + _EASY_AFTER_SECONDS
-        if self.height % _RETARGET_BLOCKS == 0:
+        last_normal = parent_time + EASY_AFTER_SECONDS
+        if self.height % RETARGET_BLOCKS == 0:
             return self
         if self.curtime <= last_normal:
             # Where difficulty 1 is the normal one it stays right whatever the time.
-            latest = self.maxtime if self.nbits == _EASY_NBITS else last_normal
+            latest = self.maxtime if self.nbits == EASY_NBITS else last_normal
             return replace(self, maxtime=min(self.maxtime, latest))
         return replace(self, mintime=max(self.mintime, last_normal + 1))
 
 
-def parse_template(answer: Mapping[str, object]) -> Template:
+def parse_template(
+    answer: Mapping[str, object], known: Mapping[bytes, TemplateTx] = _NONE_KNOWN
+) -> Template:
     """Read the result of `getblocktemplate`.
 
     Args:
         answer: the decoded JSON object.
+        known: transactions of earlier templates, by wtxid; not read again, and kept once.
 
     Raises:
         TemplateError: a field is missing, of the wrong type or out of range, or
@@ -146,7 +148,7 @@ def parse_template(answer: Mapping[str, object]) -> Template:
     mintime = fields.integer("mintime", high=_U32_MAX)
     if curtime < mintime:
         raise TemplateError(f"template: curtime {curtime} is before mintime {mintime}")
-    transactions = tuple(_transaction(entry) for entry in fields.mappings("transactions"))
+    transactions = tuple(parse_offer(entry, known) for entry in fields.mappings("transactions"))
     return Template(
         version=fields.integer("version", low=-(2**31), high=_U32_MAX) & _U32_MAX,
         version_required=fields.integer("vbrequired", high=_U32_MAX, default=0),
@@ -164,6 +166,7 @@ def parse_template(answer: Mapping[str, object]) -> Template:
         weight_limit=fields.integer(
             "weightlimit", low=1, default=4 * fields.integer("sizelimit", low=1)
         ),
+        sigop_limit=fields.integer("sigoplimit", low=1, default=_SIGOP_LIMIT),
         aux=_aux(fields),
         path=first_leaf_path([tx.txid for tx in transactions]),
         commitment=_commitment(fields, transactions) if "segwit" in rules else None,
@@ -195,23 +198,6 @@ def _nbits(fields: Fields) -> int:
             f"template: target {target:064x} is not what bits {nbits:08x} mean, {expected:064x}"
         )
     return nbits
-
-
-def _transaction(fields: Fields) -> TemplateTx:
-    data = fields.hex("data")
-    txid, wtxid = fields.hash("txid"), fields.hash("hash")
-    # The coinbase's tree takes txids and the witness tree hashes; a mix-up shows here.
-    if sha256d(data) != wtxid:
-        raise fields.fault("hash", f"{hash_to_hex(wtxid)} is not the hash of data")
-    if data[4:6] != b"\x00\x01" and txid != wtxid:
-        raise fields.fault("txid", f"{hash_to_hex(txid)} is not the hash of data without witness")
-    return TemplateTx(
-        data=data,
-        txid=txid,
-        wtxid=wtxid,
-        fee=fields.integer("fee"),
-        weight=fields.integer("weight", low=1),
-    )
 
 
 def _aux(fields: Fields) -> bytes:
@@ -273,6 +259,7 @@ def make_job(  # noqa: PLR0913 - what a job is made of, each independent of the 
         aux=template.aux,
     )
     _ensure_weight(template, coinbase.size)
+    _ensure_sigops(template, outputs)
     target = min(template.target, template.target if block_target is None else block_target)
     return Job(
         id=lineage.next_id(),
@@ -318,6 +305,17 @@ def _ensure_weight(template: Template, coinbase_size: int) -> None:
         raise CoinbaseError(
             f"the block would weigh {weight} units, the node allows {template.weight_limit}: pay "
             "fewer outputs, or raise the node's blockreservedweight"
+        )
+
+
+def _ensure_sigops(template: Template, outputs: Sequence[Output]) -> None:
+    # Of the scripts that an address stands for, only P2PKH has a check outside a witness.
+    own = sum(_SIGOP_COST for output in outputs if output.script.endswith(_P2PKH_END))
+    cost = own + sum(tx.sigops for tx in template.transactions)
+    if cost > template.sigop_limit:
+        raise CoinbaseError(
+            f"the block's signature checks would cost {cost}, the node allows "
+            f"{template.sigop_limit}: pay fewer outputs"
         )
 
 

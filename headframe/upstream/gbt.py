@@ -17,11 +17,11 @@ from headframe.chain.errors import AddressError, ChainError
 from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.job import BIP320_MASK, Job, JobId, Lineage
 from headframe.chain.network import Network
+from headframe.chain.offer import TemplateTx
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import Target, difficulty_from_target
 from headframe.chain.template import (
     Template,
-    TemplateTx,
     assemble_block,
     make_job,
     parse_template,

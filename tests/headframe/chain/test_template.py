@@ -174,6 +174,7 @@ def test_what_can_be_done_without_may_be_missing(name):
         ("curtime", 1, "curtime 1 is before mintime"),
         ("height", 0, "height is 0, outside"),
         ("height", True, "height should be a whole number, not True"),
+        ("sigoplimit", 0, "sigoplimit is 0, outside"),
         ("sizelimit", 0, "sizelimit is 0, outside"),
         ("weightlimit", "4000000", "weightlimit should be a whole number"),
         ("default_witness_commitment", "6a24", "default_witness_commitment 6a24 does not fit"),
@@ -359,6 +360,25 @@ def test_the_weight_counts_the_bytes_of_the_transaction_count(count_, count_byte
     assert job_from(replace(many, weight_limit=weight)) == job
     with pytest.raises(CoinbaseError, match=f"would weigh {weight} units"):
         job_from(replace(many, weight_limit=weight - 1))
+
+
+def test_signature_checks_over_the_limit_are_refused_and_those_at_it_are_not():
+    p2pkh = bytes.fromhex("76a914" + "00" * 20 + "88ac")  # one check of cost 4 (BIP 141)
+    template = parse_template(ANSWER)
+    assert template.sigop_limit == 80_000
+    cost = 4 + sum(tx["sigops"] for tx in ANSWER["transactions"])
+    outputs = [Output(value=template.value, script=p2pkh)]
+    assert job_from(replace(template, sigop_limit=cost), outputs=outputs).prev_hash
+    with pytest.raises(CoinbaseError, match=f"would cost {cost}, the node allows {cost - 1}"):
+        job_from(replace(template, sigop_limit=cost - 1), outputs=outputs)
+
+
+def test_transactions_of_an_earlier_template_are_kept_once():
+    first = parse_template(ANSWER)
+    known = {tx.wtxid: tx for tx in first.transactions}
+    second = parse_template(copy.deepcopy(ANSWER), known)
+    assert second == first
+    assert all(a is b for a, b in zip(first.transactions, second.transactions, strict=True))
 
 
 def test_a_signet_that_wants_signatures_is_refused_plainly():
