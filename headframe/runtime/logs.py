@@ -19,7 +19,17 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from headframe.runtime.errors import ConfigError
 
-__all__ = ["FORMATS", "LEVELS", "get_logger", "is_secret", "redact", "redact_url", "setup"]
+__all__ = [
+    "FORMATS",
+    "LEVELS",
+    "get_logger",
+    "is_secret",
+    "printable",
+    "redact",
+    "redact_url",
+    "setup",
+    "text_of",
+]
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
@@ -97,6 +107,27 @@ def redact(value: object) -> object:
     return value
 
 
+def text_of(event: Mapping[str, object], *, colours: bool) -> str:
+    """Write an event as a line for people, the way `setup` does with "text".
+
+    Args:
+        event: what a line of JSON holds.
+        colours: whether to colour it.
+    """
+    shown = _escape_controls(None, "", dict(event))
+    return str(_text_renderer(colors=colours)(None, str(event["level"]), shown))
+
+
+def printable(text: str) -> str:
+    """Make the control characters of a text visible."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
 def is_secret(key: object) -> bool:
     """Tell whether what stands under this key must not be shown."""
     name = str(key)
@@ -122,11 +153,8 @@ def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 def _escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Make control characters visible; a traceback is ours and keeps its lines."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception" and not value.isprintable():
-            event[key] = "".join(
-                char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-                for char in value
-            )
+        if isinstance(value, str) and key != "exception":
+            event[key] = printable(value)
     return event
 
 

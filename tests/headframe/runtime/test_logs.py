@@ -10,7 +10,15 @@ import pytest
 import structlog
 
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.logs import get_logger, is_secret, redact, redact_url, setup
+from headframe.runtime.logs import (
+    get_logger,
+    is_secret,
+    printable,
+    redact,
+    redact_url,
+    setup,
+    text_of,
+)
 
 
 class Terminal(io.StringIO):
@@ -128,6 +136,25 @@ def test_a_stranger_cannot_steer_the_terminal():
     assert "\x1b]0;" not in terminal.getvalue()
     assert "\\x1b]0;owned" in terminal.getvalue()
     assert terminal.getvalue().count("\n") == 1
+
+
+def test_a_line_of_json_can_be_written_as_text():
+    out, text = io.StringIO(), io.StringIO()
+    setup(stream=out, format="json")
+    get_logger("x").warning("joined", rig="\x1b]0;owned\x07", count=3, flag=None)
+    fields = json.loads(out.getvalue())
+    setup(stream=text, format="text")
+    get_logger("x").warning("joined", rig="\x1b]0;owned\x07", count=3, flag=None)
+    line = text_of(fields, colours=False)
+    assert line.split("Z", 1)[1] == text.getvalue().rstrip("\n").split("Z", 1)[1]
+    assert "\x1b" not in line
+    assert "\x1b[" in text_of(fields, colours=True)
+    assert fields["rig"] == "\x1b]0;owned\x07", "what was given is as it was"
+
+
+def test_only_control_characters_are_made_visible():
+    assert printable("Grüße [x] 漢字") == "Grüße [x] 漢字"
+    assert printable("a\tb\x1b[1m\u202e") == "a\\tb\\x1b[1m\\u202e"
 
 
 def test_warnings_of_libraries_come_out_the_same_way_and_their_chatter_does_not():
