@@ -1,14 +1,13 @@
 """The journal of found blocks: what was found is on disk before a node hears of it.
 
-One JSON object a line, appended and never changed: `{"event": "found", "hash": ...,
-"height": ..., "source": ..., "time": ..., "block": "<hex>"}`, later
-`{"event": "verdict", "hash": ..., "time": ..., "reason": ..., "detail": ...}`. Hashes are
-display hex, times seconds since 1970. A block without a verdict is submitted again at
-the next start; by hand it goes with `bitcoin-cli submitblock <hex>`.
+One JSON object a line, appended and never changed; `journal_lines` has their fields. A
+block without a verdict is submitted again at the next start; by hand it goes with
+`bitcoin-cli submitblock <hex>`. One that is valid is followed, over restarts too, until it
+is deep in the chain.
 
 Several processes may append to one file: a line is written at once, under a lock. A file
 that has become large is begun anew when it is opened, with the blocks that have no verdict
-yet; the last such file is kept beside it, as `NAME.old`.
+yet and those that are followed; the last such file is kept beside it, as `NAME.old`.
 """
 
 import fcntl
@@ -16,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,18 @@ from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.chain.job import SourceId
 from headframe.chain.share import Verdict
 from headframe.runtime.logs import get_logger
+from headframe.upstream.journal_lines import (
+    BlockRecord,
+    CandidateLine,
+    ConfirmedLine,
+    FoundLine,
+    JournalLine,
+    OrphanedLine,
+    SettledLine,
+    VerdictLine,
+    apply,
+    decode_line,
+)
 
 __all__ = ["FoundBlock", "Journal"]
 
@@ -34,6 +45,8 @@ _MODE: Final = 0o600
 """A block not yet published is worth money to whoever reads it."""
 _LARGE_BYTES: Final = 64 << 20
 """Two months of blocks on regtest; read in a second."""
+_REMEMBERED: Final = 1024
+"""Blocks with a verdict that are known at a time; the oldest are forgotten first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +64,6 @@ class FoundBlock:
     height: int
     hash: bytes
     raw: bytes
-
-
-class _Found(msgspec.Struct, tag_field="event", tag="found", kw_only=True):
-    hash: str
-    height: int
-    source: str
-    time: int
-    block: str
-
-
-class _Judged(msgspec.Struct, tag_field="event", tag="verdict", kw_only=True):
-    hash: str
-    time: int
-    reason: str
-    detail: str = ""
 
 
 class Journal:
@@ -86,6 +84,7 @@ class Journal:
         self._path = path
         self._wall = wall
         self._open: dict[bytes, FoundBlock] = {}
+        self._records: dict[bytes, BlockRecord] = {}
         self._in_file: set[bytes] = set()
         self._broken_end = False
         self._created = False
@@ -97,9 +96,22 @@ class Journal:
         """Where the file is."""
         return self._path
 
-    def unresolved(self, source: SourceId) -> tuple[FoundBlock, ...]:
-        """Return the blocks of a source that no verdict is known for, oldest first."""
-        return tuple(block for block in [*self._open.values()] if block.source == source)
+    def unresolved(self, source: SourceId | None = None) -> tuple[FoundBlock, ...]:
+        """Return the blocks (of a source) that no verdict is known for, oldest first."""
+        blocks = [*self._open.values()]
+        return tuple(block for block in blocks if source is None or block.source == source)
+
+    def record(self, block_hash: bytes) -> BlockRecord | None:
+        """Return what is known of a block, unless it is long ago."""
+        return self._records.get(block_hash)
+
+    def records(self) -> tuple[BlockRecord, ...]:
+        """Return what is known of all blocks that are remembered, oldest first."""
+        return (*self._records.values(),)  # a copy: other threads may write
+
+    def followed(self) -> tuple[BlockRecord, ...]:
+        """Return the blocks that may still come to the best chain, or go from it."""
+        return tuple(record for record in self.records() if record.followed)
 
     def sources(self) -> frozenset[SourceId]:
         """Name the sources that have unresolved blocks."""
@@ -130,10 +142,10 @@ class Journal:
         Returns:
             It is in the file. If not, an error was logged, and the block is only in memory.
         """
+        line = self._line_of(block, self._wall())
         self._open[block.hash] = block
-        written = self._append(
-            self._line_of(block), "it is submitted all the same, but a crash now would lose it"
-        )
+        self._take(line)
+        written = self._append(line, "it is submitted all the same, but a crash now would lose it")
         if written:
             self._in_file.add(block.hash)
         return written
@@ -155,27 +167,58 @@ class Journal:
             return False
         return True
 
-    def resolved(self, block_hash: bytes, verdict: Verdict) -> None:
+    def resolved(self, block_hash: bytes, verdict: Verdict, *, node: str = "") -> None:
         """Write down what became of a block: it is not submitted again.
 
         Does not wait for the disk: a verdict that a power cut takes away costs one more
         submission, which nodes answer with "duplicate".
+
+        Args:
+            block_hash: 32 bytes, header order.
+            verdict: the nodes'.
+            node: whose words these are.
         """
         self._in_file.discard(block_hash)
         if self._open.pop(block_hash, None) is None:
             return
-        line = _Judged(
-            hash=hash_to_hex(block_hash),
-            time=self._wall(),
-            reason=verdict.reason,
-            detail=verdict.detail,
-        )
-        self._append(
-            line,
-            "the block is submitted once more at the next start, which is harmless",
-        )
+        record = self._records[block_hash]
+        line = _verdict_line(record.judged(verdict, node), self._wall())
+        self._take(line)
+        self._append(line, "the block is submitted once more at the next start, which is harmless")
 
-    def _append(self, line: _Found | _Judged, consequence: str) -> bool:
+    def moved(self, block_hash: bytes, *, confirmations: int) -> None:
+        """Write down that a block came to the best chain, or went from it.
+
+        Args:
+            block_hash: 32 bytes, header order.
+            confirmations: blocks on it and itself; 0: it is not on the best chain.
+        """
+        shown, now = hash_to_hex(block_hash), self._wall()
+        line: JournalLine = OrphanedLine(hash=shown, time=now)
+        if confirmations:
+            line = ConfirmedLine(hash=shown, time=now, confirmations=confirmations)
+        self._take(line)
+        self._append(line, "where it stands is looked up again at the next start")
+
+    def deepened(self, block_hash: bytes, confirmations: int) -> None:
+        """Remember how deep a block is by now; that is not worth a line."""
+        record = self._records.get(block_hash)
+        if record is not None:
+            self._records[block_hash] = replace(record, confirmations=confirmations)
+
+    def settled(self, block_hash: bytes, *, confirmations: int) -> None:
+        """Write down that a block is followed no further; arguments as for `moved`."""
+        line = SettledLine(
+            hash=hash_to_hex(block_hash), time=self._wall(), confirmations=confirmations
+        )
+        self._take(line)
+        self._append(line, "the block is followed a while longer after the next start")
+
+    def candidate(self, line: CandidateLine) -> bool:
+        """Write down a pool's block that could not be sent; it is nobody's to submit but ours."""
+        return self._append(line, "its data is in the log alone") and self.sync()
+
+    def _append(self, line: JournalLine, consequence: str) -> bool:
         try:
             with self._lock:
                 self._write(msgspec.json.encode(line) + b"\n")
@@ -214,7 +257,7 @@ class Journal:
     def _read(self, large_bytes: int) -> None:
         try:
             with self._path.open("rb") as file:
-                self._take(file)
+                self._replay(file)
                 size = file.tell()
             if size >= large_bytes:
                 self._begin_anew()
@@ -232,10 +275,11 @@ class Journal:
         """Keep what has no verdict yet; at each moment a file of our name has all of it."""
         with self._locked():
             self._open.clear()
+            self._records.clear()
             self._in_file.clear()
             with self._path.open("rb") as file:  # others may have written since
-                self._take(file)
-            lines = [self._line_of(block) for block in self._open.values()]
+                self._replay(file)
+            lines = self._essence()
             fresh = self._path.with_name(f"{self._path.name}.new")
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
             try:
@@ -252,23 +296,34 @@ class Journal:
             self._broken_end = False
             _sync(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
 
-    def _line_of(self, block: FoundBlock) -> _Found:
-        return _Found(
+    def _essence(self) -> list[JournalLine]:
+        """Return the lines that a file begun anew needs: of what is not over."""
+        lines: list[JournalLine] = []
+        for record in self.followed():
+            lines.append(_verdict_line(record, self._wall()))
+            if record.orphaned:
+                lines.append(OrphanedLine(hash=hash_to_hex(record.hash), time=self._wall()))
+        found = ((block, self._records[block.hash].found_at) for block in self._open.values())
+        return lines + [self._line_of(block, at) for block, at in found]
+
+    def _line_of(self, block: FoundBlock, found_at: int) -> FoundLine:
+        return FoundLine(
             hash=hash_to_hex(block.hash),
             height=block.height,
             source=block.source,
-            time=self._wall(),
+            time=found_at,
             block=block.raw.hex(),
         )
 
-    def _take(self, lines: Iterable[bytes]) -> None:
-        decoder: msgspec.json.Decoder[_Found | _Judged] = msgspec.json.Decoder(_Found | _Judged)
-        for number, line in enumerate(lines, 1):
-            self._broken_end = not line.endswith(b"\n")
-            if not line.strip():
+    def _replay(self, lines: Iterable[bytes]) -> None:
+        for number, text in enumerate(lines, 1):
+            self._broken_end = not text.endswith(b"\n")
+            if not text.strip():
                 continue
             try:
-                self._replay(decoder.decode(line))
+                line = decode_line(text)
+                self._note_open(line)
+                self._take(line)
             except ValueError as error:  # msgspec's errors are of this kind
                 _log.warning(
                     "block_journal_line_ignored",
@@ -278,19 +333,44 @@ class Journal:
                     consequence="a write was cut short here; the other lines are whole",
                 )
 
-    def _replay(self, line: _Found | _Judged) -> None:
+    def _note_open(self, line: JournalLine) -> None:
         block_hash = hash_from_hex(line.hash)
-        if isinstance(line, _Judged):
+        if isinstance(line, VerdictLine):
             self._open.pop(block_hash, None)
             self._in_file.discard(block_hash)
+        elif isinstance(line, FoundLine):
+            raw = bytes.fromhex(line.block)
+            self._in_file.add(block_hash)
+            self._open[block_hash] = FoundBlock(
+                source=SourceId(line.source), height=line.height, hash=block_hash, raw=raw
+            )
+
+    def _take(self, line: JournalLine) -> None:
+        """Let a line count; what is known of a block is what its lines add up to."""
+        if isinstance(line, CandidateLine):
             return
-        self._in_file.add(block_hash)
-        self._open[block_hash] = FoundBlock(
-            source=SourceId(line.source),
-            height=line.height,
-            hash=block_hash,
-            raw=bytes.fromhex(line.block),
-        )
+        block_hash = hash_from_hex(line.hash)
+        record = apply(self._records.get(block_hash), line)
+        if record is None:
+            return
+        self._records[block_hash] = record
+        if len(self._records) > _REMEMBERED:
+            over = next((each for each in self._records if each not in self._open), None)
+            if over is not None:
+                del self._records[over]
+
+
+def _verdict_line(record: BlockRecord, now: int) -> VerdictLine:
+    return VerdictLine(
+        hash=hash_to_hex(record.hash),
+        time=now,
+        reason=record.reason.value,
+        detail=record.detail,
+        node=record.node,
+        height=record.height,
+        source=record.source,
+        found=record.found_at,
+    )
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

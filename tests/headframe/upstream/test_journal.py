@@ -16,6 +16,7 @@ from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
 from headframe.upstream.journal import FoundBlock, Journal
+from headframe.upstream.journal_lines import CandidateLine
 
 NODE, OTHER = SourceId("node"), SourceId("other")
 ACCEPTED = Verdict(reason=Reason.ACCEPTED, block=True)
@@ -49,7 +50,7 @@ def test_the_file_is_for_people_too_and_for_its_owner_alone(tmp_path: Path) -> N
     path = tmp_path / "blocks.jsonl"
     journal = opened(path)
     journal.found(block(7))
-    journal.resolved(block(7).hash, Verdict(reason=Reason.STALE, detail="inconclusive"))
+    journal.resolved(block(7).hash, Verdict(reason=Reason.STALE, detail="inconclusive"), node="far")
     found, verdict = (json.loads(line) for line in path.read_text().splitlines())
     assert found == {
         "event": "found",
@@ -65,6 +66,10 @@ def test_the_file_is_for_people_too_and_for_its_owner_alone(tmp_path: Path) -> N
         "time": 1_700_000_000,
         "reason": "stale",
         "detail": "inconclusive",
+        "node": "far",
+        "height": 7,
+        "source": "node",
+        "found": 1_700_000_000,
     }
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -173,6 +178,7 @@ def test_a_large_file_is_begun_anew_with_what_has_no_verdict(tmp_path: Path) -> 
         journal.found(block(number))
         if number != 4:
             journal.resolved(block(number).hash, ACCEPTED)
+            journal.settled(block(number).hash, confirmations=100)
     before = path.read_bytes()
 
     again = Journal(path, wall=lambda: 5, large_bytes=len(before))
@@ -223,6 +229,7 @@ from pathlib import Path
 from headframe.chain.hashes import sha256d
 from headframe.chain.job import SourceId
 from headframe.upstream.journal import FoundBlock, Journal
+from headframe.upstream.journal_lines import CandidateLine
 journal = Journal(Path(sys.argv[1]), wall=lambda: 1700000000)
 raw = bytes([9]) * 100
 journal.found(FoundBlock(source=SourceId("node"), height=9, hash=sha256d(raw[:80]), raw=raw))
@@ -241,3 +248,115 @@ def test_kill_minus_9_loses_nothing_that_was_found(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=20)
     assert opened(path).unresolved(NODE) == (block(9),)
+
+
+def test_what_becomes_of_a_block_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    for number in (1, 2, 3, 4):
+        journal.found(block(number))
+    journal.resolved(block(1).hash, ACCEPTED, node="near")
+    journal.resolved(block(2).hash, ACCEPTED)
+    journal.resolved(block(3).hash, Verdict(reason=Reason.STALE, detail="inconclusive"))
+    journal.resolved(block(4).hash, Verdict(reason=Reason.OTHER, detail="bad-cb-amount"))
+    journal.deepened(block(1).hash, 7)
+    journal.moved(block(2).hash, confirmations=0)
+    journal.moved(block(3).hash, confirmations=2)
+    assert [(each.height, each.confirmations) for each in journal.records()] == [
+        (1, 7),
+        (2, 0),
+        (3, 2),
+        (4, 0),
+    ]
+    for again in (journal, opened(path)):
+        assert [each.state for each in again.records()] == [
+            "accepted",
+            "orphaned",
+            "accepted",
+            "other",
+        ]
+        assert [each.height for each in again.followed()] == [1, 2, 3]
+        assert again.record(block(1).hash).node == "near"  # type: ignore[union-attr]
+
+    journal.moved(block(2).hash, confirmations=1)  # and back again
+    journal.settled(block(3).hash, confirmations=0)
+    again = opened(path)
+    assert [each.state for each in again.records()] == ["accepted", "accepted", "stale", "other"]
+    assert [each.height for each in again.followed()] == [1, 2]
+
+
+def test_a_file_begun_anew_keeps_the_blocks_that_are_followed(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    for number in (1, 2, 3):
+        journal.found(block(number))
+        journal.resolved(block(number).hash, ACCEPTED, node="near")
+    journal.moved(block(2).hash, confirmations=0)
+    journal.settled(block(3).hash, confirmations=100)
+    known = journal.followed()
+
+    assert Journal(path, wall=lambda: 5, large_bytes=1).followed() == known
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == [
+        "verdict",
+        "verdict",
+        "orphaned",
+    ]
+
+
+def test_a_journal_of_before_blocks_were_followed_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    one, two = (hash_to_hex(block(number).hash) for number in (1, 2))
+    lines = [
+        {"event": "found", "hash": one, "height": 1, "source": "node", "time": 9, "block": "01"},
+        {"event": "verdict", "hash": one, "time": 10, "reason": "accepted", "detail": ""},
+        {"event": "verdict", "hash": two, "time": 10, "reason": "accepted", "detail": ""},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal = opened(path)
+    assert journal.unresolved() == ()
+    (record,) = journal.records()
+    assert (record.height, record.found_at, record.state, record.followed) == (
+        1,
+        9,
+        "accepted",
+        True,
+    )
+
+
+def test_only_the_newest_blocks_are_remembered_but_none_without_a_verdict_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "blocks.jsonl"
+    lines = []
+    for number in range(1200):
+        shown = f"{number:064x}"
+        lines.append(
+            {"event": "found", "hash": shown, "height": number, "source": "n", "time": 1}
+            | {"block": "00"}
+        )
+        if number > 5:
+            lines.append({"event": "verdict", "hash": shown, "time": 2, "reason": "accepted"})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    heights = [each.height for each in opened(path).records()]
+    assert len(heights) == 1024
+    assert heights[:6] == [0, 1, 2, 3, 4, 5]
+    assert heights[-1] == 1199
+
+
+def test_a_pools_candidate_is_written_down_for_whoever_can_use_it(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    line = CandidateLine(
+        hash="00" * 32, source="pool", time=1, header="01" * 80, coinbase="02", path=["03" * 32]
+    )
+    assert journal.candidate(line)
+    assert json.loads(path.read_text()) == {
+        "event": "candidate",
+        "hash": "00" * 32,
+        "source": "pool",
+        "time": 1,
+        "header": "01" * 80,
+        "coinbase": "02",
+        "path": ["03" * 32],
+    }
+    assert opened(path).records() == ()
