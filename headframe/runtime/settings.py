@@ -3,33 +3,89 @@
 A program's settings are one frozen `msgspec.Struct`, nested by topic. Every field is
 `Annotated[type, msgspec.Meta(description=..., ge=...)] = default`; optional numbers carry
 their bounds inside: `Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description=...)]`.
-Whatever is wrong is told in one line: where it was given, the key, the value, and what was
-expected.
+Whatever is wrong is told in one line: where it was given (of a file also the line), the
+key, the value, and what was expected.
+
+SettingsError           (a `runtime.errors.ConfigError`) all that is wrong at once
 """
 
-import difflib
+import copy
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.logs import HIDDEN, is_secret, redact
-from headframe.runtime.settings_fields import Field, all_keys, fields_of, find, to_plain
+from headframe.runtime.settings_fields import Field, find, to_plain
 from headframe.runtime.settings_pages import example, help_of, reference
+from headframe.runtime.settings_places import Places
+from headframe.runtime.settings_problems import (
+    Problem,
+    decode,
+    expectation,
+    explain,
+    find_problems,
+    shown,
+    suggest,
+)
 
-__all__ = ["ENV_PREFIX", "example", "help_of", "load", "read_secret", "reference"]
+__all__ = [
+    "ENV_PREFIX",
+    "Reading",
+    "SettingsError",
+    "examine",
+    "example",
+    "help_of",
+    "load",
+    "read_secret",
+    "reference",
+]
 
 ENV_PREFIX = "HEADFRAME_"
-LONGEST_VALUE_SHOWN = 80
 
 S = TypeVar("S", bound=msgspec.Struct)
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class SettingsError(ConfigError):
+    """Settings cannot be used; the text is the first problem, and says how many more there are.
+
+    Attributes:
+        problems: one line each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        more = len(problems) - 1
+        rest = f" (and {more} more: `headframe check FILE` lists them all)" if more else ""
+        super().__init__(f"{problems[0]}{rest}")
+        self.problems = tuple(problems)
+
+
+class Reading(Generic[S]):
+    """What came of settings: the settings, what is wrong with them, and who gave what.
+
+    Attributes:
+        settings: with the defaults for what is wrong; `None` when not even that can be.
+        problems: one line each; the settings are good when there is none.
+    """
+
+    def __init__(self, settings: S | None, problems: Sequence[str], draft: "_Draft") -> None:
+        self.settings = settings
+        self.problems = tuple(problems)
+        self._draft = draft
+
+    def where(self, key: str) -> str:
+        """Say where a setting was given: as `file:line`, or as what gave it.
+
+        Args:
+            key: dotted.
+        """
+        return self._draft.origin(key.split("."))
 
 
 def load(
@@ -55,6 +111,29 @@ def load(
     Raises:
         ConfigError: a file cannot be read, a key is unknown, a value is not possible.
     """
+    reading = examine(struct, path=path, env=env, overrides=overrides, flags=flags)
+    if reading.problems or reading.settings is None:
+        raise SettingsError(reading.problems)
+    return reading.settings
+
+
+def examine(
+    struct: type[S],
+    *,
+    path: Path | None = None,
+    env: Mapping[str, str] = _NONE,
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, object] = _NONE,
+) -> Reading[S]:
+    """Read settings as `load` does, and find everything that is wrong with them.
+
+    Args:
+        struct: as for `load`.
+        path: likewise.
+        env: likewise.
+        overrides: likewise.
+        flags: likewise.
+    """
     draft = _Draft(struct, source=str(path) if path else "settings")
     if path is not None:
         draft.read_file(path)
@@ -64,9 +143,10 @@ def load(
             draft.put(_Given(key, env[name], f"environment {name}"))
     for text in overrides:
         key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text}: expected key=value")
-        draft.put(_Given(key.strip(), value.strip(), "--set"))
+        if equals:
+            draft.put(_Given(key.strip(), value.strip(), "--set"))
+        else:
+            draft.wrong.append(f"--set {text}: expected key=value")
     for key, item in flags.items():
         if item is not None:
             draft.put(_Given(key, to_plain(item), "command line"))
@@ -108,35 +188,49 @@ class _Given:
     origin: str
 
     def error(self, what: str) -> ConfigError:
-        return ConfigError(f"{self.origin}: {_shown(self.key, self.value)}: {what}")
+        return ConfigError(f"{self.origin}: {shown(self.key, self.value)}: {what}")
 
 
 class _Draft:
-    """Plain data that grows source by source, and where each part of it came from."""
+    """Plain data that grows source by source, and where each part of it came from.
+
+    Attributes:
+        wrong: what could not be taken.
+    """
 
     def __init__(self, struct: type[msgspec.Struct], *, source: str) -> None:
+        self.wrong: list[str] = []
         self._struct = struct
         self._source = source
         self._data: dict[str, Any] = {}
         self._origins: dict[str, str] = {}
+        self._places: Places | None = None
 
     def read_file(self, path: Path) -> None:
         try:
-            with path.open("rb") as file:
-                self._data = tomllib.load(file)
+            text = path.read_bytes().decode()
+            self._data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path}: not valid TOML: {error}") from None
+            what, line = _syntax(str(error), text)
+            self.wrong.append(f"{path}:{line}: not valid TOML: {what}")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from None
-        self._check_keys(self._struct, self._data, "")
+            self.wrong.append(f"{path}: cannot be read: {_reason(error)}")
+        else:
+            self._places = Places(text)
 
     def put(self, given: _Given) -> None:
         """Set one key; tables on the way to it are made."""
+        try:
+            self._put(given)
+        except ConfigError as error:
+            self.wrong.append(str(error))
+
+    def _put(self, given: _Given) -> None:
         parts = given.key.split(".")
         field = find(self._struct, parts)
         if field is None:
             raise ConfigError(
-                f"{given.origin}: no setting {given.key!r}{_suggest(self._struct, given.key)}"
+                f"{given.origin}: no setting {given.key!r}{suggest(self._struct, given.key)}"
             )
         node: Any = self._data
         for position, part in enumerate(parts[:-1]):
@@ -147,11 +241,40 @@ class _Draft:
         node[last] = _convert(field, given)
         self._origins[given.key] = given.origin
 
-    def build(self, struct: type[S]) -> S:
+    def build(self, struct: type[S]) -> Reading[S]:
+        problems = sorted(find_problems(struct, self._data), key=self._line)
+        lines = [*self.wrong, *(self._told(each) for each in problems)]
+        settings = None
         try:
-            return msgspec.convert(self._data, struct, dec_hook=_decode)
+            data = _without(self._data, problems)
+            settings = msgspec.convert(data, struct, dec_hook=decode)
         except msgspec.ValidationError as error:
-            raise self._explain(str(error)) from None
+            if not problems:
+                lines.append(self._told(explain(struct, str(error))))
+        return Reading(settings, lines, self)
+
+    def origin(self, parts: Sequence[str]) -> str:
+        """Say where a setting was given."""
+        key = ".".join(parts)
+        fitting = [each for each in self._origins if f"{key}.".startswith(f"{each}.")]
+        if fitting:
+            return self._origins[max(fitting, key=len)]
+        line = self._places.line(parts) if self._places else None
+        return f"{self._source}:{line}" if line else self._source
+
+    def _told(self, problem: Problem) -> str:
+        """Put in front of a problem where it was given."""
+        parts = problem.parts
+        if problem.missing:  # by whoever gave the rest of the table
+            parts = parts[:-1]
+            table = ".".join(parts)
+            beside = [each for each in self._origins if table and each.startswith(f"{table}.")]
+            if beside:
+                return f"{self._origins[beside[0]]}: {problem.what}"
+        return f"{self.origin(parts)}: {problem.what}"
+
+    def _line(self, problem: Problem) -> int:
+        return (self._places.line(problem.parts) if self._places else None) or 0
 
     def _step(self, node: Any, part: str, following: str, given: _Given) -> Any:
         """Go one level down, into a table, a list or an item of a list."""
@@ -167,62 +290,17 @@ class _Draft:
             raise given.error(f"{part} is {child!r} in {self._source}, and not a table")
         return child
 
-    def _check_keys(self, struct: type[msgspec.Struct], data: object, prefix: str) -> None:
-        if not isinstance(data, dict):
-            return  # the wrong type is told when it is converted
-        known = {field.name: field for field in fields_of(struct)}
-        for name, value in data.items():
-            key = prefix + name
-            if name not in known:
-                raise ConfigError(
-                    f"{self._source}: no setting {key!r}{_suggest(self._struct, key)}"
-                )
-            field = known[name]
-            if field.table is None:
-                continue
-            if not field.many:
-                self._check_keys(field.table, value, f"{key}.")
-            elif isinstance(value, list):
-                for index, item in enumerate(value):
-                    self._check_keys(field.table, item, f"{key}.{index}.")
 
-    def _explain(self, text: str) -> ConfigError:
-        """Turn msgspec's message, which ends with a path such as `$.a[0].b`, into ours."""
-        found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", text, re.DOTALL)
-        what, place = (found[1], found[2] or "") if found else (text, "")
-        parts = [each for each in re.split(r"[.\[\]]+", place) if each]
-        missing = re.search(r"missing required field `(.*)`", what)
-        if missing:
-            parts.append(missing[1])
-        if missing:
-            return self._missing(parts)
-        while parts and find(self._struct, parts) is None:
-            parts.pop()  # inside a value, which is shown as a whole
-        field = find(self._struct, parts) if parts else None
-        key = ".".join(parts)
-        if field is None:
-            return ConfigError(f"{self._origin(key)}: {what}")
-        if what.startswith(("Expected `", "Invalid enum")):
-            what = f"expected {field.expects}"
-        return ConfigError(f"{self._origin(key)}: {_shown(key, self._value(parts))}: {what}")
-
-    def _missing(self, parts: list[str]) -> ConfigError:
-        key, table = ".".join(parts), ".".join(parts[:-1])
-        field = find(self._struct, parts)
-        meaning = f": {field.description}" if field and field.description else ""
-        beside = [each for each in self._origins if table and each.startswith(f"{table}.")]
-        origin = self._origins[beside[0]] if beside else self._source
-        return ConfigError(f"{origin}: the setting {key!r} is missing{meaning}")
-
-    def _origin(self, key: str) -> str:
-        fitting = [each for each in self._origins if f"{key}.".startswith(f"{each}.")]
-        return self._origins[max(fitting, key=len)] if fitting else self._source
-
-    def _value(self, parts: Sequence[str]) -> object:
-        value: Any = self._data
-        for part in parts:
-            value = value[int(part)] if isinstance(value, list) else value[part]
-        return value
+def _without(data: dict[str, Any], problems: Sequence[Problem]) -> dict[str, Any]:
+    """Return a copy of plain data without the values that are wrong."""
+    rest = copy.deepcopy(data)
+    for problem in problems:
+        if not problem.missing:
+            node: Any = rest
+            for part in problem.parts[:-1]:
+                node = node[int(part)] if isinstance(node, list | tuple) else node[part]
+            del node[problem.parts[-1]]
+    return rest
 
 
 def _convert(field: Field, given: _Given) -> object:
@@ -234,11 +312,9 @@ def _convert(field: Field, given: _Given) -> object:
         elif field.takes_nothing and not field.takes_text and value.lower() in {"", "none"}:
             return None
     try:
-        checked = msgspec.convert(value, field.annotation, strict=False, dec_hook=_decode)
+        checked = msgspec.convert(value, field.annotation, strict=False, dec_hook=decode)
     except msgspec.ValidationError as error:
-        text = str(error)
-        usual = text.startswith(("Expected", "Invalid enum")) and " - at " not in text
-        raise given.error(f"expected {field.expects}" if usual else text) from None
+        raise given.error(expectation(field, str(error))) from None
     return to_plain(checked)
 
 
@@ -252,37 +328,11 @@ def _parse_container(text: str, given: _Given) -> object:
         raise given.error(f"not valid TOML: {error}") from None
 
 
-def _decode(kind: type, value: object) -> object:
-    """Make the types that msgspec does not know; it calls this with the annotation."""
-    if kind is Path and isinstance(value, str):
-        return Path(value).expanduser()
-    if kind is Path and isinstance(value, Path):
-        return value
-    raise ValueError(f"Expected `{kind.__name__}`")  # as msgspec words it
-
-
-def _suggest(struct: type[msgspec.Struct], key: str) -> str:
-    """Name the setting that was probably meant, or those there are."""
-    generic = re.sub(r"\.\d+(?=\.|$)", ".0", key)
-    known = [each for each, _ in all_keys(struct)]
-    name = generic.rpartition(".")[2]
-    elsewhere = [each for each in known if each.rpartition(".")[2] == name]
-    close = difflib.get_close_matches(generic, elsewhere, n=1, cutoff=0.0)
-    close = close or difflib.get_close_matches(generic, known, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    top = ", ".join(field.name for field in fields_of(struct))
-    return f"; there are: {top}"
-
-
-def _shown(key: str, value: object) -> str:
-    """Write a key and its value, without secrets, and not too long."""
-    if is_secret(key.rpartition(".")[2]):
-        return f"{key} = {HIDDEN}"
-    text = msgspec.json.encode(redact(value), enc_hook=str).decode()
-    if len(text) > LONGEST_VALUE_SHOWN:
-        text = f"{text[:LONGEST_VALUE_SHOWN]}…"
-    return f"{key} = {text}"
+def _syntax(message: str, text: str) -> tuple[str, int]:
+    """Take what `tomllib` says apart: what is wrong, and in which line."""
+    what, _, place = message.rpartition(" (at ")
+    found = re.match(r"line (\d+),", place)
+    return what or message, int(found[1]) if found else text.rstrip().count("\n") + 1
 
 
 def _reason(error: Exception) -> str:

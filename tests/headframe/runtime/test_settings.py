@@ -6,7 +6,7 @@ import pytest
 from msgspec import Meta
 
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.settings import load, read_secret
+from headframe.runtime.settings import SettingsError, examine, load, read_secret
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +37,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.user == "nobody":
             raise ValueError("user must be somebody")
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name:
+            raise ValueError(f"{self.name} is no name")
+
+
+class Secured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    tls: Tls = Tls()
+
+
+class Deep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    upstreams: tuple[Secured, ...] = ()
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -96,59 +112,120 @@ def test_items_of_a_list_of_tables_are_set_by_index(tmp_path):
     assert whole.upstreams == (Upstream(url="whole"),)
 
 
-def message(**sources: Any) -> str:
+def message(*, struct: type[msgspec.Struct] = Settings, **sources: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        load(Settings, **sources)
+        load(struct, **sources)
     text = str(caught.value)
     assert "\n" not in text
     return text
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("line", "text", "told"),
     [
-        ("[web]\nprot = 1", "no setting 'web.prot'; did you mean 'web.port'?"),
-        ("port = 1", "no setting 'port'; did you mean 'web.port'?"),
-        ("[wbe]\nport = 1", "no setting 'wbe'; did you mean 'web'?"),
+        (2, "[web]\nprot = 1", "no setting 'web.prot'; did you mean 'web.port'?"),
+        (1, "port = 1", "no setting 'port'; did you mean 'web.port'?"),
+        (1, "[wbe]\nport = 1", "no setting 'wbe'; did you mean 'web'?"),
         (
+            3,
             '[[upstreams]]\nurl = "x"\nurk = 1',
             "no setting 'upstreams.0.urk'; did you mean 'upstreams.0.url'?",
         ),
         (
+            1,
             "qqqqqqq = 1",
             "no setting 'qqqqqqq'; there are: user, mode, grace_seconds, deep, hosts, ports, "
             "limits, state, web, upstreams",
         ),
         (
+            2,
             "[web]\nport = 70000",
             "web.port = 70000: expected a whole number at least 0 and at most 65535",
         ),
-        ("[web]\nport = '80'", 'web.port = "80": expected a whole number at least 0'),
-        ("web = 5", "web = 5: expected a table"),
-        ("upstreams = 5", "upstreams = 5: expected a list of tables"),
-        ("[upstreams]\nurl = 'x'", 'upstreams = {"url":"x"}: expected a list of tables'),
-        ("state = 5", "state = 5: expected a path"),
-        ('mode = "none"', "mode = \"none\": expected one of 'local', 'pool'"),
-        ('hosts = ["a", 5]', 'hosts = ["a",5]: expected a list of text'),
-        ("[[upstreams]]", "the setting 'upstreams.0.url' is missing: Where the pool is."),
-        ("[[upstreams]]\nurl = ''", 'upstreams.0.url = "": expected text not empty'),
-        ('user = "nobody"', "user must be somebody"),
-        ('[web]\npassword = "hunter2"', "web.password = ***: expected text"),
-        ("[[upstreams]]\nurl = 5", "upstreams.0.url = 5: expected text not empty"),
-        ('upstreams = ["x"]', "expected a list of tables"),
-        ('mode = "http://u:hunter2@h"', 'mode = "http://***@h": expected one of'),
-        (f'mode = "{"x" * 500}"', "x…: expected one of"),
-        ("user = ", "not valid TOML: "),
+        (2, "[web]\nport = '80'", 'web.port = "80": expected a whole number at least 0'),
+        (1, "web = 5", "web = 5: expected a table"),
+        (1, "upstreams = 5", "upstreams = 5: expected a list of tables"),
+        (1, "[upstreams]\nurl = 'x'", 'upstreams = {"url":"x"}: expected a list of tables'),
+        (1, "state = 5", "state = 5: expected a path"),
+        (1, 'mode = "none"', "mode = \"none\": expected one of 'local', 'pool'"),
+        (1, 'hosts = ["a", 5]', 'hosts = ["a",5]: expected a list of text'),
+        (1, "[[upstreams]]", "the setting 'upstreams.0.url' is missing: Where the pool is."),
+        (2, "[[upstreams]]\nurl = ''", 'upstreams.0.url = "": expected text not empty'),
+        (2, '[web]\npassword = "hunter2"', "web.password = ***: expected text"),
+        (2, "[[upstreams]]\nurl = 5", "upstreams.0.url = 5: expected text not empty"),
+        (1, 'upstreams = ["x"]', "expected a list of tables"),
+        (1, 'mode = "http://u:hunter2@h"', 'mode = "http://***@h": expected one of'),
+        (1, f'mode = "{"x" * 500}"', "x…: expected one of"),
+        (1, "user = ", "not valid TOML: "),
+        (2, "user = 'x'\nmode = =\n", "not valid TOML: Invalid value"),
+        (2, "mode = 'local'\nhosts = [\n", "not valid TOML: "),
+        (3, "[[upstreams]]\nurl='x'\n[[upstreams]]\n", "'upstreams.1.url' is missing"),
+        (4, "[[upstreams]]\nurl='x'\n[[upstreams]]\nurk='y'\n", "mean 'upstreams.1.url'?"),
+        (1, '"a b" = 1', "no setting '\"a b\"'"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_one_line_with_file_key_value_and_expectation(
-    tmp_path, text, told
+def test_what_is_wrong_in_a_file_is_one_line_with_file_line_key_value_and_expectation(
+    tmp_path, line, text, told
 ):
     path = write(tmp_path, text)
-    line = message(path=path)
-    assert line.startswith(f"{path}: ")
-    assert told in line
-    assert "hunter2" not in line
+    words = message(path=path)
+    assert words.startswith(f"{path}:{line}: ")
+    assert told in words
+    assert "hunter2" not in words
+
+
+def test_everything_that_is_wrong_is_found_at_once(tmp_path):
+    text = """user = 5
+[web]
+prot = 1
+port = 70000
+[[upstreams]]
+pace = -1
+[[upstreams]]
+url = "good"
+"""
+    path = write(tmp_path, text)
+    reading = examine(Settings, path=path, overrides=["x", "mode=y"], env={"HEADFRAME_Z": "1"})
+    assert [each.partition(": ")[0] for each in reading.problems] == [
+        "environment HEADFRAME_Z",
+        "--set x",
+        "--set",
+        *(f"{path}:{line}" for line in (1, 3, 4, 5, 6)),
+    ]
+    assert reading.settings is None, "an upstream without a URL cannot be left out"
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, path=path)
+    assert len(caught.value.problems) == 5
+    assert str(caught.value).startswith(f"{path}:1: user = 5: expected text")
+    assert str(caught.value).endswith(" (and 4 more: `headframe check FILE` lists them all)")
+
+
+def test_what_is_right_is_still_read_when_something_is_wrong(tmp_path):
+    path = write(tmp_path, '[web]\nport = "x"\nlisten = "here"\n[[upstreams]]\nurl = "a"\nb = 1\n')
+    reading = examine(Settings, path=path)
+    assert len(reading.problems) == 2
+    assert reading.settings is not None
+    assert (reading.settings.web.listen, reading.settings.web.port) == ("here", 9332)
+    assert reading.settings.upstreams == (Upstream(url="a"),)
+
+
+def test_it_is_known_where_each_setting_was_given(tmp_path):
+    path = write(tmp_path, 'user = "a"\n[[upstreams]]\nurl = "a"\n')
+    reading = examine(Settings, path=path, env={"HEADFRAME_MODE": "pool"}, flags={"web.port": 1})
+    assert reading.problems == ()
+    assert reading.where("user") == f"{path}:1"
+    assert reading.where("upstreams.0.pace") == f"{path}:2"
+    assert reading.where("mode") == "environment HEADFRAME_MODE"
+    assert reading.where("web.port") == "command line"
+    assert reading.where("hosts") == str(path)
+    assert examine(Settings).where("hosts") == "settings"
+
+
+def test_what_the_struct_itself_says_is_placed_in_the_file(tmp_path):
+    path = write(tmp_path, '\nuser = "nobody"')
+    assert message(path=path) == f"{path}: user must be somebody"
+    path = write(tmp_path, '[[upstreams]]\n[upstreams.tls]\nname = "odd"')
+    assert message(struct=Deep, path=path) == f"{path}:2: upstreams.0.tls: odd is no name"
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
