@@ -26,6 +26,7 @@ from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSetting
 from miner.devices import detect
 from miner.devices.base import Device
 from miner.engine import Engine
+from miner.fleet import Fleet
 from miner.live import Display
 from miner.monitor import Monitor
 from miner.stats import MinerStats
@@ -71,11 +72,11 @@ class Miner:
         self.web_url = ""
         """Where the page is, once it is served."""
         self._source = source
-        self._devices = devices
+        self._fleet = Fleet(devices)
         self._stop = stop
         self._web = web
-        self._engine = Engine(source, devices, self.stats, clock=clock)
-        self._monitor = Monitor(source, devices, self.stats, clock)
+        self._engine = Engine(source, self._fleet, self.stats, clock=clock)
+        self._monitor = Monitor(source, self._fleet, self.stats, clock)
 
     async def run(self, display: Display) -> int:
         """Mine until cancelled, or until what `StopSettings` asks for is done.
@@ -131,7 +132,7 @@ class Miner:
             return
 
     def _greet(self) -> None:
-        devices = [f"{device.name} ({device.stats.kernel})" for device in self._devices]
+        devices = [f"{device.name} ({device.stats.kernel})" for device in self._fleet]
         page = {"page": self.web_url} if self.web_url else {}
         log.info("miner_started", devices=", ".join(devices), **page)
 

@@ -5,11 +5,11 @@ leaves; a block is sent whatever else is wrong with it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from headframe.chain.job import Job, Slice
+from headframe.chain.job import Job
 from headframe.chain.share import Checked, Reason, Share, Verdict, check
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
@@ -17,7 +17,7 @@ from headframe.runtime.logs import get_logger
 from headframe.upstream.base import JobSource
 from miner.account import Account
 from miner.devices.base import Device, Solution
-from miner.space import slices
+from miner.fleet import Fleet
 from miner.stats import MinerStats
 
 __all__ = ["Engine"]
@@ -33,7 +33,7 @@ class Engine:
 
     Args:
         source: run by the caller, longer than the engine.
-        devices: what hashes; each gets its own slice of every job.
+        devices: what hashes; each has its own slice of every job.
         stats: what is counted.
         now: seconds since 1970.
         clock: seconds that never go back.
@@ -42,7 +42,7 @@ class Engine:
     def __init__(
         self,
         source: JobSource,
-        devices: Sequence[Device],
+        devices: Fleet,
         stats: MinerStats,
         *,
         now: Callable[[], int] = wall_seconds,
@@ -58,11 +58,7 @@ class Engine:
 
     async def run(self) -> None:
         """Let the devices hash until cancelled; they have stopped when it returns."""
-        async with asyncio.TaskGroup() as tasks:
-            for i, device in enumerate(self._devices):
-                slice_of = partial(_slice_of, i, len(self._devices))
-                found = partial(self.found, device)
-                tasks.create_task(device.run(self._source.jobs, slice_of, found))
+        await self._devices.run(self._source.jobs, self.found)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the verdicts of shares in flight, at most this long."""
@@ -123,8 +119,3 @@ class Engine:
 
     def _height(self) -> int | None:
         return self._source.status.get().height
-
-
-def _slice_of(index: int, count: int, job: Job) -> Slice | None:
-    parts = slices(job, count)
-    return parts[index] if index < len(parts) else None

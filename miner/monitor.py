@@ -1,5 +1,6 @@
 """`Monitor`: the miner's figures, put together for whoever asks."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -29,7 +30,7 @@ class Monitor:
 
     Args:
         source: where work comes from.
-        devices: what hashes.
+        devices: what hashes; may change, but a name is always that of one device.
         stats: the counters, and the gauges that `tick` sets.
         clock: seconds that never go back.
     """
@@ -48,16 +49,18 @@ class Monitor:
         self._start = clock()
         self._meter = HashMeter()
         self._rate_at_work_hps = 0.0
-        self._meters = [HashMeter() for _ in devices]
+        self._meters: dict[str, HashMeter] = defaultdict(HashMeter)
+        self._hashes: dict[str, int] = {}  # by device, those that have gone included
         self._exporter = Exporter(_PREFIX, [stats], self._of_devices)
         self.tick()
 
     def tick(self) -> None:
         """Measure; to be called about once a second."""
         now, stats, job = self._clock(), self._stats, self._source.jobs.get()
-        for device, meter in zip(self._devices, self._meters, strict=True):
-            meter.add(now, device.stats.hashes)
-        stats.hashes = sum(device.stats.hashes for device in self._devices)
+        for device in self._devices:
+            self._hashes[device.name] = device.stats.hashes
+            self._meters[device.name].add(now, device.stats.hashes)
+        stats.hashes = sum(self._hashes.values())
         self._meter.add(now, stats.hashes)
         stats.hashrate = self._meter.rate_hps
         stats.uptime = now - self._start
@@ -119,13 +122,13 @@ class Monitor:
                 {
                     "name": device.name,
                     "kernel": device.stats.kernel,
-                    "hashrate_hps": meter.rate_hps,
+                    "hashrate_hps": self._meters[device.name].rate_hps,
                     "wrong": device.stats.wrong,
                     "retired": device.stats.retired,
                     "state": device.stats.state,
                     "sensors": dict(device.stats.sensors),
                 }
-                for device, meter in zip(self._devices, self._meters, strict=True)
+                for device in self._devices
             ],
         }
 

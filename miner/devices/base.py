@@ -7,7 +7,7 @@ it found. It checks nothing against the pool's rules and submits nothing: the en
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from headframe.chain.job import Job, Slice
 from headframe.chain.share import Share
@@ -118,6 +118,13 @@ class DeviceStats:
     kernel: str = field(default="")
     state: str = field(default="idle")
     sensors: dict[str, float] = field(default_factory=dict)
+
+    def inherit(self, earlier: Self) -> None:
+        """Count on from where a device of the same name stopped: counters never fall."""
+        self.hashes += earlier.hashes
+        self.solutions += earlier.solutions
+        self.wrong += earlier.wrong
+        self.retired += earlier.retired
 
 
 class Device(Protocol):

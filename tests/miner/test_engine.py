@@ -15,6 +15,7 @@ from miner.devices.choice import WRONG_LIMIT
 from miner.devices.cpu import CpuDevice
 from miner.devices.python import PythonDevice
 from miner.engine import Engine
+from miner.fleet import Fleet
 from miner.space import slices
 from miner.stats import MinerStats
 from native import Kernel, kernels
@@ -27,7 +28,7 @@ YES = Verdict(reason=Reason.ACCEPTED)
 
 def engine_of(source: FakeSource, *devices: Device, now: int = NOW) -> tuple[Engine, MinerStats]:
     stats = MinerStats()
-    return Engine(source, devices, stats, now=lambda: now, clock=lambda: 0.0), stats
+    return Engine(source, Fleet(devices), stats, now=lambda: now, clock=lambda: 0.0), stats
 
 
 @asynccontextmanager

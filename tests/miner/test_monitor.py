@@ -41,6 +41,20 @@ def test_it_measures_each_device_and_all_together(desk: Desk) -> None:
     assert status["uptime_seconds"] == pytest.approx(1)
 
 
+def test_the_hashes_of_a_device_that_has_gone_stay_counted(desk: Desk) -> None:
+    desk.hash(1000, 3000)
+    gone = desk.devices.pop()
+    desk.now += 1
+    desk.monitor.tick()
+    assert desk.stats.hashes == 4000
+    devices = desk.monitor.status()["devices"]
+    assert isinstance(devices, list)
+    assert [device["name"] for device in devices] == ["fake:0"]
+    desk.devices.append(gone)
+    desk.hash(500, 500)
+    assert desk.stats.hashes == 5000
+
+
 def test_a_switch_costs_the_hashes_of_its_gap_at_the_rate_before_it(desk: Desk) -> None:
     desk.hash(1000, 3000)
     desk.source.report(switches=1, redirects=2, idle_seconds=0.5)
