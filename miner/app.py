@@ -19,6 +19,7 @@ from headframe.runtime.errors import (
 )
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
+from headframe.runtime.notify import Notifier
 from headframe.runtime.web import WebServer
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.settings import make_source
@@ -29,6 +30,7 @@ from miner.engine import Engine
 from miner.fleet import Fleet
 from miner.live import Display
 from miner.monitor import Monitor
+from miner.show import line_of
 from miner.stats import MinerStats
 
 __all__ = ["JOURNAL", "Miner", "NoUpstreamError", "make_miner", "state_dir"]
@@ -77,6 +79,9 @@ class Miner:
         self._web = web
         self._engine = Engine(source, self._fleet, self.stats, clock=clock)
         self._monitor = Monitor(source, self._fleet, self.stats, clock)
+        self._notifier = Notifier(
+            healthy=self._hashes, status=lambda: line_of(self._monitor.status())
+        )
 
     async def run(self, display: Display) -> int:
         """Mine until cancelled, or until what `StopSettings` asks for is done.
@@ -102,6 +107,7 @@ class Miner:
                     display.run(self._monitor.status),
                     self._watch_jobs(self._source.jobs),
                     self._watch_status(self._source.status),
+                    self._notifier.run(),
                 )
             )
             await self._until_done()
@@ -135,6 +141,10 @@ class Miner:
         devices = [f"{device.name} ({device.stats.kernel})" for device in self._fleet]
         page = {"page": self.web_url} if self.web_url else {}
         log.info("miner_started", devices=", ".join(devices), **page)
+
+    def _hashes(self) -> bool:
+        """Tell whether any device can: a restart may help when all have failed."""
+        return any(device.stats.state != "failed" for device in self._fleet)
 
     async def _tick(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from typing import Final
 import native
 from headframe.runtime.errors import ConfigError, ListenError
 from headframe.runtime.logs import get_logger
+from headframe.runtime.notify import Notifier
 from headframe.runtime.process import EXIT_OK
 from headframe.runtime.web import WebServer
 from headframe.runtime.wire import format_peer
@@ -115,9 +116,18 @@ async def _serve(hub: Hub, store: Store) -> None:
             group.create_task(hub.source.run(), name="source")
             group.create_task(hub.run(), name="hub")
             group.create_task(_keep_history(hub, store, rollups), name="history")
+            # A loop that runs is all that a restart could mend.
+            notifier = Notifier(healthy=lambda: True, status=lambda: _line_of(hub))
+            group.create_task(notifier.run(), name="notifier")
     finally:
         store.put(rollups.cut(hub.clock.wall() // 60))
         await asyncio.to_thread(store.stop)
+
+
+def _line_of(hub: Hub) -> str:
+    """Say in one line how it goes."""
+    upstream = hub.source.status.get()
+    return f"{len(hub.guests)} connections | {upstream.source} {upstream.state}"
 
 
 async def _keep_history(hub: Hub, store: Store, rollups: Rollups) -> None:
