@@ -1,0 +1,303 @@
+"""The answers to what may be asked: one function for each report. Pure.
+
+Field names and units are cgminer's (`api.c` of ckolivas/cgminer); `GHS av` and `GHS 5s` are
+those of the firmwares made from it, which pyasic and others read. Rates and difficulties
+have more digits than cgminer gives them, because a CPU's are so small. A field that would
+have to be made up is left out.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from headframe import __version__
+from miner.cgapi.codes import Code, Value
+from miner.cgapi.figures import DeviceFigures, Figures, PoolFigures
+from miner.cgapi.reply import Reply
+
+__all__ = ["API_VERSION", "DIFFICULTY_1_HASHES", "REPORTS"]
+
+API_VERSION: Final = "3.7"
+"""The version of cgminer's API that this follows."""
+
+DIFFICULTY_1_HASHES: Final = 2**32
+"""Expected hashes for a share of difficulty 1, as cgminer counts them."""
+
+Report = Callable[[Figures], Reply]
+Row = dict[str, Value]
+
+_STATUS: Final = {"hashing": "Alive", "idle": "Alive", "failed": "Dead"}
+
+
+def version(_figures: Figures) -> Reply:
+    """Tell the versions of program and API; clients look for the first under `CGMiner`."""
+    row = {"CGMiner": __version__, "API": API_VERSION, "Miner": f"headframe {__version__}"}
+    return Reply(code=Code.VERSION, section="VERSION", rows=(row,), titled=True)
+
+
+def config(figures: Figures) -> Reply:
+    """Tell how the miner is set up."""
+    row: Row = {
+        "ASC Count": len(figures.devices),
+        "PGA Count": 0,
+        "Pool Count": len(figures.pools),
+        "Strategy": figures.strategy,
+        "Log Interval": 5,
+        "Device Code": " ".join(dict.fromkeys(each.kind for each in figures.devices)),
+        "OS": sys.platform.capitalize(),
+        "Hotplug": "None",
+    }
+    return Reply(code=Code.CONFIG, section="CONFIG", rows=(row,), titled=True)
+
+
+def summary(figures: Figures) -> Reply:
+    """Tell what the whole miner has done."""
+    minutes = max(figures.elapsed_seconds, 1.0) / 60
+    row: Row = {
+        "Elapsed": int(figures.elapsed_seconds),
+        **_rates(figures),
+        "GHS av": _giga(figures.average_hps),
+        "GHS 5s": _giga(figures.rate_5s_hps),
+        "Found Blocks": figures.blocks,
+        "Getworks": figures.jobs,
+        "Accepted": figures.accepted,
+        "Rejected": figures.rejected,
+        "Hardware Errors": figures.wrong,
+        "Utility": round(figures.accepted / minutes, 2),
+        "Discarded": figures.discarded,
+        "Stale": figures.stale,
+        "Remote Failures": figures.lost,
+        "Total MH": round(figures.hashes / 1e6, 4),
+        "Work Utility": round(figures.hashes / DIFFICULTY_1_HASHES / minutes, 2),
+        "Difficulty Accepted": _difficulty(figures.difficulty_accepted),
+        "Best Share": _difficulty(figures.best_difficulty),
+        "Device Hardware%": _percent(figures.wrong, figures.wrong + figures.solutions),
+        "Pool Rejected%": _percent(figures.rejected, figures.accepted + figures.rejected),
+    }
+    return Reply(code=Code.SUMMARY, section="SUMMARY", rows=(row,), titled=True)
+
+
+def pools(figures: Figures) -> Reply:
+    """Tell of each pool."""
+    if not figures.pools:
+        return Reply(code=Code.NO_POOLS)
+    rows = [_pool(place, each) for place, each in enumerate(figures.pools)]
+    return Reply(code=Code.POOLS, values=(len(rows),), section="POOLS", rows=rows)
+
+
+def devices(figures: Figures) -> Reply:
+    """Tell of each device; all are of the kind that cgminer calls ASC."""
+    if not figures.devices:
+        return Reply(code=Code.NO_DEVICES)
+    rows = [device_row(place, figures) for place in range(len(figures.devices))]
+    return Reply(code=Code.DEVICES, values=(len(rows),), section="DEVS", rows=rows)
+
+
+def device_details(figures: Figures) -> Reply:
+    """Tell what does not change about each device."""
+    if not figures.devices:
+        return Reply(code=Code.NO_DEVICES)
+    rows: list[Row] = [
+        {
+            "DEVDETAILS": place,
+            "Name": each.kind,
+            "ID": each.number,
+            "Driver": each.kind.lower(),
+            "Kernel": each.kernel,
+        }
+        for place, each in enumerate(figures.devices)
+    ]
+    return Reply(code=Code.DEVICE_DETAILS, section="DEVDETAILS", rows=rows)
+
+
+def notify(figures: Figures) -> Reply:
+    """Tell of each device whether something is wrong with it."""
+    if not figures.devices:
+        return Reply(code=Code.NO_DEVICES)
+    rows = [_notice(place, figures, each) for place, each in enumerate(figures.devices)]
+    return Reply(code=Code.NOTIFY, section="NOTIFY", rows=rows)
+
+
+def stats(figures: Figures) -> Reply:
+    """Tell more of devices, then of pools; `Elapsed` of any row is the miner's uptime."""
+    rows = _device_stats(figures)
+    for place, pool in enumerate(figures.pools):
+        rows.append({"STATS": len(rows), "ID": f"POOL{place}", **_elapsed(figures)})
+        rows[-1] |= {"Pool Calls": pool.connects, "Work Diff": _difficulty(pool.difficulty)}
+    return Reply(code=Code.STATS, section="STATS", rows=rows)
+
+
+def device_stats(figures: Figures) -> Reply:
+    """Tell the same, without the pools: what cgminer's `estats` does."""
+    return Reply(code=Code.STATS, section="STATS", rows=_device_stats(figures))
+
+
+def coin(figures: Figures) -> Reply:
+    """Tell of the chain that is mined on."""
+    row: Row = {
+        "Hash Method": "sha256",
+        "Current Block Hash": figures.previous_hash,
+        "LP": True,
+        "Network Difficulty": _difficulty(figures.network_difficulty),
+    }
+    return Reply(code=Code.COIN, section="COIN", rows=(row,), titled=True)
+
+
+def lcd(figures: Figures) -> Reply:
+    """Tell the little that fits a small display."""
+    using = next((each for each in figures.pools if each.in_use), None)
+    row: Row = {
+        "Elapsed": int(figures.elapsed_seconds),
+        "GHS av": _giga(figures.average_hps),
+        "GHS 5s": _giga(figures.rate_5s_hps),
+        "Temperature": max((each.celsius for each in figures.devices), default=0.0),
+        "Best Share": _difficulty(figures.best_difficulty),
+        "Found Blocks": figures.blocks,
+        "Current Pool": using.url if using else "none",
+        "User": using.user if using else "",
+    }
+    return Reply(code=Code.LCD, section="LCD", rows=(row,), titled=True)
+
+
+def asc_count(figures: Figures) -> Reply:
+    """Count the devices."""
+    row = {"Count": len(figures.devices)}
+    return Reply(code=Code.ASC_COUNT, section="ASCS", rows=(row,), titled=True)
+
+
+def pga_count(_figures: Figures) -> Reply:
+    """Count the devices of a kind that there is none of."""
+    return Reply(code=Code.PGA_COUNT, section="PGAS", rows=({"Count": 0},), titled=True)
+
+
+def one_device(figures: Figures, parameter: str) -> Reply:
+    """Tell of one device.
+
+    Args:
+        figures: the miner's.
+        parameter: its place among the devices, from 0.
+    """
+    if not figures.devices:
+        return Reply(code=Code.NO_DEVICES)
+    if not parameter:
+        return Reply(code=Code.MISSING_DEVICE)
+    last = len(figures.devices) - 1
+    if not (parameter.isdecimal() and len(parameter) < 6 and int(parameter) <= last):
+        return Reply(code=Code.INVALID_ASC, values=(parameter, last))
+    place = int(parameter)
+    return Reply(code=Code.ASC, values=(place,), section="ASC", rows=(device_row(place, figures),))
+
+
+REPORTS: Final[Mapping[str, Report]] = {
+    "version": version,
+    "config": config,
+    "summary": summary,
+    "pools": pools,
+    "devs": devices,
+    "edevs": devices,
+    "devdetails": device_details,
+    "stats": stats,
+    "estats": device_stats,
+    "coin": coin,
+    "notify": notify,
+    "lcd": lcd,
+    "asccount": asc_count,
+    "pgacount": pga_count,
+}
+"""What anybody who may read can ask, also several together."""
+
+
+def device_row(place: int, figures: Figures) -> Row:
+    """Make the row of one device, as `devs` and `asc` give it."""
+    device = figures.devices[place]
+    return {
+        "ASC": place,
+        "Name": device.kind,
+        "ID": device.number,
+        "Enabled": "Y",
+        "Status": _STATUS.get(device.state, "Unknown"),
+        "Temperature": round(device.celsius, 2),
+        **_rates(device),
+        "Hardware Errors": device.wrong,
+        "Total MH": round(device.hashes / 1e6, 4),
+        "Diff1 Work": device.hashes // DIFFICULTY_1_HASHES,
+        "Device Hardware%": _percent(device.wrong, device.wrong + device.solutions),
+        "Device Elapsed": int(figures.elapsed_seconds),
+    }
+
+
+def _pool(place: int, pool: PoolFigures) -> Row:
+    return {
+        "POOL": place,
+        "URL": pool.url,
+        "Status": pool.condition,
+        "Priority": place,
+        "Long Poll": "N",
+        "Accepted": pool.accepted,
+        "Rejected": pool.rejected,
+        "User": pool.user,
+        "Work Difficulty": _difficulty(pool.difficulty),
+        "Has Stratum": pool.stratum,
+        "Stratum Active": pool.in_use and pool.stratum,
+        "Stratum URL": pool.url if pool.in_use and pool.stratum else "",
+        "Stratum Difficulty": _difficulty(pool.difficulty) if pool.in_use and pool.stratum else 0.0,
+        "Has GBT": not pool.stratum,
+        "Current Block Height": pool.height,
+    }
+
+
+def _notice(place: int, figures: Figures, device: DeviceFigures) -> Row:
+    failed = device.state == "failed"
+    return {
+        "NOTIFY": place,
+        "Name": device.kind,
+        "ID": device.number,
+        "Last Well": 0 if failed else figures.now,
+        "Last Not Well": figures.now if failed else 0,
+        "Reason Not Well": "Device failed" if failed else "None",
+        "*Dev Nostart": int(failed),
+    }
+
+
+def _device_stats(figures: Figures) -> list[Row]:
+    return [
+        {
+            "STATS": place,
+            "ID": f"{each.kind}{each.number}",
+            **_elapsed(figures),
+            "Kernel": each.kernel,
+            "Nonces": each.solutions,
+            "Wrong Nonces": each.wrong,
+        }
+        for place, each in enumerate(figures.devices)
+    ]
+
+
+def _elapsed(figures: Figures) -> Row:
+    return {"Elapsed": int(figures.elapsed_seconds)}
+
+
+def _rates(of: Figures | DeviceFigures) -> Row:
+    return {
+        "MHS av": _mega(of.average_hps),
+        "MHS 5s": _mega(of.rate_5s_hps),
+        "MHS 1m": _mega(of.rate_1m_hps),
+        "MHS 15m": _mega(of.rate_15m_hps),
+    }
+
+
+def _mega(hps: float) -> float:
+    return round(hps / 1e6, 6)
+
+
+def _giga(hps: float) -> float:
+    return round(hps / 1e9, 9)
+
+
+def _difficulty(difficulty: float) -> float:
+    """Keep nine digits, wherever they are: a test pool's difficulty is in the billionths."""
+    return float(f"{difficulty:.9g}")
+
+
+def _percent(part: float, whole: float) -> float:
+    return round(100 * part / whole, 4) if whole else 0.0

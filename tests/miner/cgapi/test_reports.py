@@ -1,0 +1,141 @@
+"""What is told, in cgminer's units: MH/s, GH/s, difficulty, percent, whole seconds."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from headframe import __version__
+from miner.cgapi import reports
+from miner.cgapi.figures import Figures
+from miner.cgapi.reports import REPORTS
+from tests.fakes.cgminer import FIGURES
+
+NONE = replace(FIGURES, pools=(), devices=())
+
+
+def row(name: str, figures: Figures = FIGURES, place: int = 0) -> Any:
+    return REPORTS[name](figures).rows[place]
+
+
+def test_the_version_is_found_where_clients_look() -> None:
+    told = row("version")
+    assert (told["CGMiner"], told["API"]) == (__version__, "3.7")
+
+
+def test_rates_keep_the_digits_of_a_slow_miner() -> None:
+    slow = replace(FIGURES, average_hps=1234.0, rate_5s_hps=1250.0)
+    told = row("summary", slow)
+    assert (told["MHS av"], told["MHS 5s"]) == (0.001234, 0.00125)
+    assert (told["GHS av"], told["GHS 5s"]) == (0.000001234, 0.00000125)
+
+
+def test_the_summary_adds_up() -> None:
+    told = row("summary")
+    assert told["Elapsed"] == 6000
+    assert (told["MHS 5s"], told["MHS 1m"], told["MHS 15m"]) == (3.2, 3.1, 3.05)
+    assert (told["Accepted"], told["Rejected"], told["Stale"]) == (12, 4, 2)
+    assert (told["Discarded"], told["Remote Failures"], told["Hardware Errors"]) == (1, 1, 5)
+    assert told["Pool Rejected%"] == 25
+    assert told["Device Hardware%"] == pytest.approx(100 * 5 / 45, abs=1e-4)
+    assert told["Total MH"] == 18_000
+    assert told["Utility"] == 0.12  # 12 shares in 100 minutes
+    assert told["Work Utility"] == 0.04  # 18e9 / 2**32 in 100 minutes
+    assert (told["Found Blocks"], told["Best Share"]) == (1, 17.25)
+
+
+def test_a_miner_that_just_started_divides_by_nothing() -> None:
+    new = replace(NONE, elapsed_seconds=0.0, accepted=0, rejected=0, wrong=0, solutions=0)
+    told = row("summary", new)
+    assert (told["Utility"], told["Pool Rejected%"], told["Device Hardware%"]) == (0, 0, 0)
+
+
+def test_a_pool_has_its_account_and_its_shares() -> None:
+    told = row("pools")
+    assert (told["POOL"], told["Priority"]) == (0, 0)
+    assert told["URL"] == told["Stratum URL"] == "stratum+tcp://pool.example:3333"
+    assert (told["User"], told["Status"]) == ("me.rig", "Alive")
+    assert (told["Accepted"], told["Rejected"]) == (12, 3)
+    assert (told["Has Stratum"], told["Stratum Active"], told["Has GBT"]) == (True, True, False)
+    assert told["Stratum Difficulty"] == told["Work Difficulty"] == 0.5
+    assert told["Current Block Height"] == 101
+
+
+def test_a_node_that_stands_by_is_no_stratum_pool() -> None:
+    told = row("pools", place=1)
+    assert (told["POOL"], told["Status"], told["Stratum URL"]) == (1, "Dead", "")
+    assert (told["Has Stratum"], told["Stratum Active"], told["Has GBT"]) == (False, False, True)
+
+
+def test_devices_have_numbers_kinds_and_states() -> None:
+    cpu, gpu = (row("devs", place=place) for place in range(2))
+    assert [(each["ASC"], each["Name"], each["ID"]) for each in (cpu, gpu)] == [
+        (0, "CPU", 0),
+        (1, "GPU", 0),
+    ]
+    assert (cpu["Status"], gpu["Status"]) == ("Alive", "Dead")
+    assert (cpu["Temperature"], gpu["Temperature"]) == (0, 61.5)
+    assert (gpu["Hardware Errors"], gpu["Device Hardware%"]) == (5, 20)
+    assert (cpu["MHS av"], cpu["MHS 5s"], cpu["Diff1 Work"]) == (1.5, 1.6, 2)
+
+
+def test_a_device_that_failed_is_not_well() -> None:
+    cpu, gpu = (row("notify", place=place) for place in range(2))
+    assert (cpu["Last Well"], cpu["Last Not Well"], cpu["Reason Not Well"]) == (
+        FIGURES.now,
+        0,
+        "None",
+    )
+    assert (gpu["Last Well"], gpu["Last Not Well"]) == (0, FIGURES.now)
+    assert gpu["Reason Not Well"] != "None"
+
+
+def test_the_kernel_is_a_detail_of_a_device() -> None:
+    assert row("devdetails")["Kernel"] == "portable"
+
+
+def test_stats_number_devices_then_pools() -> None:
+    told = REPORTS["stats"](FIGURES).rows
+    assert [(each["STATS"], each["ID"]) for each in told] == [
+        (0, "CPU0"),
+        (1, "GPU0"),
+        (2, "POOL0"),
+        (3, "POOL1"),
+    ]
+    assert {each["Elapsed"] for each in told} == {6000}
+    assert REPORTS["estats"](FIGURES).rows == told[:2]
+
+
+def test_the_set_up_is_counted() -> None:
+    told = row("config")
+    assert (told["ASC Count"], told["PGA Count"], told["Pool Count"]) == (2, 0, 2)
+    assert (told["Strategy"], told["Device Code"], told["OS"]) == ("Failover", "CPU GPU", "Linux")
+
+
+def test_the_coin_is_what_the_job_says() -> None:
+    told = row("coin")
+    assert told["Hash Method"] == "sha256"
+    assert told["Current Block Hash"] == "00" * 31 + "ff"
+    assert told["Network Difficulty"] == 4.65654237e-10
+
+
+def test_a_small_display_shows_the_pool_in_use() -> None:
+    told = row("lcd")
+    assert (told["Current Pool"], told["User"]) == ("stratum+tcp://pool.example:3333", "me.rig")
+    assert told["Temperature"] == 61.5
+    assert row("lcd", NONE)["Current Pool"] == "none"
+
+
+@pytest.mark.parametrize("name", ["devs", "edevs", "devdetails", "notify"])
+def test_no_devices_is_told(name: str) -> None:
+    assert REPORTS[name](NONE).code.number == 10
+    assert reports.one_device(NONE, "0").code.number == 10
+
+
+def test_no_pools_is_told() -> None:
+    assert REPORTS["pools"](NONE).code.number == 8
+
+
+@pytest.mark.parametrize("parameter", ["-1", "2", "x", "9" * 5000, "²", "0x1"])
+def test_a_device_that_is_not_there_is_told(parameter: str) -> None:
+    assert reports.one_device(FIGURES, parameter).code.number == 107
