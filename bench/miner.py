@@ -28,7 +28,8 @@ from typing import Any, Final
 
 from headframe.runtime import logs
 from headframe.runtime.clock import wall_seconds
-from headframe.upstream.settings import UpstreamSettings, make_source
+from headframe.upstream.roster import make_source
+from headframe.upstream.settings import UpstreamSettings
 from miner.app import Miner
 from miner.config import StopSettings
 from miner.devices.cpu import CpuDevice, rank

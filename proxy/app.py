@@ -18,7 +18,7 @@ from headframe.runtime.process import EXIT_OK
 from headframe.runtime.web import WebServer
 from headframe.runtime.wire import format_peer
 from headframe.upstream.base import JobSource
-from headframe.upstream.settings import make_source
+from headframe.upstream.roster import make_source
 from proxy.config import ProxyConfig
 from proxy.hub import Clock, Hub
 from proxy.listener import Listener

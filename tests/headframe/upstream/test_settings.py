@@ -22,7 +22,8 @@ from headframe.runtime.errors import EXIT_UNAVAILABLE, EXIT_USAGE, ConfigError
 from headframe.upstream.base import JobSource, SourceState, UpstreamError
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.options import StrategyName
-from headframe.upstream.settings import SCHEMES, PoolsSettings, UpstreamSettings, make_source
+from headframe.upstream.roster import make_source
+from headframe.upstream.settings import SCHEMES, PoolsSettings, UpstreamSettings
 from tests.contracts.source import Answers, find_share, next_job, running, until_resolved
 from tests.fakes.bitcoind import running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, need_kernel
