@@ -8,7 +8,7 @@ from typing import Final
 from headframe.chain.hashes import hash_to_hex
 from headframe.chain.job import Job
 from headframe.chain.share import Checked, Reason, Verdict
-from headframe.chain.target import work_of
+from headframe.chain.target import MAX_TARGET, difficulty_from_target, work_of
 from headframe.runtime.logs import get_logger
 from miner.sparing import Sparing
 from miner.stats import BlockRow, MinerStats
@@ -48,6 +48,7 @@ class Account:
         self._now = now
         self._height = height
         self._sparing = Sparing()
+        self._best = MAX_TARGET + 1
 
     def wrong(self) -> None:
         """Count a nonce that hashlib refuses."""
@@ -66,10 +67,27 @@ class Account:
             What to call with its verdict.
         """
         self._stats.shares_submitted += 1
+        if checked.proof < self._best:
+            self._best = checked.proof
+            self._stats.best_difficulty = float(difficulty_from_target(max(checked.proof, 1)))
         return partial(self._answered, _Sent(job, checked, self._clock(), self._height()))
 
+    def gone(self, found_at: float) -> None:
+        """Note that a share has left.
+
+        Args:
+            found_at: when its device found it, by the same clock; 0.0 where that is unknown.
+        """
+        if found_at:
+            taken = self._clock() - found_at
+            self._stats.share_latency["found_to_sent"].observe(taken)
+
     def _answered(self, sent: "_Sent", verdict: Verdict) -> None:
-        self._stats.share_round_trip.observe(self._clock() - sent.at)
+        if verdict.reason not in {Reason.LOST, Reason.PENDING}:  # then nobody has answered
+            taken = self._clock() - sent.at
+            self._stats.share_latency["sent_to_verdict"].observe(taken)
+        job = sent.job
+        self._stats.pools.answered(job.source, verdict, work_of(job.target), self._now())
         block = sent.is_block(verdict)
         if block:
             self._stats.blocks_found += 1

@@ -82,6 +82,7 @@ class Engine:
         cause = self._unfit(job, checked)
         if cause is None:
             self._submit(job, share, checked)
+            self._account.gone(solution.found_at)
             return
         self._account.dropped(cause, checked.reason)
 

@@ -1,28 +1,33 @@
 """`Monitor`: the miner's figures, put together for whoever asks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+import msgspec
 
+import native
 from headframe import __version__
 from headframe.chain.target import difficulty_from_target
 from headframe.runtime.clock import monotonic
-from headframe.runtime.metrics import Exporter, render
+from headframe.runtime.metrics import Exporter, Rows, render
+from headframe.runtime.vitals import Vitals, self_report
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
+from headframe.upstream.report import upstream_of
 from miner.devices.base import Device
-from miner.stats import HashMeter, MinerStats
+from miner.stats import DEVICE_STATES, DeviceFigures, MinerStats, Rates
+from miner.status import (
+    BlocksStatus,
+    BlockStatus,
+    DeviceStatus,
+    MinerStatus,
+    SharesStatus,
+)
 
-__all__ = ["Monitor"]
+__all__ = ["PREFIX", "Monitor"]
 
-_PREFIX = "headframe_miner_"
-_SENSORS: Final = {
-    "temperature_celsius": "Temperature of a device that tells it.",
-    "power_watts": "Power that a device takes, where it tells.",
-    "clock_hertz": "Clock of a device that tells it.",
-}
+PREFIX: Final = "headframe_miner_"
+"""Of the miner's own metrics."""
 
 
 class Monitor:
@@ -33,6 +38,7 @@ class Monitor:
         devices: what hashes; may change, but a name is always that of one device.
         stats: the counters, and the gauges that `tick` sets.
         clock: seconds that never go back.
+        vitals: how the process is doing.
     """
 
     def __init__(
@@ -41,43 +47,61 @@ class Monitor:
         devices: Sequence[Device],
         stats: MinerStats,
         clock: Callable[[], float] = monotonic,
+        vitals: Vitals | None = None,
     ) -> None:
         self._source = source
         self._devices = devices
         self._stats = stats
         self._clock = clock
         self._start = clock()
-        self._meter = HashMeter()
+        self._rates = Rates()
         self._rate_at_work_hps = 0.0
-        self._meters: dict[str, HashMeter] = defaultdict(HashMeter)
+        self._rates_of: dict[str, Rates] = defaultdict(Rates)
         self._hashes: dict[str, int] = {}  # by device, those that have gone included
-        self._exporter = Exporter(_PREFIX, [stats], self._of_devices)
+        kernels = "python" if native.extension_missing else "native"
+        self._collectors = (
+            Exporter(PREFIX, [stats]),
+            Exporter(PREFIX + "device_", [Rows("device", DeviceFigures, self._figures)]),
+            stats.pools.exporter(PREFIX),
+            *self_report(vitals or Vitals(), program="miner", kernels=kernels),
+        )
         self.tick()
 
     def tick(self) -> None:
         """Measure; to be called about once a second."""
-        now, stats, job = self._clock(), self._stats, self._source.jobs.get()
+        now, stats = self._clock(), self._stats
         for device in self._devices:
             self._hashes[device.name] = device.stats.hashes
-            self._meters[device.name].add(now, device.stats.hashes)
+            self._rates_of[device.name].add(now, device.stats.hashes)
+            first = device.stats.first_hashes
+            while first:
+                stats.share_latency["job_to_hash"].observe(first.popleft())
         stats.hashes = sum(self._hashes.values())
-        self._meter.add(now, stats.hashes)
-        stats.hashrate = self._meter.rate_hps
+        self._rates.add(now, stats.hashes)
+        stats.hashrate = self._rates.hps
         stats.uptime = now - self._start
+        self._look_up(now)
+
+    def _look_up(self, now: float) -> None:
+        """Take note of how the upstreams are doing."""
+        stats, status, job = self._stats, self._source.status.get(), self._source.jobs.get()
         stats.difficulty = 0.0 if job is None else float(difficulty_from_target(job.target))
-        status = self._source.status.get()
+        known = job is not None and status.job_at is not None
+        stats.job_age = max(now - (status.job_at or 0.0), 0.0) if known else None
         stats.upstream_up = int(status.state is SourceState.ACTIVE)
-        stats.upstream_connects = status.connects
-        stats.upstream_switches, stats.upstream_redirects = status.switches, status.redirects
+        pools = stats.pools
+        pools.look(status, now)
+        stats.upstream_connects, stats.upstream_redirects = pools.connects, pools.redirects
+        stats.upstream_switches = pools.switches
         self._count_lost(status)
 
     def _count_lost(self, status: SourceStatus) -> None:
         """Turn the time lost since the last look into hashes, by the rate before it."""
-        stats = self._stats
-        lost = status.idle_seconds - stats.upstream_idle
+        stats, idle = self._stats, self._stats.pools.idle_seconds
+        lost = idle - stats.upstream_idle
         if lost > 0:
             stats.lost_hashes += round(lost * self._rate_at_work_hps)
-            stats.upstream_idle = status.idle_seconds
+            stats.upstream_idle = idle
         elif status.state is SourceState.ACTIVE:
             self._rate_at_work_hps = stats.hashrate
 
@@ -87,80 +111,93 @@ class Monitor:
 
     def metrics(self) -> bytes:
         """Write everything for Prometheus."""
-        return render(self._exporter)
+        self.tick()
+        return render(*self._collectors)
 
-    def status(self) -> dict[str, object]:
-        """Put everything together for the page, the live line and `/api/v1/status`."""
-        stats, upstream = self._stats, self._source.status.get()
+    def status(self) -> dict[str, Any]:
+        """Put everything together for the page, the screen and `/api/v1/status`.
+
+        Returns:
+            A `MinerStatus` as plain data.
+        """
+        plain: dict[str, Any] = msgspec.to_builtins(self.snapshot())
+        return plain
+
+    def snapshot(self) -> MinerStatus:
+        """Put everything together."""
+        stats = self._stats
+        return MinerStatus(
+            version=__version__,
+            uptime_seconds=stats.uptime,
+            upstream=upstream_of(self._source.status.get()),
+            pools=tuple(stats.pools.rows()),
+            hashrate_5s_hps=self._rates.hps_5s,
+            hashrate_hps=stats.hashrate,
+            hashrate_15m_hps=self._rates.hps_15m,
+            hashes=stats.hashes,
+            difficulty=stats.difficulty,
+            best_difficulty=stats.best_difficulty,
+            job_age_seconds=stats.job_age,
+            lost_hashes=stats.lost_hashes,
+            shares=_shares(stats),
+            blocks=_blocks(stats),
+            devices=tuple(self._device(device) for device in self._devices),
+        )
+
+    def _device(self, device: Device) -> DeviceStatus:
+        stats, rates = device.stats, self._rates_of[device.name]
+        return DeviceStatus(
+            name=device.name,
+            kernel=stats.kernel,
+            state=stats.state,  # type: ignore[arg-type] # one of three words
+            hashrate_5s_hps=rates.hps_5s,
+            hashrate_hps=rates.hps,
+            hashrate_15m_hps=rates.hps_15m,
+            hashes=stats.hashes,
+            solutions=stats.solutions,
+            wrong=stats.wrong,
+            retired=stats.retired,
+            sensors=dict(stats.sensors),
+        )
+
+    def _figures(self) -> dict[str, DeviceFigures]:
         return {
-            "program": "miner",
-            "version": __version__,
-            "uptime_seconds": stats.uptime,
-            "upstream": {
-                "source": upstream.source,
-                "url": upstream.url,
-                "state": upstream.state.value,
-                "detail": upstream.detail,
-                "height": upstream.height,
-                "network": upstream.network,
-            },
-            "hashrate_hps": stats.hashrate,
-            "difficulty": stats.difficulty,
-            "shares": {
-                "accepted": stats.shares_accepted,
-                "rejected": stats.rejected,
-                "by_reason": {str(key): n for key, n in stats.shares_rejected.items() if n},
-                "lost": stats.shares_lost,
-                "dropped": dict(stats.shares_dropped),
-            },
-            "blocks": {
-                "found": stats.blocks_found,
-                "accepted": stats.blocks_accepted,
-                "list": [block.as_row() for block in reversed(stats.blocks)],
-            },
-            "devices": [
-                {
-                    "name": device.name,
-                    "kernel": device.stats.kernel,
-                    "hashrate_hps": self._meters[device.name].rate_hps,
-                    "wrong": device.stats.wrong,
-                    "retired": device.stats.retired,
-                    "state": device.stats.state,
-                    "sensors": dict(device.stats.sensors),
-                }
-                for device in self._devices
-            ],
+            device.name: DeviceFigures(
+                hashes=device.stats.hashes,
+                hashrate=self._rates_of[device.name].hps,
+                errors={
+                    "wrong_nonce": device.stats.wrong,
+                    "kernel_retired": device.stats.retired,
+                },
+                state={state: int(state == device.stats.state) for state in DEVICE_STATES},
+                kernel={device.stats.kernel: 1},
+                temperature_celsius=device.stats.sensors.get("temperature_celsius"),
+                power_watts=device.stats.sensors.get("power_watts"),
+                clock_hertz=device.stats.sensors.get("clock_hertz"),
+            )
+            for device in self._devices
         }
 
-    def _of_devices(self) -> Iterable[Metric]:
-        labels = ["device"]
-        hashes = CounterMetricFamily(
-            _PREFIX + "device_hashes", "Hashes done by one device.", labels=labels
-        )
-        wrong = CounterMetricFamily(
-            _PREFIX + "device_wrong", "Wrong nonces that one device claimed.", labels=labels
-        )
-        retired = CounterMetricFamily(
-            _PREFIX + "device_kernels_retired",
-            "Kernels that one device gave up for their wrong nonces.",
-            labels=labels,
-        )
-        kernel = GaugeMetricFamily(
-            _PREFIX + "device_kernel", "1 for the kernel in use.", labels=["device", "kernel"]
-        )
-        for device in self._devices:
-            hashes.add_metric([device.name], device.stats.hashes)
-            wrong.add_metric([device.name], device.stats.wrong)
-            retired.add_metric([device.name], device.stats.retired)
-            kernel.add_metric([device.name, device.stats.kernel], 1)
-        return hashes, wrong, retired, kernel, *self._of_sensors()
 
-    def _of_sensors(self) -> Iterable[Metric]:
-        """Make a gauge of each reading that some device tells; none where none does."""
-        for name, help_ in _SENSORS.items():
-            family = GaugeMetricFamily(_PREFIX + "device_" + name, help_, labels=["device"])
-            for device in self._devices:
-                if name in device.stats.sensors:
-                    family.add_metric([device.name], device.stats.sensors[name])
-            if family.samples:
-                yield family
+def _shares(stats: MinerStats) -> SharesStatus:
+    return SharesStatus(
+        submitted=stats.shares_submitted,
+        accepted=stats.shares_accepted,
+        rejected=stats.rejected,
+        by_reason={str(key): count for key, count in stats.shares_rejected.items() if count},
+        lost=stats.shares_lost,
+        dropped=dict(stats.shares_dropped),
+    )
+
+
+def _blocks(stats: MinerStats) -> BlocksStatus:
+    return BlocksStatus(
+        found=stats.blocks_found,
+        accepted=stats.blocks_accepted,
+        list=tuple(
+            BlockStatus(
+                height=block.height, hash=block.hash, time=block.time, verdict=block.verdict
+            )
+            for block in reversed(stats.blocks)
+        ),
+    )

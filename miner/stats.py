@@ -5,9 +5,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headframe.chain.share import Reason
-from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histogram
+from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
+from headframe.upstream.report import PoolBook
 
-__all__ = ["DROPPED", "REFUSED", "BlockRow", "HashMeter", "MinerStats"]
+__all__ = [
+    "DEVICE_ERRORS",
+    "DEVICE_STATES",
+    "DROPPED",
+    "REFUSED",
+    "STAGES",
+    "BlockRow",
+    "DeviceFigures",
+    "HashMeter",
+    "MinerStats",
+    "Rates",
+]
 
 DROPPED: Final = ("stale", "duplicate", "invalid")
 """Why a found share is not sent: its job is dead; it was sent before (sources tell of one
@@ -21,7 +33,17 @@ REFUSED: Final = tuple(
 _MOST_BLOCKS: Final = 50
 """Found blocks that are shown."""
 
-_ROUND_TRIP_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+STAGES: Final = ("job_to_hash", "found_to_sent", "sent_to_verdict")
+"""Where a share's time goes: from a job's arrival to the first hash of it, from the end of the
+scan that found a share to the socket, from there to the upstream's verdict."""
+
+DEVICE_STATES: Final = ("idle", "hashing", "failed")
+DEVICE_ERRORS: Final = ("wrong_nonce", "kernel_retired")
+
+_LATENCY_BOUNDS: Final = tuple(
+    digit * 10.0**power for power in range(-5, 2) for digit in (1, 2.5, 5)
+)
+"""10 us to 50 s: the stages within the program take less than a pool's answer by far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +103,47 @@ class MinerStats:
     )
     lost_hashes: int = counter("Hashes that those gaps cost, by the rate before each.", "hashes")
     uptime: float = gauge("Time since the miner started.", "seconds")
-    share_round_trip: Histogram = histogram(
-        "From sending a share to its verdict.", "seconds", _ROUND_TRIP_BOUNDS
+    share_latency: dict[str, Histogram] = histograms(
+        "Time by stage: from a job's arrival to the first hash of it, from the end of the scan "
+        "that found a share to its sending, from there to its verdict.",
+        "seconds",
+        _LATENCY_BOUNDS,
+        "stage",
+        STAGES,
     )
+    job_age: float | None = gauge("Time since the running job came; none without one.", "seconds")
+    best_difficulty: float = gauge("Difficulty of the best share that was sent.")
 
+    pools: PoolBook = field(default_factory=PoolBook)
     blocks: deque[BlockRow] = field(default_factory=lambda: deque(maxlen=_MOST_BLOCKS))
+
+    def __post_init__(self) -> None:
+        self.job_age = None
 
     @property
     def rejected(self) -> int:
         """All shares that the upstream refused."""
         return sum(self.shares_rejected.values())
+
+
+@dataclass(slots=True, kw_only=True)
+class DeviceFigures:
+    """Metrics of one device; `None` where it does not tell."""
+
+    hashes: int = counter("Hashes done by a device.")
+    hashrate: float = gauge(
+        "Hashes of a device in a second over the last minute.", "hashes_per_second"
+    )
+    errors: dict[str, int] = by_label("Mistakes of a device.", "kind", DEVICE_ERRORS)
+    state: dict[str, int] = by_label(
+        "1 for the state that a device is in.", "state", DEVICE_STATES, kind="gauge"
+    )
+    kernel: dict[str, int] = by_label(
+        "1 for the kernel that a device uses.", "kernel", (), kind="gauge"
+    )
+    temperature_celsius: float | None = gauge("Temperature of a device that tells it.")
+    power_watts: float | None = gauge("Power that a device takes, where it tells.")
+    clock_hertz: float | None = gauge("Clock of a device that tells it.")
 
 
 class HashMeter:
@@ -117,3 +170,32 @@ class HashMeter:
             return 0.0
         (start, before), (end, after) = self._samples[0], self._samples[-1]
         return (after - before) / (end - start) if end > start else 0.0
+
+
+class Rates:
+    """The hashrate over 5 seconds, a minute and a quarter of an hour."""
+
+    __slots__ = ("_long", "_minute", "_short")
+
+    def __init__(self) -> None:
+        self._short, self._minute, self._long = HashMeter(5.0), HashMeter(60.0), HashMeter(900.0)
+
+    def add(self, now: float, hashes: int) -> None:
+        """Note the counter's value; see `HashMeter.add`."""
+        for meter in (self._short, self._minute, self._long):
+            meter.add(now, hashes)
+
+    @property
+    def hps_5s(self) -> float:
+        """Hashes in a second over the last five."""
+        return self._short.rate_hps
+
+    @property
+    def hps(self) -> float:
+        """Hashes in a second over the last minute: the one that is shown where one is."""
+        return self._minute.rate_hps
+
+    @property
+    def hps_15m(self) -> float:
+        """Hashes in a second over the last quarter of an hour."""
+        return self._long.rate_hps

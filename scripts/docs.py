@@ -11,8 +11,10 @@ from pathlib import Path
 from headframe.node.config import NodeConfig
 from headframe.runtime.metrics import describe
 from headframe.runtime.settings import example, reference
+from headframe.runtime.vitals import BUILD_INFO_HELP, BUILD_LABELS, PREFIX, Vitals
+from headframe.upstream.report import PoolFigures, PoolShares
 from miner.config import MinerConfig
-from miner.stats import MinerStats
+from miner.stats import DeviceFigures, MinerStats
 from proxy.config import ProxyConfig
 from proxy.stats import Books, Stats
 
@@ -22,6 +24,14 @@ HOW = """A value is taken from, each overriding the one before: its default, the
 (`--config`), the environment (`HEADFRAME_WEB__PORT=9000`), `--set web.port=9000`, and the
 command's own flags.
 An unknown key is an error that names the nearest known one.
+"""
+
+METRICS_HOW = """Served at `/metrics` by the miner and the proxy, in Prometheus's text format.
+A counter never falls while the program runs, whatever pools, rigs, devices and settings do.
+What a program does not know, as a sensor that a device does not have, has no sample.
+`pool` is the name of a configured upstream, `device` that of a device.
+No label has a value that a stranger can choose.
+Besides those below there are `process_*` (start time, CPU, memory, open files) and `python_*`.
 """
 
 __all__ = ["pages"]
@@ -37,19 +47,39 @@ def pages() -> dict[str, str]:
     ):
         page = reference(struct).replace("\n## ", "\n### ")
         config.append(f"## {title}\n{page}")
-    metrics = [f"# Metrics\n{NOTE}\nServed at `/metrics` by the miner and the proxy.\n"]
-    for title, prefix, kinds in (
-        ("headframe mine", "headframe_miner_", (MinerStats,)),
-        ("headframe proxy", "headframe_proxy_", (Books, Stats)),
-    ):
-        rows = "\n".join(describe(kind, prefix=prefix) for kind in kinds)
-        metrics.append(f"## {title}\n{rows}")
     return {
         "docs/config.md": "\n".join(config).rstrip() + "\n",
-        "docs/metrics.md": "\n".join(metrics).rstrip() + "\n",
+        "docs/metrics.md": _metrics(),
         "examples/miner.toml": example(MinerConfig),
         "examples/proxy.toml": example(ProxyConfig),
     }
+
+
+def _metrics() -> str:
+    """Describe all metrics, one table for each program and kind of thing."""
+    page = [f"# Metrics\n{NOTE}\n{METRICS_HOW}"]
+    pools = (("pool_", "pool", PoolFigures), ("pool_", "pool", PoolShares))
+    for title, prefix, kinds in (
+        ("All programs", PREFIX, (("", "", Vitals),)),
+        ("headframe mine", "headframe_miner_", (("", "", MinerStats),)),
+        (
+            "headframe mine: each device and each upstream",
+            "headframe_miner_",
+            (("device_", "device", DeviceFigures), *pools),
+        ),
+        ("headframe proxy", "headframe_proxy_", (("", "", Books), ("", "", Stats))),
+        ("headframe proxy: each upstream", "headframe_proxy_", pools),
+    ):
+        tables = [
+            describe(kind, prefix=prefix + more, label=label).splitlines()
+            for more, label, kind in kinds
+        ]
+        rows = [*tables[0][:2], *(row for table in tables for row in table[2:])]
+        if kinds[0][2] is Vitals:
+            labels = ", ".join(f"`{name}`" for name in BUILD_LABELS)
+            rows.append(f"| `{PREFIX}build_info` | gauge | {labels} | {BUILD_INFO_HELP} |")
+        page.append(f"## {title}\n" + "\n".join(rows) + "\n")
+    return "\n".join(page).rstrip() + "\n"
 
 
 def main(argv: list[str]) -> int:

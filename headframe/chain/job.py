@@ -170,6 +170,8 @@ class Job:
         generation: rises when all earlier jobs of the same `source` are dead, so that
             shares of them no longer count. A planned switch to another pool raises the
             epoch and kills nothing; only the source itself raises its generation.
+        received_at: when the source got it, by a clock that never goes back; 0.0 where
+            nobody noted it. Says nothing about the work, and so is not compared.
     """
 
     id: JobId
@@ -186,6 +188,7 @@ class Job:
     block_target: Target
     epoch: int
     generation: int
+    received_at: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.prev_hash) != 32:

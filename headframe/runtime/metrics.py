@@ -13,9 +13,9 @@ rows for the documentation.
 
 import dataclasses
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import (
@@ -29,11 +29,14 @@ __all__ = [
     "CONTENT_TYPE",
     "Exporter",
     "Histogram",
+    "Rising",
+    "Rows",
     "by_label",
     "counter",
     "describe",
     "gauge",
     "histogram",
+    "histograms",
     "render",
 ]
 
@@ -141,13 +144,62 @@ def histogram(help: str, unit: str, bounds: Sequence[float]) -> Any:
     )
 
 
+def histograms(
+    help: str, unit: str, bounds: Sequence[float], label: str, values: Iterable[str]
+) -> Any:
+    """Make a field of one `Histogram` for each of a closed set: a `dict[str, Histogram]`.
+
+    Arguments as for `histogram` and `by_label`.
+    """
+    closed = tuple(values)
+    return dataclasses.field(
+        default_factory=lambda: {value: Histogram(bounds) for value in closed},
+        metadata=_metadata("histogram", help, unit, label),
+    )
+
+
+class Rising:
+    """A counter that never falls, made of one that starts anew now and then.
+
+    What it follows (a connection's, a device's, a pool's count) is at 0 again when that
+    thing was made anew; what it had counted before stays counted.
+    """
+
+    __slots__ = ("_seen", "total")
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._seen = 0.0
+
+    def follow(self, value: float) -> float:
+        """Take note of the value of now; return the total."""
+        self.total += value - self._seen if value >= self._seen else value
+        self._seen = value
+        return self.total
+
+
+class Rows:
+    """Stats objects of one kind, told apart by a label, such as one for each device.
+
+    Args:
+        label: the label's name; the caller keeps its values bounded.
+        kind: the dataclass of every row. A gauge that is `None` is not told.
+        read: called at each scrape; the label's value and the row.
+    """
+
+    def __init__(self, label: str, kind: type, read: Callable[[], Mapping[str, object]]) -> None:
+        self.label = label
+        self.kind = kind
+        self.read = read
+
+
 class Exporter(Collector):
     """A Prometheus collector over objects of numbers; reads them at each scrape.
 
     Args:
         prefix: goes before every name, such as `headframe_proxy_`.
-        stats_objects: dataclass objects whose fields were made by this module; other
-            fields are passed over.
+        stats_objects: dataclass objects whose fields were made by this module (other
+            fields are passed over), and `Rows` of such.
         extra: metrics made at each scrape, such as those per worker; the caller keeps
             their number bounded and gives whole names.
     """
@@ -165,10 +217,22 @@ class Exporter(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its value of now."""
         for stats in self._objects:
-            for field, about in _exported(type(stats)):
-                yield _family(self._prefix + field.name, about, getattr(stats, field.name))
+            yield from self._families(stats)
         if self._extra is not None:
             yield from self._extra()
+
+    def _families(self, stats: object) -> Iterator[Metric]:
+        if isinstance(stats, Rows):
+            kind, label = stats.kind, stats.label
+            rows = [([key], row) for key, row in stats.read().items()]
+        else:
+            kind, label, rows = type(stats), "", [([], stats)]
+        for field, about in _exported(kind):
+            family = _family(self._prefix + field.name, about, label)
+            for labels, row in rows:
+                _fill(family, about, labels, getattr(row, field.name))
+            if family.samples:
+                yield family
 
 
 def render(*collectors: Collector) -> bytes:
@@ -179,14 +243,20 @@ def render(*collectors: Collector) -> bytes:
     return generate_latest(registry)
 
 
-def describe(stats_type: type, *, prefix: str = "headframe_") -> str:
-    """Write a Markdown table of a dataclass's metrics: name, kind, label and meaning."""
+def describe(stats_type: type, *, prefix: str = "headframe_", label: str = "") -> str:
+    """Write a Markdown table of a dataclass's metrics: name, kind, label and meaning.
+
+    Args:
+        stats_type: the dataclass.
+        prefix: of the names.
+        label: of the `Rows` that its objects are exported as, if they are.
+    """
     rows = ["| metric | kind | label | meaning |", "|---|---|---|---|"]
     for field, about in _exported(stats_type):
-        family = _family(prefix + field.name, about, _empty(about))
+        family = _family(prefix + field.name, about, label)
         suffix = "_total" if about.kind == "counter" else ""
-        label = f"`{about.label}`" if about.label else ""
-        rows.append(f"| `{family.name}{suffix}` | {about.kind} | {label} | {about.help} |")
+        labels = ", ".join(f"`{each}`" for each in (label, about.label) if each)
+        rows.append(f"| `{family.name}{suffix}` | {about.kind} | {labels} | {about.help} |")
     return "\n".join(rows) + "\n"
 
 
@@ -203,21 +273,24 @@ def _exported(stats_type: type) -> Iterator[tuple[dataclasses.Field[Any], _About
             yield field, about
 
 
-def _empty(about: _About) -> object:
-    if about.kind == "histogram":
-        return Histogram((1.0,))
-    return {} if about.label else 0
+_FAMILIES: Final = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
-def _family(name: str, about: _About, value: Any) -> Metric:
-    if about.kind == "histogram":
-        family = HistogramMetricFamily(name, about.help, unit=about.unit)
-        family.add_metric([], buckets=value.buckets(), sum_value=value.sum)
-        return family
-    family_type = CounterMetricFamily if about.kind == "counter" else GaugeMetricFamily
-    if not about.label:
-        return family_type(name, about.help, value=value, unit=about.unit)
-    labelled = family_type(name, about.help, labels=[about.label], unit=about.unit)
-    for key, number in value.items():
-        labelled.add_metric([str(key)], number)
-    return labelled
+def _family(name: str, about: _About, label: str) -> Any:  # three types, alike but for a base
+    labels = [each for each in (label, about.label) if each]
+    return _FAMILIES[about.kind](name, about.help, labels=labels, unit=about.unit)
+
+
+def _fill(family: Any, about: _About, labels: list[str], value: Any) -> None:
+    """Add the samples of one field: one, or one for each value of its own label."""
+    points = value.items() if about.label else [(None, value)]
+    for key, number in points:
+        whose = labels if key is None else [*labels, str(key)]
+        if about.kind == "histogram":
+            family.add_metric(whose, buckets=number.buckets(), sum_value=number.sum)
+        elif number is not None:
+            family.add_metric(whose, number)

@@ -83,8 +83,8 @@ class SourceStatus:
         user: the account that shares count for, where there is one; never a password.
         job_at: when the newest job came, by `runtime.clock.monotonic`; `None` before one.
         difficulty: of that job's shares; 0 before one.
-        answer_seconds: how long a late answer took (a pool's to a share, a node's with a
-            template), refreshed at most once a second; `None` before one.
+        answer_seconds: how long the last answer took (a pool's to a share, a node's with a
+            template), told at most once a second; `None` before one.
         in_use: this source's job is the one that is worked on.
         members: of a group, its sources in order of preference; see `members_of`.
     """

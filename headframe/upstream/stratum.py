@@ -227,15 +227,16 @@ class StratumSource:
                 version_mask=f"{event.version_mask:08x}",
             )
             return
-        self._ensure_allowed(event.job)
+        job = replace(event.job, received_at=monotonic())
+        self._ensure_allowed(job)
         self._tell(
             state=SourceState.ACTIVE,
-            generation=event.job.generation,
-            height=_height_of(event.job),
-            job_at=monotonic(),
-            difficulty=float(difficulty_from_target(event.job.target)),
+            generation=job.generation,
+            height=_height_of(job),
+            job_at=job.received_at,
+            difficulty=float(difficulty_from_target(job.target)),
         )
-        self._jobs.set(event.job)
+        self._jobs.set(job)
 
     def _ensure_allowed(self, job: Job) -> None:
         if self._options.allow_mainnet:

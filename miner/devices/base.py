@@ -5,6 +5,7 @@ it found. It checks nothing against the pool's rules and submits nothing: the en
 """
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
@@ -18,6 +19,8 @@ __all__ = ["Device", "DeviceStats", "Found", "SliceOf", "Solution", "Wishes", "W
 
 _HEAD: Final = struct.Struct("<I32s28s")
 _TAIL: Final = struct.Struct("<4sII")
+_MOST_FIRST_HASHES: Final = 256
+"""Far more jobs than a pool sends between two looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +87,14 @@ class Solution:
         head: index into `work.versions`.
         nonce: as the number in the header.
         kernel: what claims it, so that a wrong one is held against the right kernel.
+        found_at: when its scan ended, in monotonic seconds; 0.0 where nobody noted it.
     """
 
     work: Work
     head: int
     nonce: int
     kernel: str = ""
+    found_at: float = 0.0
 
 
 Found = Callable[[Solution], None]
@@ -109,6 +114,8 @@ class DeviceStats:
         kernel: the kernel in use, or "".
         state: "idle", "hashing" or "failed".
         sensors: what the device tells of itself, by name and unit, such as "power_watts".
+        first_hashes: seconds from a job's arrival to the first hash of it, of each job
+            that nobody has taken note of yet; who does takes them out.
     """
 
     hashes: int = 0
@@ -118,6 +125,7 @@ class DeviceStats:
     kernel: str = field(default="")
     state: str = field(default="idle")
     sensors: dict[str, float] = field(default_factory=dict)
+    first_hashes: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_FIRST_HASHES))
 
     def inherit(self, earlier: Self) -> None:
         """Count on from where a device of the same name stopped: counters never fall."""

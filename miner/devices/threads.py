@@ -41,6 +41,18 @@ where every second hash is a hit would bury the loop."""
 log = get_logger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _Start:
+    """When the first thread began to hash a job, in monotonic seconds; 0.0 before.
+
+    Any thread writes it: two that do so at once differ by microseconds.
+    """
+
+    job: Job
+    at: float = 0.0
+    told: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
     """What a thread shall search: compared by identity, so that each one given is new."""
@@ -48,6 +60,7 @@ class _Task:
     job: Job
     slice_: Slice
     kernel: Kernel
+    start: _Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +187,17 @@ class _ScanThread:
         target = max(task.job.target, task.job.block_target).to_bytes(32, "little")
         count = min(self._count, _NONCES - first)
         started, used = time.monotonic(), time.thread_time()
+        if not task.start.at:
+            task.start.at = started
         result = kernel.scan(self._heads, self._tail, target, first, count, self._stop)
         if result.next - first == self._count:
             self._adapt(time.thread_time() - used, time.monotonic() - started)
+        ended = time.monotonic() if result.hits else 0.0
         self._nonce = result.next
         if result.next == _NONCES:
             self._work = None
         solutions = tuple(
-            Solution(work=work, head=head, nonce=nonce, kernel=kernel.name)
+            Solution(work=work, head=head, nonce=nonce, kernel=kernel.name, found_at=ended)
             for head, nonce in result.hits
         )
         self._unreported += (result.next - first) * len(self._heads)
@@ -239,6 +255,7 @@ class ThreadedDevice:
         self._clock = clock
         self._threads: Sequence[_ScanThread] = ()
         self._job: Job | None = None
+        self._start: _Start | None = None
         self._slice_of: SliceOf = _nothing
         self._found: Found = _ignore
 
@@ -298,9 +315,16 @@ class ThreadedDevice:
         parts = slices(narrowed, self._size)
         left = narrowed.version_mask & ~parts[0].version_taken
         kernel = self._kernels.best(1 << left.bit_count())
-        return [_Task(job, join(mine, part), kernel) for part in parts]
+        if self._start is None or self._start.job is not job:
+            self._start = _Start(job)
+        return [_Task(job, join(mine, part), kernel, self._start) for part in parts]
 
     def _take(self, report: _Report) -> None:
+        start = self._start
+        if start is not None and start.at and not start.told:
+            start.told = True
+            if start.job.received_at:
+                self.stats.first_hashes.append(start.at - start.job.received_at)
         self.stats.hashes += report.hashes
         self.stats.solutions += len(report.solutions)
         for solution in report.solutions:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -6,7 +7,8 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from headframe.chain.share import Checked, Reason, Verdict
-from headframe.chain.target import work_of
+from headframe.chain.target import DIFFICULTY_1, work_of
+from headframe.upstream.base import SourceState, SourceStatus
 from miner.account import Account
 from miner.stats import MinerStats
 from tests.fakes.source import EASY, make_job
@@ -51,7 +53,7 @@ def test_an_accepted_share_brings_its_work(desk: Desk, lines: list[EventDict]) -
     desk.answer(Reason.ACCEPTED)
     assert (desk.stats.shares_submitted, desk.stats.shares_accepted) == (1, 1)
     assert desk.stats.work_accepted == work_of(JOB.target)
-    assert desk.stats.share_round_trip.sum == 0.5
+    assert desk.stats.share_latency["sent_to_verdict"].sum == 0.5
     assert desk.stats.blocks_found == desk.stats.blocks_accepted == 0
     assert [line["log_level"] for line in lines] == ["debug"]
 
@@ -140,3 +142,33 @@ def test_dropped_shares_and_wrong_nonces_are_counted(desk: Desk, lines: list[Eve
     assert desk.stats.shares_dropped == {"stale": 1, "duplicate": 0, "invalid": 1}
     assert desk.stats.nonces_wrong == 1
     assert [line["log_level"] for line in lines] == ["debug", "error"]
+
+
+def test_the_best_share_is_remembered_by_its_difficulty(desk: Desk) -> None:
+    assert desk.stats.best_difficulty == 0
+    for proof in (DIFFICULTY_1, DIFFICULTY_1 // 4, DIFFICULTY_1 // 2):
+        desk.answer(Reason.ACCEPTED, checked=replace(SHARE, proof=proof))
+    assert desk.stats.best_difficulty == 4
+
+
+def test_shares_are_counted_for_the_pool_that_answered(desk: Desk) -> None:
+    for reason in (Reason.ACCEPTED, Reason.STALE, Reason.LOST, Reason.ACCEPTED):
+        desk.answer(reason)
+    status = SourceStatus(source=JOB.source, url="", state=SourceState.ACTIVE)
+    desk.stats.pools.look(status, desk.now)
+    [pool] = desk.stats.pools.rows()
+    assert (pool.accepted, pool.rejected, pool.lost) == (2, 1, 1)
+    assert pool.work_accepted == 2 * work_of(JOB.target)
+    assert pool.last_share_time == NOW
+
+
+def test_the_way_out_and_the_answer_are_timed_and_what_nobody_answered_is_not(desk: Desk) -> None:
+    desk.account.gone(99.75)
+    desk.account.gone(0.0)
+    desk.answer(Reason.STALE)
+    desk.answer(Reason.LOST)
+    way_out, answer = (
+        desk.stats.share_latency[stage] for stage in ("found_to_sent", "sent_to_verdict")
+    )
+    assert (way_out.count, way_out.sum) == (1, 0.25)
+    assert (answer.count, answer.sum) == (1, 0.5)

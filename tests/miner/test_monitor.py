@@ -1,8 +1,12 @@
+import re
+from dataclasses import replace
+
 import msgspec
 import pytest
 
+from headframe.chain.job import SourceId
 from headframe.chain.target import DIFFICULTY_1
-from headframe.upstream.base import SourceState
+from headframe.upstream.base import SourceState, SourceStatus
 from miner.monitor import Monitor
 from miner.stats import BlockRow, MinerStats
 from tests.fakes.device import FakeDevice
@@ -36,7 +40,6 @@ def test_it_measures_each_device_and_all_together(desk: Desk) -> None:
     status = desk.monitor.status()
     assert status["hashrate_hps"] == pytest.approx(4000)
     devices = status["devices"]
-    assert isinstance(devices, list)
     assert [device["hashrate_hps"] for device in devices] == [1000, 3000]
     assert status["uptime_seconds"] == pytest.approx(1)
 
@@ -48,7 +51,6 @@ def test_the_hashes_of_a_device_that_has_gone_stay_counted(desk: Desk) -> None:
     desk.monitor.tick()
     assert desk.stats.hashes == 4000
     devices = desk.monitor.status()["devices"]
-    assert isinstance(devices, list)
     assert [device["name"] for device in devices] == ["fake:0"]
     desk.devices.append(gone)
     desk.hash(500, 500)
@@ -110,10 +112,11 @@ def test_metrics_have_devices_and_kernels_as_labels(desk: Desk) -> None:
 def test_a_retired_kernel_shows_in_status_and_metrics(desk: Desk) -> None:
     desk.devices[1].stats.retired += 1
     text = desk.monitor.metrics().decode()
-    assert 'headframe_miner_device_kernels_retired_total{device="fake:0"} 0.0' in text
-    assert 'headframe_miner_device_kernels_retired_total{device="fake:1"} 1.0' in text
+    name = "headframe_miner_device_errors_total"
+    assert f'{name}{{device="fake:0",kind="kernel_retired"}} 0.0' in text
+    assert f'{name}{{device="fake:1",kind="kernel_retired"}} 1.0' in text
+    assert f'{name}{{device="fake:1",kind="wrong_nonce"}} 0.0' in text
     devices = desk.monitor.status()["devices"]
-    assert isinstance(devices, list)
     assert [device["retired"] for device in devices] == [0, 1]
 
 
@@ -125,3 +128,59 @@ def test_readings_of_sensors_are_gauges_of_the_devices_that_tell_them(desk: Desk
     assert 'headframe_miner_device_temperature_celsius{device="fake:1"} 60.0' in text
     assert "fake:0" not in [line for line in text.splitlines() if "_watts" in line][-1]
     assert "device_clock_hertz" not in text
+
+
+def test_the_rate_is_told_over_three_spans(desk: Desk) -> None:
+    for _ in range(30):
+        desk.hash(1000, 0)
+    for _ in range(5):
+        desk.hash(0, 0)
+    status = desk.monitor.status()
+    for figures in (status, status["devices"][0]):
+        assert figures["hashrate_5s_hps"] == 0
+        assert figures["hashrate_hps"] == figures["hashrate_15m_hps"] == pytest.approx(30_000 / 35)
+    text = desk.monitor.metrics().decode()
+    rate = 'headframe_miner_device_hashrate_hashes_per_second{device="fake:0"} '
+    assert float(text.split(rate)[1].split()[0]) == pytest.approx(30_000 / 35)
+
+
+def test_the_age_of_the_job_and_the_state_of_each_pool_are_told(desk: Desk) -> None:
+    assert desk.monitor.status()["job_age_seconds"] is None
+    assert b"headframe_miner_job_age_seconds" not in desk.monitor.metrics()
+    first = replace(desk.source.status.get(), job_at=desk.now, difficulty=2.0, user="alice")
+    spare = SourceStatus(source=SourceId("spare"), url="x://spare", state=SourceState.IDLE)
+    spare = replace(spare, in_use=False)
+    desk.source.report(members=(first, spare), job_at=desk.now)
+    desk.hash(0, 0)
+    status = desk.monitor.status()
+    assert status["job_age_seconds"] == pytest.approx(1)
+    assert [pool["source"] for pool in status["pools"]] == ["fake", "spare"]
+    assert [pool["state"] for pool in status["pools"]] == ["active", "idle"]
+    assert [pool["in_use"] for pool in status["pools"]] == [True, False]
+    assert [pool["job_age_seconds"] for pool in status["pools"]] == [1, None]
+    text = desk.monitor.metrics().decode()
+    assert "headframe_miner_job_age_seconds 1.0" in text
+    assert 'headframe_miner_pool_state{pool="spare",state="idle"} 1.0' in text
+    assert 'headframe_miner_pool_state{pool="spare",state="active"} 0.0' in text
+    desk.source.jobs.set(None)
+    desk.hash(0, 0)
+    assert desk.monitor.status()["job_age_seconds"] is None
+
+
+def test_the_time_to_the_first_hash_of_a_job_is_a_stage_of_a_shares_latency(desk: Desk) -> None:
+    desk.devices[0].stats.first_hashes.append(0.002)
+    desk.hash(0, 0)
+    assert not desk.devices[0].stats.first_hashes
+    text = desk.monitor.metrics().decode()
+    name = "headframe_miner_share_latency_seconds"
+    assert f'{name}_bucket{{le="0.001",stage="job_to_hash"}} 0.0' in text
+    assert f'{name}_bucket{{le="0.0025",stage="job_to_hash"}} 1.0' in text
+    assert f'{name}_count{{stage="sent_to_verdict"}} 0.0' in text
+
+
+def test_what_it_is_and_how_its_process_does_is_told_once(desk: Desk) -> None:
+    text = desk.monitor.metrics().decode()
+    assert re.search(r'^headframe_build_info\{.*program="miner".*\} 1\.0$', text, re.M)
+    for name in ("process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds"):
+        assert len(re.findall(rf"^{name} ", text, re.M)) == 1
+    assert "headframe_event_loop_lag_seconds_count 0.0" in text

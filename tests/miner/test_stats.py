@@ -2,7 +2,7 @@ import pytest
 
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Exporter, render
-from miner.stats import DROPPED, REFUSED, HashMeter, MinerStats
+from miner.stats import DROPPED, REFUSED, HashMeter, MinerStats, Rates
 
 
 def test_every_reason_is_either_an_answer_of_its_own_or_a_refusal() -> None:
@@ -51,3 +51,13 @@ def test_the_meter_keeps_a_baseline_when_samples_are_rare() -> None:
     meter.add(0.0, 0)
     meter.add(1000.0, 5000)
     assert meter.rate_hps == pytest.approx(5)
+
+
+def test_rates_look_back_over_three_spans() -> None:
+    rates, hashes = Rates(), 0
+    for second in range(1201):
+        rates.add(float(second), hashes)
+        hashes += 100 if second < 1140 else 1000
+    assert rates.hps_5s == pytest.approx(1000)
+    assert rates.hps == pytest.approx(1000)
+    assert rates.hps_15m == pytest.approx((840 * 100 + 60 * 1000) / 900)

@@ -10,11 +10,14 @@ from headframe.runtime.metrics import (
     CONTENT_TYPE,
     Exporter,
     Histogram,
+    Rising,
+    Rows,
     by_label,
     counter,
     describe,
     gauge,
     histogram,
+    histograms,
     render,
 )
 
@@ -137,3 +140,45 @@ def test_the_documentation_has_a_row_for_each_metric_by_its_exported_name():
     exported = set(parsed(render(Exporter("headframe_proxy_", [Stats()]))))
     documented = {row.split("`")[1].removesuffix("_total") for row in rows[2:]}
     assert documented == exported
+
+
+@dataclass(slots=True)
+class PoolStats:
+    shares: int = counter("Shares of a pool.")
+    age: float | None = gauge("Age of its job.", "seconds")
+    state: dict[str, int] = by_label("1 for its state.", "state", ["up", "down"], kind="gauge")
+    answer: dict[str, Histogram] = histograms(
+        "Time to its answer.", "seconds", (1.0,), "stage", ["first", "last"]
+    )
+
+
+def test_rows_are_told_apart_by_a_label_in_front_of_their_own():
+    rows = {"a": PoolStats(shares=3, age=None), "b": PoolStats(shares=4, age=2.5)}
+    rows["b"].state["up"] = 1
+    rows["b"].answer["last"].observe(0.5)
+    exporter = Exporter("x_", [Rows("pool", PoolStats, lambda: rows)])
+    shown = samples(render(exporter))
+    assert shown["x_shares_total", (("pool", "a"),)] == 3
+    assert shown["x_shares_total", (("pool", "b"),)] == 4
+    assert shown["x_state", (("pool", "b"), ("state", "up"))] == 1
+    assert shown["x_state", (("pool", "a"), ("state", "up"))] == 0
+    assert shown["x_answer_seconds_count", (("pool", "b"), ("stage", "last"))] == 1
+    assert shown["x_answer_seconds_count", (("pool", "b"), ("stage", "first"))] == 0
+    ages = {key: value for key, value in shown.items() if key[0] == "x_age_seconds"}
+    assert ages == {("x_age_seconds", (("pool", "b"),)): 2.5}, "what is not known is not told"
+
+
+def test_a_family_without_any_value_is_left_out():
+    assert render(Exporter("x_", [Rows("pool", PoolStats, dict)])) == b""
+
+
+def test_the_documentation_of_rows_names_both_labels():
+    table = describe(PoolStats, prefix="x_", label="pool")
+    assert "| `x_state` | gauge | `pool`, `state` | 1 for its state. |" in table
+    assert "| `x_answer_seconds` | histogram | `pool`, `stage` | Time to its answer. |" in table
+
+
+def test_a_counter_made_of_one_that_starts_anew_never_falls():
+    rising = Rising()
+    assert [rising.follow(value) for value in (0, 3, 3, 1, 4, 0, 2)] == [0, 3, 3, 4, 7, 7, 9]
+    assert rising.total == 9

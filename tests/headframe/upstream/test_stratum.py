@@ -191,6 +191,7 @@ async def test_difficulty_extranonce_and_height_come_with_the_job(pool: FakePool
     assert status.difficulty == pytest.approx(float(Fraction(DIFFICULTY_1, hard)), rel=1e-4)
     assert status.job_at is not None
     assert began <= status.job_at <= time.monotonic()
+    assert second.received_at == status.job_at
     assert status.answer_seconds is not None
     assert 0 <= status.answer_seconds < 10
     assert second.target >= hard

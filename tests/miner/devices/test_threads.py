@@ -243,3 +243,28 @@ async def test_when_time_has_run_out_it_rests_until_there_is_more() -> None:
         now[0] += 1
         while device.stats.hashes < 62 << 32:
             await asyncio.sleep(0)
+
+
+async def test_the_time_from_a_jobs_arrival_to_its_first_hash_is_noted_once_a_job() -> None:
+    kernel = kernels()[-1]
+    device = device_of(kernel, threads=2)
+    before = time.monotonic()
+    async with hashing(device, make_job(target=NEVER, received_at=before)) as harness:
+        async with asyncio.timeout(20):
+            while not device.stats.first_hashes:
+                await asyncio.sleep(0)
+        [first] = device.stats.first_hashes
+        assert 0 < first < time.monotonic() - before
+        hashes = device.stats.hashes
+        harness.jobs.set(make_job(target=NEVER))  # nobody noted when this one came
+        async with asyncio.timeout(20):
+            while device.stats.hashes < hashes + 20_000:
+                await asyncio.sleep(0)
+    assert [*device.stats.first_hashes] == [first]
+
+
+async def test_what_is_found_has_the_time_of_its_finding() -> None:
+    before = time.monotonic()
+    async with hashing(device_of(kernels()[-1]), make_job()) as harness:
+        await harness.until(1)
+        assert before < harness.solutions[0].found_at <= time.monotonic()
