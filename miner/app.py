@@ -20,6 +20,7 @@ from headframe.runtime.errors import (
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.runtime.notify import Notifier
+from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import WebServer
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.settings import make_source
@@ -78,7 +79,9 @@ class Miner:
         self._stop = stop
         self._web = web
         self._engine = Engine(source, self._fleet, self.stats, clock=clock)
-        self._monitor = Monitor(source, self._fleet, self.stats, clock)
+        self.vitals = Vitals()
+        """Of this process; who reads the settings anew says so there."""
+        self._monitor = Monitor(source, self._fleet, self.stats, clock, self.vitals)
         self._notifier = Notifier(
             healthy=self._hashes, status=lambda: line_of(self._monitor.status())
         )
@@ -104,6 +107,7 @@ class Miner:
                 _background(
                     self._engine.run(),
                     self._tick(),
+                    self.vitals.watch(),
                     display.run(self._monitor.status),
                     self._watch_jobs(self._source.jobs),
                     self._watch_status(self._source.status),
