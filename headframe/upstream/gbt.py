@@ -1,32 +1,31 @@
 """`GbtSource`: solo mining on a node, by `getblocktemplate` and `submitblock`.
 
 A template becomes a job whose every share is a block. The job is made anew when the tip
-changes, every half minute for new transactions, when the pace moves, and on the testnets
-when the 20 minutes are over after which a block may be easy.
+changes, every half minute for new transactions or sooner when their fees have risen, when
+the pace moves, and on the testnets when the 20 minutes are over after which a block may be
+easy. Of a new tip we hear in several ways at once (ZMQ, a waiting call, a cheap question
+each second, hints from outside); the first counts, and one template is fetched.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
 from headframe.chain.address import script_from_address
 from headframe.chain.coinbase import Output
 from headframe.chain.errors import AddressError, ChainError
 from headframe.chain.hashes import hash_to_hex, sha256d
-from headframe.chain.job import BIP320_MASK, Job, JobId, Lineage
+from headframe.chain.job import Job, JobId, Lineage
 from headframe.chain.network import Network
-from headframe.chain.offer import TemplateTx
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import Target, difficulty_from_target
 from headframe.chain.template import (
     Template,
     assemble_block,
     make_job,
-    parse_template,
 )
-from headframe.runtime.clock import monotonic
+from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import (
@@ -37,52 +36,29 @@ from headframe.upstream.base import (
     UpstreamError,
 )
 from headframe.upstream.delivery import Delivery
+from headframe.upstream.fees import FeeWatch
+from headframe.upstream.gbt_options import DEFAULT_PACE_SECONDS, GbtOptions
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.node import NodeRpc, RpcError
-from headframe.upstream.pace import EASIEST_WORK, Pace
+from headframe.upstream.pace import Pace
 from headframe.upstream.preflight import Chain, inspect_chain
 from headframe.upstream.tasks import run_together
+from headframe.upstream.templates import Templates
 from headframe.upstream.tip import TipWatch
 
-__all__ = ["DEFAULT_PACE_SECONDS", "GbtOptions", "GbtSource"]
+__all__ = ["GbtSource"]
 
 _log = get_logger(__name__)
 
-DEFAULT_PACE_SECONDS: Final = 10.0
-"""Time between blocks on chains that nobody else paces."""
-_EASY_AFTER_SECONDS: Final = 1201
-"""Age of the parent from which on the testnets ask for difficulty 1."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GbtOptions:
-    """How to mine on a node.
+class _Run:
+    """What is known of the node from one connection to its end."""
 
-    Attributes:
-        address: who is paid; checked against the node's network.
-        tag: text for the coinbase.
-        extranonce_size: free bytes for the miners.
-        pace_seconds: time between blocks; 0 for none, `None` for the chain's default.
-        easiest_work: fewest hashes per block that the pace asks for.
-        version_mask: bits that may be rolled.
-        allow_mainnet: mine on mainnet, too.
-        hold_seconds: how long the last job is worked on while templates are wrong.
-        refresh_seconds: time between two jobs on one tip.
-        poll_seconds: time between two looks at the tip.
-        trouble_seconds: time between two tries while templates cannot be used.
-    """
-
-    address: str
-    tag: str = "/headframe/"
-    extranonce_size: int = 8
-    pace_seconds: float | None = None
-    easiest_work: int = EASIEST_WORK
-    version_mask: int = BIP320_MASK
-    allow_mainnet: bool = False
-    hold_seconds: float = 60.0
-    refresh_seconds: float = 30.0
-    poll_seconds: float = 1.0
-    trouble_seconds: float = 5.0
+    chain: Chain
+    script: bytes
+    templates: Templates
+    fees: FeeWatch
 
 
 class GbtSource:
@@ -94,6 +70,7 @@ class GbtSource:
         lineage: names the source and gives the serials.
         journal: keeps found blocks until the node has judged them.
         clock: monotonic seconds, for the pace.
+        wall: this machine's time, in seconds since 1970, to compare the node's with.
     """
 
     def __init__(
@@ -104,7 +81,9 @@ class GbtSource:
         lineage: Lineage,
         journal: Journal,
         clock: Callable[[], float] = monotonic,
+        wall: Callable[[], int] = wall_seconds,
     ) -> None:
+        self._wall = wall
         self._options = options
         self._rpc = rpc
         self._lineage = lineage
@@ -117,11 +96,15 @@ class GbtSource:
         self._made: dict[JobId, tuple[Template, Job]] = {}
         self._tips: tuple[bytes, ...] = ()  # prev_hash of the last two, newest first
         self._template: Template | None = None
-        self._parent_time: tuple[bytes, int] = (b"", 0)
         self._pace: Pace | None = None
+        self._run: _Run | None = None
+        self._watch: TipWatch | None = None
         self._wake = asyncio.Event()
+        self._due = False
+        self._told_fees_alone = False
+        self._newest = ""  # best block as last heard of, display hex
+        self._awaited = ""  # the same, while its template is wanted
         self._good_at = 0.0
-        self._seen = ""
 
     @property
     def jobs(self) -> Latest[Job | None]:
@@ -182,30 +165,44 @@ class GbtSource:
             )
             self._delivery.give(block, done)
 
+    def nudge(self) -> None:
+        """Look for a new tip at once: somebody says that there is one."""
+        if self._watch is not None:
+            self._watch.nudge()
+
     async def _work(self) -> None:
-        chain = await inspect_chain(
-            self._rpc, source=self._lineage.source, allow_mainnet=self._options.allow_mainnet
-        )
+        options, name = self._options, self._lineage.source
+        chain = await inspect_chain(self._rpc, source=name, allow_mainnet=options.allow_mainnet)
         script = self._payout_script(chain.network)
         self._tell(network=chain.network.value, height=chain.height + 1)
         self._good_at = self._clock()
-        watch = TipWatch(
+        self._newest, self._awaited = chain.tip, ""
+        self._run = _Run(
+            chain=chain,
+            script=script,
+            templates=Templates(self._rpc, chain, source=name, clock=self._clock, wall=self._wall),
+            fees=FeeWatch(
+                self._rpc,
+                percent=options.fee_gain_percent,
+                rose=self._ask_again,
+                look_seconds=options.fee_look_seconds,
+            ),
+        )
+        self._watch = TipWatch(
             self._rpc,
-            long_poll=lambda: self._long_poll(chain),
+            long_poll=self._run.templates.long_poll,
             saw=self._saw_tip,
-            poll_seconds=self._options.poll_seconds,
+            source=name,
+            poll_seconds=options.poll_seconds,
         )
-        _log.info(
-            "node_ready",
-            source=self._lineage.source,
-            network=chain.network.label,
-            height=chain.height,
-        )
+        _log.info("node_ready", source=name, network=chain.network.label, height=chain.height)
         await run_together(
             self._delivery.run(),
-            self._follow(chain, script),
-            watch.poll(),
-            self._wait_for_tips(watch),
+            self._follow(self._run),
+            self._watch.poll(),
+            self._wait_for_tips(self._watch),
+            self._watch.hear(options.zmq),
+            *([self._run.fees.run()] if options.fee_gain_percent else []),
         )
 
     async def _wait_for_tips(self, watch: TipWatch) -> None:
@@ -222,41 +219,75 @@ class GbtSource:
                 f"{self._lineage.source}: the payout address cannot be used: {error}"
             ) from error
 
-    async def _follow(self, chain: Chain, script: bytes) -> None:
+    async def _follow(self, run: _Run) -> None:
         """Make a job, and a new one whenever there is a reason to."""
         while True:
-            self._wake.clear()
-            await self._refresh(chain, script)
+            self._due, answered = False, self._awaited
+            await self._refresh(run)
+            if self._awaited == answered:
+                self._awaited = ""
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause_seconds()):
-                    await self._wake.wait()
+                async with asyncio.timeout(self._pause_seconds(run)):
+                    while not self._is_wanted():
+                        self._wake.clear()
+                        await self._wake.wait()
             if self._pace is not None and self._pace.on_silence(self._clock()):
                 _log.debug("pace_eased", source=self._lineage.source)
 
-    def _pause_seconds(self) -> float:
+    def _is_wanted(self) -> bool:
+        """Whether a template must be fetched: of all who tell of a tip the first one counts."""
+        return self._due or (self._awaited != "" and not self._is_ours(self._awaited))
+
+    def _is_ours(self, tip: str) -> bool:
+        return self._template is not None and tip == hash_to_hex(self._template.prev_hash)
+
+    def _pause_seconds(self, run: _Run) -> float:
         if self._status.get().state is SourceState.DEGRADED:
             return self._options.trouble_seconds
         pause = self._options.refresh_seconds
         if self._pace is not None:
             pause = min(pause, self._pace.step_at - self._clock())
-        return max(min(pause, self._easy_in_seconds()), 0.0)
+        return max(min(pause, run.templates.easy_in_seconds()), 0.0)
 
-    def _easy_in_seconds(self) -> float:
-        """Count the time, by the node's clock, until the testnets' blocks may be easy."""
-        tip, parent_time = self._parent_time
-        template = self._template
-        if template is None or template.prev_hash != tip:
-            return float("inf")
-        left = parent_time + _EASY_AFTER_SECONDS - template.curtime
-        return left - (self._clock() - self._good_at) if left > 0 else float("inf")
-
-    async def _refresh(self, chain: Chain, script: bytes) -> None:
+    async def _refresh(self, run: _Run) -> None:
         """Fetch a template and publish its job; a wrong one leaves the last job in place."""
+        tip = self._awaited
+        done = asyncio.Event()
+
+        async def fetch() -> None:
+            try:
+                template = await run.templates.fetch(self._newest)
+                run.fees.note(template.value)
+                self._publish(template, run)
+            finally:
+                done.set()
+
         try:
-            template = await self._fetch(chain)
-            self._publish(template, chain, script)
+            if tip and not self._is_ours(tip) and self._options.empty_after_seconds > 0:
+                await run_together(self._bridge(run, tip, done), fetch())
+            else:
+                await fetch()
         except (ChainError, RpcError) as error:
             self._endure(str(error))
+
+    async def _bridge(self, run: _Run, tip: str, done: asyncio.Event) -> None:
+        """Publish an empty block's job if a new tip's template is long in coming.
+
+        The header is asked for at once: a node that makes a template answers nothing else.
+        """
+        deadline = asyncio.get_running_loop().time() + self._options.empty_after_seconds
+        try:
+            template = await run.templates.stopgap(tip)
+        except (ChainError, UpstreamError) as error:  # `fetch` decides what it means
+            _log.debug("no_empty_job", source=self._lineage.source, error=str(error))
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await done.wait()
+        except TimeoutError:
+            if template is not None:
+                _log.info("empty_job", source=self._lineage.source, height=template.height)
+                self._publish(template, run)
 
     def _endure(self, what: str) -> None:
         """Work on with the last job for a while.
@@ -272,53 +303,37 @@ class GbtSource:
             _log.warning("template_not_usable", source=self._lineage.source, error=what)
         self._tell(state=SourceState.DEGRADED, detail=detail)
 
-    async def _fetch(self, chain: Chain) -> Template:
-        asked_at = self._clock()
-        answer = await self._rpc.call("getblocktemplate", _request(chain))
-        self._tell(answer_seconds=self._clock() - asked_at)
-        if not isinstance(answer, Mapping):
-            raise BadUpstreamError(f"{self._lineage.source}: getblocktemplate is no object")
-        template = self._share_transactions(parse_template(answer))
-        if not chain.network.allows_easy_blocks:
-            return template
-        return template.bounded_by_parent(await self._time_of(template.prev_hash))
-
-    def _share_transactions(self, template: Template) -> Template:
-        """Keep one copy of a transaction for all templates: they differ by a few."""
-        if self._template is None:
-            return template
-        known: dict[bytes, TemplateTx] = {tx.wtxid: tx for tx in self._template.transactions}
-        return replace(
-            template, transactions=tuple(known.get(tx.wtxid, tx) for tx in template.transactions)
-        )
-
-    async def _time_of(self, block_hash: bytes) -> int:
-        if self._parent_time[0] != block_hash:
-            header = await self._rpc.call("getblockheader", hash_to_hex(block_hash))
-            if not isinstance(header, Mapping) or not isinstance(header.get("time"), int):
-                raise BadUpstreamError(f"{self._lineage.source}: getblockheader has no time")
-            self._parent_time = (block_hash, header["time"])
-        return self._parent_time[1]
-
-    def _publish(self, template: Template, chain: Chain, script: bytes) -> None:
+    def _publish(self, template: Template, run: _Run) -> None:
         self._advance(template)
         job = make_job(
             template,
             lineage=self._lineage,
-            outputs=(Output(value=template.value, script=script),),
+            outputs=(Output(value=template.value, script=run.script),),
             extranonce_size=self._options.extranonce_size,
             tag=self._options.tag.encode(),
             version_mask=self._options.version_mask,
-            block_target=self._block_target(template, chain),
+            block_target=self._block_target(template, run.chain),
         )
         self._template, self._good_at = template, self._clock()
+        self._note_subsidy(template, run.chain.network)
         self._tell(state=SourceState.ACTIVE, detail="", height=template.height)
         last = self._jobs.get()
         if last is None or replace(job, id=last.id) != last:
+            job = replace(job, received_at=self._clock())
             self._made[job.id] = (template, job)
             difficulty = float(difficulty_from_target(job.target))
-            self._tell(job_at=self._clock(), difficulty=difficulty)
+            self._tell(job_at=job.received_at, difficulty=difficulty)
             self._jobs.set(job)
+
+    def _note_subsidy(self, template: Template, network: Network) -> None:
+        if network.subsidy(template.height) == 0 and not self._told_fees_alone:
+            self._told_fees_alone = True
+            _log.info(
+                "subsidy_over",
+                source=self._lineage.source,
+                height=template.height,
+                consequence="blocks create no coins any more: they pay the fees alone",
+            )
 
     def _advance(self, template: Template) -> None:
         """Tell readers by the serials what a new template means for earlier jobs."""
@@ -342,26 +357,25 @@ class GbtSource:
             self._pace = Pace(seconds, now=self._clock(), easiest_work=self._options.easiest_work)
         return None if self._pace is None else self._pace.target(template.target)
 
-    def _long_poll(self, chain: Chain) -> dict[str, object] | None:
-        template = self._template
-        if template is None or not template.longpoll_id:
-            return None
-        return {**_request(chain), "longpollid": template.longpoll_id}
-
     def _saw_tip(self, tip: str) -> None:
-        if self._template is None or tip != hash_to_hex(self._template.prev_hash):
+        """Take note of the best block, whoever told of it."""
+        self._newest = tip
+        if tip != self._awaited and not self._is_ours(tip):
+            self._awaited = tip
             self._wake.set()
 
+    def _ask_again(self) -> None:
+        """Fetch a template, though the tip is the same."""
+        self._due = True
+        self._wake.set()
+
     def _on_verdict(self, block: FoundBlock, verdict: Verdict) -> None:
-        del block
         if verdict.reason is Reason.ACCEPTED and self._pace is not None:
             self._pace.on_block(self._clock())
-        self._wake.set()
+        if verdict.reason is Reason.ACCEPTED and self._pace is None and not verdict.detail:
+            self._saw_tip(hash_to_hex(block.hash))
+        else:
+            self._ask_again()
 
     def _tell(self, **changes: object) -> None:
         self._status.set(replace(self._status.get(), **changes))  # type: ignore[arg-type]
-
-
-def _request(chain: Chain) -> dict[str, object]:
-    rules = ["segwit", "signet"] if chain.network is Network.SIGNET else ["segwit"]
-    return {"rules": rules, "capabilities": ["coinbasevalue", "longpoll"]}

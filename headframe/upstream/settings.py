@@ -215,7 +215,8 @@ def _client(settings: UpstreamSettings, endpoint: Endpoint) -> "ClientOptions":
 
 
 def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
-    from headframe.upstream.gbt import GbtOptions, GbtSource
+    from headframe.upstream.gbt import GbtSource
+    from headframe.upstream.gbt_options import GbtOptions
     from headframe.upstream.node import NodeRpc
 
     if settings.proxy:

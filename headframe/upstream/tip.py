@@ -3,26 +3,33 @@
 A call that waits occupies one of the node's few RPC threads, also after its client has
 left. So there is one such call at a time, bounded on the node's side where the node can
 do that, and it is never cut short to be made again. Beside it a cheap question each
-second, which finds what the waiting call misses and notices when the node is gone.
+second, which finds what the waiting call misses and notices when the node is gone; and
+which a hint from outside (`nudge`) brings forward.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import BadUpstreamError, UnreachableError
 from headframe.upstream.node import METHOD_NOT_FOUND, NodeRpc, RpcError
+from headframe.upstream.zmq import BlockFeed, feed_address, has_zmq
 
-__all__ = ["TipWatch"]
+__all__ = ["NO_ZMQ", "TipWatch"]
 
 _log = get_logger(__name__)
 
+NO_ZMQ: Final = "off"
+"""As the address of a node's publisher: do not listen, and do not ask."""
 _WAIT_SECONDS: Final = 20
 """Bound of a waiting call, below the half minute after which nodes close connections."""
 _WAIT_GRACE_SECONDS: Final = 40.0
 _LONG_POLL_SECONDS: Final = 900.0
 """A long poll that brings nothing ends when the node likes; after this it is given up."""
+_NUDGE_PAUSE_SECONDS: Final = 0.05
+"""Between two questions, however many hints come: who sends them may be anybody."""
 _USAGE: Final = -1
 """Code for a call with an argument too many: the node's help text."""
 
@@ -35,6 +42,7 @@ class TipWatch:
         long_poll: the argument of `getblocktemplate` that makes it wait for something
             newer than the last template, or `None` when there is none to name.
         saw: told the hash of the best block, display hex, whenever it was learnt.
+        source: name of the node, for the log.
         poll_seconds: time between two of the cheap questions, and the least between two
             waiting calls that brought nothing new.
     """
@@ -45,17 +53,28 @@ class TipWatch:
         *,
         long_poll: Callable[[], dict[str, object] | None],
         saw: Callable[[str], None],
+        source: str = "",
         poll_seconds: float = 1.0,
     ) -> None:
         self._rpc = rpc
         self._long_poll = long_poll
         self._saw = saw
+        self._source = source
         self._poll_seconds = poll_seconds
+        self._nudged = asyncio.Event()
         self._ways: list[Callable[[str], Awaitable[str]]] = [
             self._wait_beyond,
             self._wait_for_any,
             self._wait_by_template,
         ]
+
+    def nudge(self) -> None:
+        """Ask for the best block now: somebody hints that there is a new one.
+
+        Costs a cheap question twenty times a second at most. The hint's own word is not
+        taken: commands that nodes run per block overtake each other.
+        """
+        self._nudged.set()
 
     async def poll(self) -> None:
         """Ask for the best block again and again.
@@ -64,8 +83,39 @@ class TipWatch:
             UpstreamError: the node is gone.
         """
         while True:
-            await asyncio.sleep(self._poll_seconds)
+            await asyncio.sleep(min(_NUDGE_PAUSE_SECONDS, self._poll_seconds))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds - _NUDGE_PAUSE_SECONDS):
+                    await self._nudged.wait()
+            self._nudged.clear()
             self._saw(_ensure_hash(await self._rpc.call("getbestblockhash")))
+
+    async def hear(self, configured: str = "") -> None:
+        """Listen to what the node publishes by ZMQ.
+
+        Args:
+            configured: the address; "" to ask the node for it, `NO_ZMQ` for not at all.
+
+        Returns:
+            At once, where there is nothing to listen to.
+
+        Raises:
+            UpstreamError: the node could not be asked.
+        """
+        if configured == NO_ZMQ:
+            return
+        address = configured or await feed_address(self._rpc)
+        if not address:
+            return
+        if not has_zmq():
+            _log.info(
+                "zmq_not_installed",
+                source=self._source,
+                address=address,
+                what_to_do="install headframe[zmq] to hear of new blocks a little sooner",
+            )
+            return
+        await BlockFeed(address, source=self._source, saw=self._saw, missed=self.nudge).run()
 
     async def wait(self) -> None:
         """Wait for blocks by the best way that the node knows."""

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_header_that_makes_no_sense_is_refused(name, value, message):
         parse_tip({**ANSWER, name: value})
 
 
-def made(network: Network, *, last: Template = LAST, now: int = TIME + 5, **tip: int) -> Template:
+def made(network: Network, *, last: Template = LAST, now: int = TIME + 5, **tip: Any) -> Template:
     template = stopgap(last, replace(TIP, **tip), network, now=now)
     assert template is not None
     return template

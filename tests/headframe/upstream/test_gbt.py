@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
-from headframe.chain.job import Job, Lineage, SourceId
+from headframe.chain.job import Job, Lineage, SourceId, SplitCoinbase
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import target_from_nbits, work_of
 from headframe.upstream.base import (
@@ -20,9 +20,11 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
-from headframe.upstream.gbt import GbtOptions, GbtSource
+from headframe.upstream.gbt import GbtSource
+from headframe.upstream.gbt_options import GbtOptions
 from headframe.upstream.journal import Journal
 from headframe.upstream.node import NodeRpc
+from headframe.upstream.tip import NO_ZMQ
 from tests.contracts.source import (
     Answers,
     SourceContract,
@@ -32,9 +34,9 @@ from tests.contracts.source import (
     running,
     until_resolved,
 )
-from tests.fakes.bitcoind import Bitcoind, running_bitcoind
+from tests.fakes.bitcoind import Bitcoind, free_port, running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, running_node
-from tests.fakes.rpcnode import Fault, Raw, RpcNode, Script
+from tests.fakes.rpcnode import Fault, Hold, Raw, RpcNode, Script
 from tests.fakes.vectors import load
 from tests.fakes.wallet import Wallet, coinbase_of
 
@@ -291,6 +293,14 @@ def _miss(job: Job) -> Any:
 TEMPLATE: dict[str, Any] = load("gbt_blocks")["vectors"][3]["template"]
 TIP = TEMPLATE["previousblockhash"]
 OTHER_TIP = "11" * 32
+HEADER = {
+    "hash": TIP,
+    "height": TEMPLATE["height"] - 1,
+    "time": TEMPLATE["curtime"] - 60,
+    "mediantime": TEMPLATE["mintime"] - 1,
+    "bits": TEMPLATE["bits"],
+}
+"""What nodes tell of the template's parent."""
 
 
 def answers_for(template: object, chain: str = "regtest") -> dict[str, Any]:
@@ -426,7 +436,7 @@ async def test_the_testnets_twenty_minutes(tmp_path: Path) -> None:
         "curtime": parent + 1201,
     }
     answers = answers_for(Script(hard, easy), "testnet4")
-    answers["getblockheader"] = {"time": parent}
+    answers["getblockheader"] = {**HEADER, "time": parent}
     ticks = itertools.count()
     async with RpcNode(answers) as node:
         rpc = NodeRpc(node.url, user="u")
@@ -452,7 +462,7 @@ async def test_the_testnets_twenty_minutes(tmp_path: Path) -> None:
 
 async def test_a_headers_answer_without_a_time(tmp_path: Path) -> None:
     answers = answers_for(TEMPLATE, "test")
-    answers["getblockheader"] = {"time": "late"}
+    answers["getblockheader"] = {**HEADER, "time": "late"}
     async with RpcNode(answers) as node:
         source = source_on(
             NodeRpc(node.url, user="u"),
@@ -460,7 +470,7 @@ async def test_a_headers_answer_without_a_time(tmp_path: Path) -> None:
             address="tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",
         )
         error = await failure_of(source)
-    assert "getblockheader has no time" in str(error)
+    assert "getblockheader.time should be a whole number" in str(error)
 
 
 async def test_silence_makes_the_next_job_easier(tmp_path: Path) -> None:
@@ -532,3 +542,183 @@ async def test_a_node_that_goes_away_ends_the_run(tmp_path: Path) -> None:
         async with running(source):
             await next_job(source)
             assert source.status.get().connects == 2
+
+
+# Hearing of a new tip, and what is fetched then
+
+
+class WatchedRpc(NodeRpc):
+    """Counts calls, and holds templates back when it is told to."""
+
+    def __init__(self, node: Bitcoind) -> None:
+        super().__init__(node.url, cookie=node.cookie)
+        self.calls: list[str] = []
+        self.templates = asyncio.Event()
+        self.templates.set()
+        self._called = asyncio.Condition()
+
+    async def call(self, method: str, *params: object, timeout_seconds: float = 30.0) -> Any:
+        self.calls.append(method)
+        async with self._called:
+            self._called.notify_all()
+        if method == "getblocktemplate":
+            await self.templates.wait()
+        return await super().call(method, *params, timeout_seconds=timeout_seconds)
+
+    async def wait_called(self, method: str, more: int) -> None:
+        """Wait until a method is called so many times more."""
+        await self.until_called(method, self.calls.count(method) + more)
+
+    async def until_called(self, method: str, count: int) -> None:
+        """Wait until a method was called so often."""
+        async with asyncio.timeout(30), self._called:
+            await self._called.wait_for(lambda: self.calls.count(method) >= count)
+
+
+@pytest.fixture
+def publishing(tmp_path: Path) -> Iterator[Bitcoind]:
+    """A bitcoind with ZMQ, past its initial download: in that it publishes nothing."""
+    feed = f"-zmqpubhashblock=tcp://127.0.0.1:{free_port()}"
+    with running_bitcoind(tmp_path / "node", extra=[feed]) as node:
+        node.call("generatetoaddress", 101, WALLET.address)
+        yield node
+
+
+@pytest.mark.node
+async def test_a_tip_that_all_ways_tell_of_costs_one_template(
+    publishing: Bitcoind, tmp_path: Path
+) -> None:
+    rpc = WatchedRpc(publishing)
+    source = source_on(rpc, tmp_path / "j", poll_seconds=0.02)
+    async with running(source):
+        job = await next_job(source)
+        before = rpc.calls.count("getblocktemplate")
+        for _ in range(5):
+            source.nudge()
+            await publishing.acall("generatetoaddress", 1, WALLET.address)
+            source.nudge()
+            job = await next_height(source, job)
+        await rpc.wait_called("getbestblockhash", 3)  # who is late has told by now
+        assert rpc.calls.count("getblocktemplate") - before == 5
+        # Our own block is such a tip, too.
+        assert (await mine(source, job)).reason is Reason.ACCEPTED
+        await next_height(source, job)
+        await rpc.wait_called("getbestblockhash", 3)
+        assert rpc.calls.count("getblocktemplate") - before == 6
+
+
+class DeafRpc(WatchedRpc):
+    """Cannot wait for blocks: the node refuses the calls that do."""
+
+    async def call(self, method: str, *params: object, timeout_seconds: float = 30.0) -> Any:
+        if method == "waitfornewblock":
+            await asyncio.Event().wait()
+        return await super().call(method, *params, timeout_seconds=timeout_seconds)
+
+
+@pytest.mark.node
+async def test_zmq_alone_brings_a_new_tip(publishing: Bitcoind, tmp_path: Path) -> None:
+    source = source_on(DeafRpc(publishing), tmp_path / "j", poll_seconds=1000)
+    async with running(source):
+        job = await next_job(source)
+        for _ in range(3):
+            await publishing.acall("generatetoaddress", 1, WALLET.address)
+            job = await next_height(source, job)
+
+
+async def test_a_hint_from_outside_is_followed_at_once(tmp_path: Path) -> None:
+    answers = answers_for(TEMPLATE)
+    hold = answers["waitfornewblock"] = Hold({"hash": TIP, "height": 16})
+    async with RpcNode(answers) as node:
+        source = source_on(
+            NodeRpc(node.url, user="u"), tmp_path / "j", poll_seconds=1000, zmq=NO_ZMQ
+        )
+        source.nudge()  # nothing runs yet: no harm
+        async with running(source):
+            job = await next_job(source)
+            node.answers["getblocktemplate"] = {**TEMPLATE, "previousblockhash": OTHER_TIP}
+            node.answers["getbestblockhash"] = OTHER_TIP
+            source.nudge()
+            assert (await next_height(source, job)).prev_hash == hash_from_hex(OTHER_TIP)
+            assert await node.wait_called("getblocktemplate", 2)
+        assert "getzmqnotifications" not in [method for method, _ in node.calls]
+        hold.free.set()
+
+
+@pytest.mark.node
+async def test_an_empty_block_bridges_the_time_until_a_slow_template(
+    publishing: Bitcoind, tmp_path: Path
+) -> None:
+    coin = await coinbase_of(publishing.acall, 1)
+    txid = await publishing.acall("sendrawtransaction", WALLET.spend(coin, fee=5_000))
+    rpc = WatchedRpc(publishing)
+    source = source_on(rpc, tmp_path / "j", empty_after_seconds=0.01)
+    async with running(source):
+        first = await next_job(source)
+        rpc.templates.clear()
+        other = (await publishing.acall("generateblock", WALLET.address, []))["hash"]
+        empty = await next_height(source, first)
+        assert empty.prev_hash == hash_from_hex(other)
+        assert (empty.epoch, empty.generation) == (first.epoch + 1, first.generation + 1)
+        rpc.templates.set()
+        full = await next_job(source, empty)
+        # The full one follows as a refresh: work on the empty one is not thrown away ...
+        assert (full.prev_hash, full.epoch, full.generation) == (
+            empty.prev_hash,
+            empty.epoch,
+            empty.generation,
+        )
+        # ... and is a block that a real node takes.
+        assert (await mine(source, empty)) == Verdict(reason=Reason.ACCEPTED, block=True)
+        block = await publishing.acall("getblock", await publishing.acall("getbestblockhash"), 2)
+        assert (block["height"], block["nTx"]) == (103, 1)
+        assert sum(out["value"] for out in block["tx"][0]["vout"]) == 50
+        assert txid in await publishing.acall("getrawmempool")
+
+
+async def test_a_header_that_cannot_be_had_makes_no_empty_job(tmp_path: Path) -> None:
+    answers = answers_for(TEMPLATE)
+    answers["getblockheader"] = Fault(-5, "Block not found")
+    async with RpcNode(answers) as node:
+        rpc = NodeRpc(node.url, user="u")
+        source = source_on(rpc, tmp_path / "j", empty_after_seconds=0.001)
+        async with running(source):
+            job = await next_job(source)
+            hold = Hold({**TEMPLATE, "previousblockhash": OTHER_TIP})
+            node.answers["getblocktemplate"] = hold
+            node.answers["getbestblockhash"] = OTHER_TIP
+            await node.wait_called("getblockheader")
+            hold.free.set()
+            full = await next_height(source, job)
+            assert isinstance(full.commitment, SplitCoinbase)
+            assert len(full.commitment.path) == len(TEMPLATE["transactions"]).bit_length()
+
+
+@pytest.mark.node
+async def test_fees_that_have_risen_bring_a_new_job_that_ends_no_work(
+    publishing: Bitcoind, tmp_path: Path
+) -> None:
+    rpc = WatchedRpc(publishing)
+    source = source_on(rpc, tmp_path / "j", refresh_seconds=1000.0, fee_gain_percent=1.0)
+    async with running(source):
+        first = await next_job(source)
+        await rpc.until_called("getmempoolinfo", 1)
+        coin = await coinbase_of(publishing.acall, 1)
+        raw = WALLET.spend(coin, fee=60_000_000)  # over 1 % of 50 coins
+        await publishing.acall("sendrawtransaction", raw, 0)
+        second = await next_job(source, first)
+        assert (second.epoch, second.generation) == (first.epoch, first.generation)
+        assert (await mine(source, first)).reason is Reason.ACCEPTED  # and still a block
+
+
+async def test_the_end_of_the_subsidy_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 33 halvings of 150 blocks leave nothing of 50 coins (regtest).
+    late = {**TEMPLATE, "height": 4950, "coinbasevalue": 1500}
+    async with RpcNode(answers_for(Script(late, {**late, "curtime": late["curtime"] + 1}))) as node:
+        source = source_on(NodeRpc(node.url, user="u"), tmp_path / "j", refresh_seconds=0.01)
+        async with running(source):
+            first = await next_job(source)
+            await next_job(source, first)
+    assert capsys.readouterr().out.count("subsidy_over") == 1

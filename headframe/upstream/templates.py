@@ -1,0 +1,157 @@
+"""`Templates`: asks one node for what is to be mined, and does not believe all of it.
+
+`chain.template` checks that a template agrees with itself; here it is compared with what
+we know beside it: the newest tip, the parent's header, and the time.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from headframe.chain.errors import TemplateError
+from headframe.chain.hashes import hash_from_hex, hash_to_hex
+from headframe.chain.network import Network
+from headframe.chain.stopgap import TipHeader, parse_tip, stopgap
+from headframe.chain.template import (
+    EASY_AFTER_SECONDS,
+    Template,
+    parse_template,
+)
+from headframe.upstream.base import BadUpstreamError
+from headframe.upstream.node import NodeRpc
+from headframe.upstream.preflight import Chain
+
+__all__ = ["Templates"]
+
+_TRIES: Final = 3
+"""How often a template on an old tip is asked for again: tips change while we ask."""
+_EASY_STEP_SECONDS: Final = 0.1
+"""Between two looks at whether a node's clock has come to the easy time."""
+_MAX_AHEAD_SECONDS: Final = 7200
+"""Nodes refuse a block whose time is further ahead of their clock (consensus)."""
+
+
+class Templates:
+    """The templates of one node, for as long as it is in use.
+
+    Args:
+        rpc: the node.
+        chain: what `inspect_chain` found.
+        source: name of the node, for messages.
+        clock: monotonic seconds.
+        wall: this machine's time, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        rpc: NodeRpc,
+        chain: Chain,
+        *,
+        source: str,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+    ) -> None:
+        self._rpc = rpc
+        self._chain = chain
+        self._source = source
+        self._clock = clock
+        self._wall = wall
+        self._last: Template | None = None
+        self._last_at = 0.0
+        self._header: TipHeader | None = None
+
+    async def fetch(self, newest: str) -> Template:
+        """Get a template on the best block.
+
+        Args:
+            newest: the best block as far as it was heard of, display hex; "" if not at all.
+
+        Raises:
+            TemplateError: it makes no sense, builds on a block that is not the best one, or
+                has a time that no node would accept.
+            UpstreamError: the node could not be asked.
+        """
+        for _ in range(_TRIES):
+            template = await self._ask()
+            prev = hash_to_hex(template.prev_hash)
+            if newest in ("", prev):
+                break
+            newest = str(await self._rpc.call("getbestblockhash"))
+            if newest == prev:
+                break
+        else:
+            raise TemplateError(
+                f"template: it builds on {prev}, and the node's best block is {newest}"
+            )
+        if self._chain.network.allows_easy_blocks:
+            header = await self._header_of(template.prev_hash)
+            template = template.bounded_by_parent(header.time)
+        self._last, self._last_at = template, self._clock()
+        return template
+
+    async def stopgap(self, tip: str) -> Template | None:
+        """Make a template without transactions on a tip, from its header alone.
+
+        Args:
+            tip: the new best block, display hex.
+
+        Returns:
+            The template; `None` if there was none before this, or the bits of the next
+            block are not certain.
+
+        Raises:
+            TemplateError: the header makes no sense.
+            UpstreamError: the node could not be asked.
+        """
+        if self._last is None:
+            return None
+        header = await self._header_of(hash_from_hex(tip))
+        return stopgap(self._last, header, self._chain.network, now=self._node_time())
+
+    def long_poll(self) -> dict[str, object] | None:
+        """Make the argument of a `getblocktemplate` that waits for something newer."""
+        if self._last is None or not self._last.longpoll_id:
+            return None
+        return {**_request(self._chain), "longpollid": self._last.longpoll_id}
+
+    def easy_in_seconds(self) -> float:
+        """Count the time, by the node's clock, until the testnets' blocks may be easy."""
+        template, header = self._last, self._header
+        if template is None or header is None or template.prev_hash != header.hash:
+            return float("inf")
+        left = header.time + EASY_AFTER_SECONDS + 1 - template.curtime
+        if left <= 0 or not self._chain.network.allows_easy_blocks:
+            return float("inf")
+        return max(left - (self._clock() - self._last_at), _EASY_STEP_SECONDS)
+
+    def _node_time(self) -> int:
+        """The node's clock, as far as we know it: from its last template on."""
+        assert self._last is not None  # noqa: S101 # asked only when there is one
+        return self._last.curtime + int(self._clock() - self._last_at)
+
+    async def _ask(self) -> Template:
+        answer = await self._rpc.call("getblocktemplate", _request(self._chain))
+        if not isinstance(answer, Mapping):
+            raise BadUpstreamError(f"{self._source}: getblocktemplate is no object")
+        known = {} if self._last is None else {tx.wtxid: tx for tx in self._last.transactions}
+        template = parse_template(answer, known)
+        ahead = template.curtime - self._wall()
+        if ahead > _MAX_AHEAD_SECONDS:
+            raise TemplateError(
+                f"template: its time is {ahead} s ahead of this machine's clock, and nodes refuse "
+                f"blocks that are more than {_MAX_AHEAD_SECONDS} s ahead: set the clock of the "
+                "node's machine, or of this one"
+            )
+        return template
+
+    async def _header_of(self, block_hash: bytes) -> TipHeader:
+        if self._header is None or self._header.hash != block_hash:
+            answer = await self._rpc.call("getblockheader", hash_to_hex(block_hash))
+            if not isinstance(answer, Mapping):
+                raise BadUpstreamError(f"{self._source}: getblockheader is no object")
+            self._header = parse_tip(answer)
+        return self._header
+
+
+def _request(chain: Chain) -> dict[str, object]:
+    rules = ["segwit", "signet"] if chain.network is Network.SIGNET else ["segwit"]
+    return {"rules": rules, "capabilities": ["coinbasevalue", "longpoll"]}
