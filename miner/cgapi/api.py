@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from miner.cgapi.access import Right
 from miner.cgapi.codes import Code
 from miner.cgapi.figures import Figures
+from miner.cgapi.pools import POOL_COMMANDS, PoolList
 from miner.cgapi.reply import Reply, encode, encode_joined
 from miner.cgapi.reports import REPORTS, one_device
 from miner.cgapi.request import Request, parse
@@ -16,6 +17,10 @@ __all__ = ["COMMANDS", "Api", "Call", "Command", "Control"]
 
 class Control(Protocol):
     """What the privileged commands do to the miner."""
+
+    @property
+    def pools(self) -> PoolList:
+        """The pools, to be changed."""
 
     def quit(self) -> None:
         """End the miner soon, as SIGTERM does: shares in flight get their answers."""
@@ -107,6 +112,12 @@ def _report(make: Callable[[Figures], Reply]) -> Command:
     return Command(answer=lambda call: make(call.figures), joinable=True)
 
 
+def _change(name: str) -> Command:
+    return Command(
+        answer=lambda call: call.control.pools.change(name, call.parameter), privileged=True
+    )
+
+
 def _check(call: Call) -> Reply:
     """Tell whether a command exists, and whether this client may use it."""
     if not call.parameter:
@@ -134,6 +145,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "asc": Command(answer=lambda call: one_device(call.figures, call.parameter)),
     "check": Command(answer=_check),
     "privileged": Command(answer=_privileged, privileged=True),
+    **{name: _change(name) for name in POOL_COMMANDS},
     "quit": Command(answer=_quit, privileged=True),
 }
 """All commands. To add one: a row here, or in `REPORTS` where it only tells."""

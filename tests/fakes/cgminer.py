@@ -2,74 +2,150 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from miner.cgapi.figures import DeviceFigures, Figures, PoolFigures
+from msgspec.structs import replace
 
-__all__ = ["CPU", "FIGURES", "GPU", "NODE", "POOL", "ask", "ask_json", "loads"]
+from headframe.runtime.errors import ConfigError
+from headframe.upstream.base import SourceState
+from headframe.upstream.options import StrategyName, UpstreamSettings
+from headframe.upstream.report import PoolStatus, UpstreamStatus
+from miner.cgapi.figures import Figures
+from miner.cgapi.pools import PoolView
+from miner.status import BlocksStatus, DeviceStatus, MinerStatus, SharesStatus
+from tests.fakes.source import make_job
 
-POOL = PoolFigures(
+__all__ = [
+    "CPU",
+    "FIGURES",
+    "GPU",
+    "JOB",
+    "NODE",
+    "POOL",
+    "STATUS",
+    "FakeUpstreams",
+    "ask",
+    "ask_json",
+    "loads",
+    "views",
+]
+
+
+def views(pools: Iterable[PoolStatus]) -> tuple[PoolView, ...]:
+    """Number pools in their order, all of them enabled."""
+    return tuple(
+        PoolView(number=place, priority=place, enabled=True, status=each)
+        for place, each in enumerate(pools)
+    )
+
+
+class FakeUpstreams:
+    """The upstreams of a miner that there is not.
+
+    Attributes:
+        current: those in force.
+        refuses: why the next change cannot be; "" to take it.
+    """
+
+    def __init__(self, *urls: str) -> None:
+        self.current: tuple[UpstreamSettings, ...] = tuple(
+            UpstreamSettings(url=url, user="me") for url in urls
+        )
+        self.refuses = ""
+
+    def change(self, upstreams: Sequence[UpstreamSettings]) -> None:
+        if self.refuses:
+            raise ConfigError(self.refuses)
+        self.current = tuple(upstreams)
+
+
+POOL = PoolStatus(
+    source="pool.example:3333",
     url="stratum+tcp://pool.example:3333",
     user="me.rig",
-    condition="Alive",
+    state=SourceState.ACTIVE,
+    detail="",
     in_use=True,
-    stratum=True,
-    accepted=12,
-    rejected=3,
-    difficulty=0.5,
     height=101,
     connects=2,
+    answer_seconds=0.01,
+    difficulty=0.5,
+    job_age_seconds=1.0,
+    accepted=12,
+    rejected=4,
+    lost=1,
+    work_accepted=6.0 * 2**48 / 0xFFFF,
+    last_share_time=1332432280,
 )
 NODE = replace(
     POOL,
+    source="127.0.0.1:18443",
     url="bitcoind+http://127.0.0.1:18443",
     user="",
-    condition="Dead",
+    state=SourceState.DOWN,
     in_use=False,
-    stratum=False,
+    height=None,
     accepted=0,
     rejected=0,
+    lost=0,
+    work_accepted=0.0,
+    last_share_time=None,
 )
-CPU = DeviceFigures(
-    kind="CPU",
-    number=0,
+CPU = DeviceStatus(
+    name="cpu:0",
     kernel="portable",
     state="hashing",
-    celsius=0.0,
+    hashrate_5s_hps=1_600_000.0,
+    hashrate_hps=1_550_000.0,
+    hashrate_15m_hps=1_525_000.0,
     hashes=9_000_000_000,
     solutions=20,
     wrong=0,
-    average_hps=1_500_000.0,
-    rate_5s_hps=1_600_000.0,
-    rate_1m_hps=1_550_000.0,
-    rate_15m_hps=1_525_000.0,
+    retired=0,
+    sensors={},
 )
-GPU = replace(CPU, kind="GPU", kernel="opencl", state="failed", celsius=61.5, wrong=5)
-FIGURES = Figures(
-    now=1332432290,
-    elapsed_seconds=6000.4,
-    strategy="Failover",
-    hashes=18_000_000_000,
-    accepted=12,
-    rejected=4,
-    stale=2,
-    discarded=1,
-    lost=1,
+GPU = replace(
+    CPU,
+    name="gpu:1",
+    kernel="opencl",
+    state="failed",
     wrong=5,
-    solutions=40,
-    difficulty_accepted=6.0,
-    best_difficulty=17.25,
-    blocks=1,
-    jobs=33,
-    network_difficulty=4.656542373906925e-10,
-    previous_hash="00" * 31 + "ff",
-    average_hps=3_000_000.0,
-    rate_5s_hps=3_200_000.0,
-    rate_1m_hps=3_100_000.0,
-    rate_15m_hps=3_050_000.0,
+    sensors={"temperature_celsius": 61.5},
+)
+STATUS = MinerStatus(
+    version="0.1.0",
+    uptime_seconds=6000.4,
+    upstream=UpstreamStatus(
+        source=POOL.source, url=POOL.url, state=POOL.state, detail="", height=101, network=""
+    ),
     pools=(POOL, NODE),
+    hashrate_5s_hps=3_200_000.0,
+    hashrate_hps=3_100_000.0,
+    hashrate_15m_hps=3_050_000.0,
+    hashes=18_000_000_000,
+    difficulty=0.5,
+    best_difficulty=17.25,
+    job_age_seconds=1.0,
+    lost_hashes=0,
+    shares=SharesStatus(
+        submitted=17,
+        accepted=12,
+        rejected=4,
+        by_reason={"stale": 4},
+        lost=1,
+        dropped={"stale": 2, "duplicate": 1, "invalid": 0},
+    ),
+    blocks=BlocksStatus(found=1, accepted=1, list=()),
     devices=(CPU, GPU),
+)
+JOB = make_job(nbits=0x207FFFFF, prev_hash=bytes(range(32)))
+FIGURES = Figures(
+    status=STATUS,
+    pools=views(STATUS.pools),
+    strategy=StrategyName.FAILOVER,
+    job=JOB,
+    now=1332432290,
 )
 
 

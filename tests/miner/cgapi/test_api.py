@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from miner.cgapi.access import Right
 from miner.cgapi.api import COMMANDS, Api
+from miner.cgapi.pools import PoolList
 from miner.cgapi.reports import REPORTS
-from tests.fakes.cgminer import FIGURES, loads
+from tests.fakes.cgminer import FIGURES, FakeUpstreams, loads
 
 
 class Desk:
@@ -16,6 +17,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.upstreams = FakeUpstreams("stratum+tcp://a:1", "stratum+tcp://b:2")
+        self.pools = PoolList(self.upstreams)
         self.api = Api(lambda: FIGURES, self, lambda: 1332432290)
 
     def quit(self) -> None:
@@ -75,6 +78,14 @@ def test_who_may_only_read_changes_nothing(desk: Desk, command: str) -> None:
     assert code_of(answer) == 45
     assert answer["STATUS"][0]["Msg"] == f"Access denied to '{command}' command"
     assert desk.done == []
+    assert [each.url[-1] for each in desk.upstreams.current] == ["1", "2"]
+
+
+def test_who_may_write_changes_pools(desk: Desk) -> None:
+    assert code_of(desk.ask("switchpool", "1", right=Right.WRITE)) == 27
+    assert [each.url[-1] for each in desk.upstreams.current] == ["2", "1"]
+    assert desk.api.answer(b"switchpool|0", Right.WRITE).startswith(b"STATUS=S,")
+    assert [each.url[-1] for each in desk.upstreams.current] == ["1", "2"]
 
 
 def test_who_may_write_is_told_so(desk: Desk) -> None:

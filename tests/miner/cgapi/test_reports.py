@@ -1,17 +1,23 @@
 """What is told, in cgminer's units: MH/s, GH/s, difficulty, percent, whole seconds."""
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from headframe import __version__
 from miner.cgapi import reports
 from miner.cgapi.figures import Figures
 from miner.cgapi.reports import REPORTS
-from tests.fakes.cgminer import FIGURES
+from tests.fakes.cgminer import FIGURES, STATUS
 
-NONE = replace(FIGURES, pools=(), devices=())
+
+def of(**changes: Any) -> Figures:
+    return dataclasses.replace(FIGURES, status=replace(STATUS, **changes))
+
+
+NONE = dataclasses.replace(of(devices=()), pools=())
 
 
 def row(name: str, figures: Figures = FIGURES, place: int = 0) -> Any:
@@ -24,7 +30,7 @@ def test_the_version_is_found_where_clients_look() -> None:
 
 
 def test_rates_keep_the_digits_of_a_slow_miner() -> None:
-    slow = replace(FIGURES, average_hps=1234.0, rate_5s_hps=1250.0)
+    slow = of(hashes=12340, uptime_seconds=10.0, hashrate_5s_hps=1250.0)
     told = row("summary", slow)
     assert (told["MHS av"], told["MHS 5s"]) == (0.001234, 0.00125)
     assert (told["GHS av"], told["GHS 5s"]) == (0.000001234, 0.00000125)
@@ -39,15 +45,18 @@ def test_the_summary_adds_up() -> None:
     assert told["Pool Rejected%"] == 25
     assert told["Device Hardware%"] == pytest.approx(100 * 5 / 45, abs=1e-4)
     assert told["Total MH"] == 18_000
+    assert told["Difficulty Accepted"] == 6
+    assert told["MHS av"] == round(18_000 / 6000.4, 6)
     assert told["Utility"] == 0.12  # 12 shares in 100 minutes
-    assert told["Work Utility"] == 0.04  # 18e9 / 2**32 in 100 minutes
+    assert told["Work Utility"] == 0.04  # 18e9 / 2**32, in 100 minutes
     assert (told["Found Blocks"], told["Best Share"]) == (1, 17.25)
 
 
 def test_a_miner_that_just_started_divides_by_nothing() -> None:
-    new = replace(NONE, elapsed_seconds=0.0, accepted=0, rejected=0, wrong=0, solutions=0)
+    new = of(uptime_seconds=0.0, hashes=0, devices=())
     told = row("summary", new)
-    assert (told["Utility"], told["Pool Rejected%"], told["Device Hardware%"]) == (0, 0, 0)
+    assert (told["MHS av"], told["Device Hardware%"]) == (0, 0)
+    assert row("devs", of(uptime_seconds=0.0))["MHS av"] == 0
 
 
 def test_a_pool_has_its_account_and_its_shares() -> None:
@@ -55,7 +64,9 @@ def test_a_pool_has_its_account_and_its_shares() -> None:
     assert (told["POOL"], told["Priority"]) == (0, 0)
     assert told["URL"] == told["Stratum URL"] == "stratum+tcp://pool.example:3333"
     assert (told["User"], told["Status"]) == ("me.rig", "Alive")
-    assert (told["Accepted"], told["Rejected"]) == (12, 3)
+    assert (told["Accepted"], told["Rejected"], told["Pool Rejected%"]) == (12, 4, 25)
+    assert (told["Remote Failures"], told["Last Share Time"]) == (1, 1332432280)
+    assert told["Difficulty Accepted"] == 6
     assert (told["Has Stratum"], told["Stratum Active"], told["Has GBT"]) == (True, True, False)
     assert told["Stratum Difficulty"] == told["Work Difficulty"] == 0.5
     assert told["Current Block Height"] == 101
@@ -64,6 +75,8 @@ def test_a_pool_has_its_account_and_its_shares() -> None:
 def test_a_node_that_stands_by_is_no_stratum_pool() -> None:
     told = row("pools", place=1)
     assert (told["POOL"], told["Status"], told["Stratum URL"]) == (1, "Dead", "")
+    assert (told["URL"], told["User"]) == ("127.0.0.1:18443", "")
+    assert (told["Last Share Time"], told["Current Block Height"]) == (0, 0)
     assert (told["Has Stratum"], told["Stratum Active"], told["Has GBT"]) == (False, False, True)
 
 
@@ -71,12 +84,13 @@ def test_devices_have_numbers_kinds_and_states() -> None:
     cpu, gpu = (row("devs", place=place) for place in range(2))
     assert [(each["ASC"], each["Name"], each["ID"]) for each in (cpu, gpu)] == [
         (0, "CPU", 0),
-        (1, "GPU", 0),
+        (1, "GPU", 1),
     ]
     assert (cpu["Status"], gpu["Status"]) == ("Alive", "Dead")
     assert (cpu["Temperature"], gpu["Temperature"]) == (0, 61.5)
     assert (gpu["Hardware Errors"], gpu["Device Hardware%"]) == (5, 20)
-    assert (cpu["MHS av"], cpu["MHS 5s"], cpu["Diff1 Work"]) == (1.5, 1.6, 2)
+    assert cpu["MHS av"] == round(9000 / 6000.4, 6)
+    assert (cpu["MHS 5s"], cpu["MHS 15m"], cpu["Diff1 Work"]) == (1.6, 1.525, 2)
 
 
 def test_a_device_that_failed_is_not_well() -> None:
@@ -98,7 +112,7 @@ def test_stats_number_devices_then_pools() -> None:
     told = REPORTS["stats"](FIGURES).rows
     assert [(each["STATS"], each["ID"]) for each in told] == [
         (0, "CPU0"),
-        (1, "GPU0"),
+        (1, "GPU1"),
         (2, "POOL0"),
         (3, "POOL1"),
     ]
@@ -115,8 +129,10 @@ def test_the_set_up_is_counted() -> None:
 def test_the_coin_is_what_the_job_says() -> None:
     told = row("coin")
     assert told["Hash Method"] == "sha256"
-    assert told["Current Block Hash"] == "00" * 31 + "ff"
-    assert told["Network Difficulty"] == 4.65654237e-10
+    assert told["Current Block Hash"] == bytes(reversed(range(32))).hex()
+    assert told["Network Difficulty"] == pytest.approx(4.656542373906925e-10, rel=1e-8)
+    waiting = row("coin", dataclasses.replace(FIGURES, job=None))
+    assert (waiting["Current Block Hash"], waiting["Network Difficulty"]) == ("", 0)
 
 
 def test_a_small_display_shows_the_pool_in_use() -> None:
