@@ -13,6 +13,7 @@ from aiohttp import web
 
 from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
+from headframe.runtime.web.actions import Actions
 from headframe.runtime.web.hosts import HostGuard
 from headframe.runtime.wire import format_peer, listen_error
 
@@ -59,7 +60,7 @@ class WebServer:
 
     `/` is the page, `/api/v1/status` what it shows as JSON, `/api/v1/events` the same once a
     second as server-sent events, `/metrics` for Prometheus, `/healthz` for supervisors (200 or
-    503). Everything is read only.
+    503). All that is read only; `actions` are what changes something.
 
     Args:
         host: where to listen; a loopback address unless the operator decided otherwise.
@@ -70,6 +71,7 @@ class WebServer:
         title: the page's title.
         allowed_hosts: names this server is reached by, besides addresses, names without a
             dot, and `host`; see `hosts`.
+        actions: what may be changed over HTTP, and by whom; nothing by default.
         interval_seconds: time between two events.
         most_streams: how many readers of events there may be at a time.
     """
@@ -84,6 +86,7 @@ class WebServer:
         healthy: Callable[[], bool],
         title: str,
         allowed_hosts: Iterable[str] = (),
+        actions: Actions | None = None,
         interval_seconds: float = 1.0,
         most_streams: int = MOST_EVENT_STREAMS,
     ) -> None:
@@ -94,6 +97,7 @@ class WebServer:
         self._healthy = healthy
         self._title = title
         self._guard = HostGuard(host, allowed_hosts)
+        self._actions = actions
         self._interval = interval_seconds
         self._most_streams = most_streams
         self._streams = 0
@@ -159,6 +163,8 @@ class WebServer:
         app.router.add_get("/healthz", self._get_health)
         app.router.add_get("/api/v1/status", self._get_status)
         app.router.add_get("/api/v1/events", self._get_events, allow_head=False)
+        if self._actions is not None:
+            self._actions.add_to(app)
         return app
 
     @web.middleware
