@@ -108,7 +108,7 @@ class Miner:
                     self._engine.run(),
                     self._tick(),
                     self.vitals.watch(),
-                    display.run(self._monitor.status),
+                    display.run(self._status),
                     self._watch_jobs(self._source.jobs),
                     self._watch_status(self._source.status),
                     self._notifier.run(),
@@ -145,6 +145,9 @@ class Miner:
         devices = [f"{device.name} ({device.stats.kernel})" for device in self._fleet]
         page = {"page": self.web_url} if self.web_url else {}
         log.info("miner_started", devices=", ".join(devices), **page)
+
+    def _status(self) -> dict[str, object]:
+        return self._monitor.status() | {"page": self.web_url}
 
     def _hashes(self) -> bool:
         """Tell whether any device can: a restart may help when all have failed."""

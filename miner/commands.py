@@ -84,7 +84,11 @@ _OF_PROGRAM: Final = {
 @click.option(
     "--web-port", type=int, metavar="PORT", help="Its port. Default: 9333, or a free one."
 )
-@click.option("--log-format", metavar="FORMAT", help="text for people, json for programs.")
+@click.option(
+    "--log-format",
+    metavar="FORMAT",
+    help="screen: all figures on the terminal (default there); text: lines; json: for programs.",
+)
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
 @click.option("--once", is_flag=True, default=None, help="Fail (69) if no upstream can be used.")
 @click.option("--shares", type=int, metavar="N", help="End after so many accepted shares.")

@@ -44,10 +44,11 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         msgspec.Meta(description="The least that is told; debug tells of each job and share."),
     ] = "info"
     format: Annotated[
-        Literal["auto", "text", "json"],
+        Literal["auto", "screen", "text", "json"],
         msgspec.Meta(
-            description="text: lines for people, with a live line below on a terminal; json: one "
-            "JSON object a line; auto: text."
+            description="screen: all figures on the whole terminal; text: lines for people, with "
+            "a live line below on a terminal; json: one JSON object a line; auto: screen on a "
+            "terminal, text elsewhere."
         ),
     ] = "auto"
     every_seconds: Annotated[

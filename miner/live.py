@@ -1,10 +1,11 @@
-"""How the miner shows its figures: one live line on a terminal, a log line elsewhere."""
+"""How the miner shows its figures: a screen or one live line on a terminal, log lines elsewhere."""
 
 import asyncio
 import io
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol, TextIO, cast
+from typing import Any, Final, Protocol, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from headframe.runtime import logs
 from miner.config import LogSettings
+from miner.screen import ScreenDisplay
 from miner.show import difficulty_text, duration_text, hashrate_text, line_of
 
 __all__ = ["Display", "LiveDisplay", "PlainDisplay", "make_display"]
@@ -20,7 +22,9 @@ log = logs.get_logger(__name__)
 
 Status = Mapping[str, Any]
 
-_LIVE_SECONDS = 1.0
+_LIVE_SECONDS: Final = 1.0
+_DUMB: Final = frozenset({"", "dumb", "unknown"})
+"""Terminals that cannot move their cursor."""
 
 
 class Display(Protocol):
@@ -83,19 +87,25 @@ class PlainDisplay:
             log.info("mining", **(_numbers if self._numbers else _words)(status()))
 
 
-def make_display(settings: LogSettings, stream: TextIO) -> Display:
+def make_display(
+    settings: LogSettings, stream: TextIO, env: Mapping[str, str] = os.environ
+) -> Display:
     """Set logging up for this process, and choose the display that goes with it.
 
     Args:
         settings: level, format and pace.
         stream: standard output.
+        env: the environment, for the kind of terminal.
     """
     if settings.format == "json":
         logs.setup(level=settings.level, format="json", stream=stream)
         return PlainDisplay(settings.every_seconds, numbers=True)
-    if not stream.isatty():
+    plain = PlainDisplay(settings.every_seconds, numbers=False)
+    if not stream.isatty() or env.get("TERM", "") in _DUMB:
         logs.setup(level=settings.level, format="text", stream=stream)
-        return PlainDisplay(settings.every_seconds, numbers=False)
+        return plain
+    if settings.format != "text":
+        return ScreenDisplay(stream, settings.level, plain.run)
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     logs.setup(level=settings.level, format="text", stream=cast("TextIO", _Above(console)))
     return LiveDisplay(console)

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["difficulty_text", "duration_text", "hashrate_text", "line_of"]
+__all__ = ["difficulty_text", "duration_text", "hashrate_text", "line_of", "spans_text"]
 
+_SPANS: Final = (
+    ("5 s", "hashrate_5s_hps"),
+    ("1 min", "hashrate_hps"),
+    ("15 min", "hashrate_15m_hps"),
+)
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
@@ -35,6 +40,15 @@ def duration_text(seconds: float) -> str:
     )
     first = next((i for i, (number, _) in enumerate(parts) if number), len(parts) - 1)
     return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2])
+
+
+def spans_text(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write the hashrates over the spans that are measured: `("5 s", "12.3 MH/s")`, ...
+
+    Args:
+        figures: of the miner or of a device, as in `Monitor.status`.
+    """
+    return [(span, hashrate_text(figures[key])) for span, key in _SPANS]
 
 
 def line_of(status: Mapping[str, Any]) -> str:

@@ -2,11 +2,14 @@ import asyncio
 import io
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+import pytest
 
 from headframe.runtime.logs import get_logger
 from miner.config import LogSettings
 from miner.live import Display, LiveDisplay, PlainDisplay, make_display
+from miner.screen import ScreenDisplay
 
 STATUS = {
     "hashrate_hps": 12_300_000.0,
@@ -65,9 +68,27 @@ async def test_on_request_each_line_is_a_json_object_with_numbers() -> None:
     assert line["uptime_seconds"] == 245
 
 
-async def test_a_terminal_gets_one_live_line_with_the_log_above_it() -> None:
+XTERM = {"TERM": "xterm-256color"}
+
+
+@pytest.mark.parametrize("format_", ["auto", "screen"])
+def test_a_terminal_gets_the_screen(format_: Literal["auto", "screen"]) -> None:
+    assert isinstance(make_display(LogSettings(format=format_), Terminal(), XTERM), ScreenDisplay)
+
+
+@pytest.mark.parametrize("format_", ["auto", "screen", "text"])
+@pytest.mark.parametrize(
+    ("out", "env"), [(io.StringIO(), XTERM), (Terminal(), {"TERM": "dumb"}), (Terminal(), {})]
+)
+def test_what_cannot_move_its_cursor_gets_lines(
+    format_: Literal["auto", "screen", "text"], out: io.StringIO, env: dict[str, str]
+) -> None:
+    assert isinstance(make_display(LogSettings(format=format_), out, env), PlainDisplay)
+
+
+async def test_as_text_a_terminal_gets_one_live_line_with_the_log_above_it() -> None:
     out = Terminal()
-    display = make_display(LogSettings(), out)
+    display = make_display(LogSettings(format="text"), out, XTERM)
     assert isinstance(display, LiveDisplay)
     with display.shown():
         get_logger("test").info("share_rejected", words="not [red]now[/red]")

@@ -1,6 +1,6 @@
 import pytest
 
-from miner.show import difficulty_text, duration_text, hashrate_text, line_of
+from miner.show import difficulty_text, duration_text, hashrate_text, line_of, spans_text
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,15 @@ def test_difficulties_of_every_size_are_short(difficulty: float, text: str) -> N
 )
 def test_times_have_their_two_largest_units(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+def test_rates_are_told_for_each_span() -> None:
+    figures = {"hashrate_5s_hps": 1.5e6, "hashrate_hps": 0.0, "hashrate_15m_hps": 2e3}
+    assert spans_text(figures) == [
+        ("5 s", "1.50 MH/s"),
+        ("1 min", "0.00 H/s"),
+        ("15 min", "2.00 kH/s"),
+    ]
 
 
 STATUS = {
