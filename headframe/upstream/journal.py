@@ -179,9 +179,14 @@ class Journal:
             node: whose words these are.
         """
         self._in_file.discard(block_hash)
-        if self._open.pop(block_hash, None) is None:
+        if self._open.pop(block_hash, None) is not None:
+            self.amended(block_hash, verdict, node=node)
+
+    def amended(self, block_hash: bytes, verdict: Verdict, *, node: str) -> None:
+        """Write down another verdict on a block, which counts from now on; as `resolved`."""
+        record = self._records.get(block_hash)
+        if record is None:
             return
-        record = self._records[block_hash]
         line = _verdict_line(record.judged(verdict, node), self._wall())
         self._take(line)
         self._append(line, "the block is submitted once more at the next start, which is harmless")
@@ -354,10 +359,11 @@ class Journal:
         if record is None:
             return
         self._records[block_hash] = record
-        if len(self._records) > _REMEMBERED:
-            over = next((each for each in self._records if each not in self._open), None)
-            if over is not None:
-                del self._records[over]
+        spare = len(self._records) - _REMEMBERED
+        if spare > 0 and isinstance(line, FoundLine):
+            over = [each for each in self._records if each not in self._open]
+            for each in over[:spare]:
+                del self._records[each]
 
 
 def _verdict_line(record: BlockRecord, now: int) -> VerdictLine:
