@@ -70,6 +70,8 @@ class Plan:
     options: GroupOptions
     basis: tuple[object, ...]
     """What the strategy was made of; with the same, the one there is goes on."""
+    settings: tuple[UpstreamSettings, ...]
+    pools: PoolsSettings
 
 
 class Roster:
@@ -135,7 +137,19 @@ class Roster:
                 hold_seconds=settings[0].hold_seconds, stable_seconds=pools.stable_seconds
             ),
             basis=basis,
+            settings=tuple(settings),
+            pools=pools,
         )
+
+    @property
+    def settings(self) -> tuple[UpstreamSettings, ...]:
+        """The settings of the upstreams in force, the preferred first."""
+        return self._plan.settings
+
+    @property
+    def pools(self) -> PoolsSettings:
+        """How they are used together."""
+        return self._plan.pools
 
     def apply(self, plan: Plan) -> tuple[str, ...]:
         """Put a plan into force; to be made by `plan` since the last one was applied.
@@ -152,6 +166,7 @@ class Roster:
         return tuple(words)
 
     def _take(self, plan: Plan) -> None:
+        self._plan = plan
         self._entries, self._strategy, self._basis = plan.entries, plan.strategy, plan.basis
         self._lineages |= {name: entry.lineage for name, entry in plan.entries.items()}
         for orphan in self._journal.sources() - plan.entries.keys():

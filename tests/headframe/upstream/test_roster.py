@@ -195,3 +195,13 @@ async def test_a_pool_that_is_removed_and_configured_again_is_a_new_connection(
         assert back.generation > job.generation
         async with asyncio.timeout(10):
             await one.wait_connections(2)
+
+
+def test_it_tells_the_settings_in_force(tmp_path: Path) -> None:
+    first, second = (UpstreamSettings(url=f"stratum+tcp://{name}:1", user="u") for name in "ab")
+    upstreams = roster(tmp_path, first)
+    plan = upstreams.plan([second, first], PoolsSettings(standby=True))
+    assert (upstreams.settings, upstreams.pools) == ((first,), POOLS)
+    upstreams.apply(plan)
+    assert upstreams.settings == (second, first)
+    assert upstreams.pools.standby
