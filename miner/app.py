@@ -23,7 +23,7 @@ from headframe.runtime.notify import Notifier
 from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import WebServer
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
-from headframe.upstream.settings import make_source
+from headframe.upstream.roster import make_source
 from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSettings
 from miner.devices import detect
 from miner.devices.base import Device

@@ -1,10 +1,10 @@
-"""From settings to a source.
+"""From the settings of one upstream to a source; `roster` makes one of many.
 
 The scheme of the URL chooses the kind of source. To add a kind: write its module, and a
 row in `SCHEMES`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,28 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 from headframe.chain.address import script_from_address
 from headframe.chain.errors import AddressError
-from headframe.chain.job import Lineage, SourceId
+from headframe.chain.job import Lineage
 from headframe.chain.network import Network
-from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.logs import get_logger
 from headframe.runtime.settings import read_secret
 from headframe.upstream.base import JobSource
-from headframe.upstream.endpoint import Endpoint, parse_url
-from headframe.upstream.failover import FailoverSource
-from headframe.upstream.group import GroupOptions
+from headframe.upstream.endpoint import Endpoint
 from headframe.upstream.journal import Journal
-from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
-from headframe.upstream.turns import QuotaSource, RotateSource
+from headframe.upstream.options import PoolsSettings, UpstreamSettings
 
 if TYPE_CHECKING:
     import ssl
 
     from headframe.stratum.sv1.options import ClientOptions
 
-__all__ = ["SCHEMES", "Parts", "PoolsSettings", "Scheme", "UpstreamSettings", "make_source"]
-
-_log = get_logger(__name__)
+__all__ = ["SCHEMES", "Parts", "PoolsSettings", "Scheme", "UpstreamSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,78 +59,6 @@ class Scheme:
     about: str
     default_port: int
     make: Callable[[UpstreamSettings, Endpoint, Parts], JobSource]
-
-
-def make_source(
-    settings: Sequence[UpstreamSettings],
-    *,
-    ids: Iterator[int],
-    journal: Path,
-    clock: Callable[[], float] = monotonic,
-    home: Path | None = None,
-    pools: PoolsSettings | None = None,
-) -> JobSource:
-    """Make one source of all upstreams, the preferred first.
-
-    Its `run` retries for ever, with growing pauses, and falls back to another upstream
-    while one cannot be used.
-
-    Args:
-        settings: at least one upstream.
-        ids: gives the jobs' serials; one iterator for the whole process.
-        journal: the file that keeps found blocks until a node has judged them.
-        clock: monotonic seconds.
-        home: the user's folder; this user's own by default.
-        pools: how they are used together; by default the first that works.
-
-    Raises:
-        ConfigError: no upstream, or one whose settings can never work; says which and why.
-    """
-    if not settings:
-        raise ConfigError("no upstream is configured: give a pool or a node, as in --url URL")
-    log = Journal(journal, wall=wall_seconds)
-    ports = {name: scheme.default_port for name, scheme in SCHEMES.items()}
-    sources: dict[SourceId, JobSource] = {}
-    for one in settings:
-        endpoint = parse_url(one.url, ports)
-        name = SourceId(one.name or endpoint.place)
-        if name in sources:
-            raise ConfigError(f"two upstreams are called {name!r}: give one of them a `name`")
-        parts = Parts(
-            lineage=Lineage(name, ids), journal=log, clock=clock, home=home or Path.home()
-        )
-        sources[name] = SCHEMES[endpoint.scheme].make(one, endpoint, parts)
-    for orphan in log.sources() - sources.keys():
-        _log.warning(
-            "blocks_of_unknown_source",
-            source=orphan,
-            count=len(log.unresolved(orphan)),
-            path=str(journal),
-            what_to_do="configure an upstream of this name, or send them with submitblock",
-        )
-    return _together(tuple(sources.values()), settings, pools or PoolsSettings())
-
-
-def _together(
-    sources: Sequence[JobSource], settings: Sequence[UpstreamSettings], pools: PoolsSettings
-) -> JobSource:
-    hold_seconds, stable_seconds = settings[0].hold_seconds, pools.stable_seconds
-    options = GroupOptions(hold_seconds=hold_seconds, stable_seconds=stable_seconds)
-    match pools.strategy:
-        case StrategyName.FAILOVER:
-            return FailoverSource(
-                sources,
-                standby=pools.standby,
-                hold_seconds=hold_seconds,
-                stable_seconds=stable_seconds,
-            )
-        case StrategyName.ROTATE:
-            return RotateSource(sources, turn_seconds=pools.turn_seconds, options=options)
-        case StrategyName.QUOTA:
-            weights = [one.weight for one in settings]
-            if not any(weights):
-                raise ConfigError("no upstream has a `weight` above 0, so none would be used")
-            return QuotaSource(sources, weights, turn_seconds=pools.turn_seconds, options=options)
 
 
 def _make_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
