@@ -15,6 +15,7 @@ from headframe.runtime.errors import ConfigError, ListenError
 from headframe.runtime.logs import get_logger
 from headframe.runtime.notify import Notifier
 from headframe.runtime.process import EXIT_OK
+from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import WebServer
 from headframe.runtime.wire import format_peer
 from headframe.upstream.base import JobSource
@@ -92,14 +93,15 @@ async def run(
     hub = Hub(source, config.hub_settings(), ids=count(1), hasher=native, clock=clock)
     listener = Listener(hub, rigs, config.limits())
     store = Store(_state(config) / HISTORY)
+    vitals = Vitals()
     try:
         await listener.start(config.listen.host, config.listen.port)
-        async with _page(config, hub, store, listener) as (stratum_url, web_url):
+        async with _page(config, hub, store, listener, vitals) as (stratum_url, web_url):
             store.start()
             log.info("proxy_ready", stratum=stratum_url, web=web_url)
             if ready is not None:
                 ready(Ready(stratum_url=stratum_url, web_url=web_url, hub=hub))
-            await _serve(hub, store)
+            await _serve(hub, store, vitals)
     except ListenError as error:
         raise ConfigError(str(error)) from error
     finally:
@@ -109,12 +111,13 @@ async def run(
     return EXIT_OK
 
 
-async def _serve(hub: Hub, store: Store) -> None:
+async def _serve(hub: Hub, store: Store, vitals: Vitals) -> None:
     rollups = Rollups(hub.ledger)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(hub.source.run(), name="source")
             group.create_task(hub.run(), name="hub")
+            group.create_task(vitals.watch(), name="vitals")
             group.create_task(_keep_history(hub, store, rollups), name="history")
             # A loop that runs is all that a restart could mend.
             notifier = Notifier(healthy=lambda: True, status=lambda: _line_of(hub))
@@ -138,7 +141,7 @@ async def _keep_history(hub: Hub, store: Store, rollups: Rollups) -> None:
 
 @asynccontextmanager
 async def _page(
-    config: ProxyConfig, hub: Hub, store: Store, listener: Listener
+    config: ProxyConfig, hub: Hub, store: Store, listener: Listener, vitals: Vitals
 ) -> AsyncIterator[tuple[str, str]]:
     """Serve the page, if it is wanted; yields where rigs connect, and the page's address."""
     host = config.listen.host
@@ -148,7 +151,7 @@ async def _page(
     if not config.web.enabled:
         yield stratum_url, ""
         return
-    page = Page(hub, store, stratum_url)
+    page = Page(hub, store, stratum_url, vitals)
     web = WebServer(
         config.web.host,
         config.web.port,

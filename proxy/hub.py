@@ -120,7 +120,13 @@ class Hub:
         self.clock = clock or Clock()
         self.ledger = Ledger()
         self.stats = Stats()
-        self.uplink = Uplink(source, self.ledger, self.clock.wall)
+        self.uplink = Uplink(
+            source,
+            self.ledger,
+            self.clock.wall,
+            clock=self.clock.monotonic,
+            stats=self.stats,
+        )
         self.problem = ""
         """Why rigs get no work although the source has some; one line for people."""
         self._settings = settings
@@ -208,6 +214,8 @@ class Hub:
             worker=self._settings.worker_sent(share.worker),
             row=row,
             work=entry.work,
+            source=entry.upstream.source,
+            came_at=self.clock.monotonic(),
         )
         if checked.block:
             accepted = checked.reason is Reason.ACCEPTED
@@ -231,6 +239,13 @@ class Hub:
             entry = self.take(job)
             if entry is not None:
                 await self.show_all(entry)
+                self._note_shown(job)
+
+    def _note_shown(self, job: Job) -> None:
+        """Take the time that a job took to all rigs, unless a newer one cut it short."""
+        if job.received_at and self.source.jobs.get() is job:
+            taken = self.clock.monotonic() - job.received_at
+            self.stats.share_latency["job_to_rigs"].observe(taken)
 
     async def _follow_status(self) -> None:
         async for status in self.source.status:

@@ -1,13 +1,28 @@
 """What the proxy shows: the page's data, and its metrics. Plain data, no secrets."""
 
 from itertools import islice
+from typing import Any
 
+import msgspec
+
+import native
 from headframe import __version__
 from headframe.runtime.metrics import Exporter, render
+from headframe.runtime.vitals import Vitals, self_report
 from headframe.upstream.base import SourceState
+from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.hub import Hub
 from proxy.session import Session
 from proxy.stats import books_of
+from proxy.status import (
+    BlocksStatus,
+    BlockStatus,
+    LegStatus,
+    LifetimeStatus,
+    ProxyStatus,
+    RigStatus,
+    SharesStatus,
+)
 from proxy.store import Figures, Store
 
 __all__ = ["METRICS_PREFIX", "Page"]
@@ -24,47 +39,55 @@ class Page:
         hub: rigs, books and source.
         store: history; `None` when it is not kept.
         stratum_url: where rigs connect.
+        vitals: how the process is doing.
     """
 
-    def __init__(self, hub: Hub, store: Store | None, stratum_url: str) -> None:
+    def __init__(
+        self, hub: Hub, store: Store | None, stratum_url: str, vitals: Vitals | None = None
+    ) -> None:
         self._hub = hub
         self._store = store
         self._url = stratum_url
         self._started = hub.clock.monotonic()
+        kernels = "python" if native.extension_missing else "native"
+        self._lasting = (
+            Exporter(METRICS_PREFIX, [hub.stats]),
+            hub.stats.pools.exporter(METRICS_PREFIX),
+            *self_report(vitals or Vitals(), program="proxy", kernels=kernels),
+        )
 
-    def status(self) -> dict[str, object]:
-        """Return everything the page shows."""
+    def status(self) -> dict[str, Any]:
+        """Return everything the page shows: a `ProxyStatus` as plain data."""
+        plain: dict[str, Any] = msgspec.to_builtins(self.snapshot())
+        return plain
+
+    def snapshot(self) -> ProxyStatus:
+        """Put everything together."""
         hub, now = self._hub, self._hub.clock.monotonic()
+        self._look(now)
         sessions = self._sessions()
-        total = hub.ledger.total
         rigs = (rig for session in sessions for rig in session.figures(now))
-        return {
-            "program": "proxy",
-            "version": __version__,
-            "uptime_seconds": int(now - self._started),
-            "stratum_url": self._url,
-            "upstream": self._upstream(),
-            "hashrate_hps": sum(session.hps(now) for session in sessions),
-            "shares": {
-                "accepted": total.accepted.shares,
-                "rejected": total.refused_total.shares,
-                "by_reason": {str(key): tally.shares for key, tally in total.refused.items()},
-            },
-            "pool": self._pool(),
-            "blocks": {"accepted": hub.ledger.blocks_accepted, "list": self._blocks()},
-            "rigs_total": hub.stats.rigs,
-            "rigs": list(islice(rigs, _MOST_RIGS)),
-            "lifetime": self._lifetime(),
-        }
+        return ProxyStatus(
+            version=__version__,
+            uptime_seconds=int(now - self._started),
+            stratum_url=self._url,
+            upstream=self._upstream(),
+            pools=tuple(hub.stats.pools.rows()),
+            hashrate_hps=sum(session.hps(now) for session in sessions),
+            job_age_seconds=hub.stats.job_age,
+            shares=self._shares(),
+            pool=self._leg(),
+            blocks=self._blocks(),
+            rigs_total=hub.stats.rigs,
+            rigs=tuple(msgspec.convert(rig, RigStatus) for rig in islice(rigs, _MOST_RIGS)),
+            lifetime=self._lifetime(),
+        )
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
-        stats, status = self._hub.stats, self._hub.source.status.get()
-        stats.upstream_up = int(status.state is SourceState.ACTIVE)
-        stats.upstream_connects, stats.upstream_switches = status.connects, status.switches
-        stats.upstream_redirects = status.redirects
-        stats.upstream_idle = status.idle_seconds
-        return render(Exporter(METRICS_PREFIX, [stats, books_of(self._hub.ledger)]))
+        self._look(self._hub.clock.monotonic())
+        books = Exporter(METRICS_PREFIX, [books_of(self._hub.ledger)])
+        return render(books, *self._lasting)
 
     def healthy(self) -> bool:
         """Say whether there is work for rigs."""
@@ -77,52 +100,68 @@ class Page:
             and not self._hub.problem
         )
 
+    def _look(self, now: float) -> None:
+        """Take note of how the upstreams are doing."""
+        stats, source = self._hub.stats, self._hub.source
+        status, pools = source.status.get(), stats.pools
+        pools.look(status, now)
+        stats.upstream_up = int(status.state is SourceState.ACTIVE)
+        stats.upstream_connects, stats.upstream_redirects = pools.connects, pools.redirects
+        stats.upstream_switches, stats.upstream_idle = pools.switches, pools.idle_seconds
+        job = source.jobs.get()
+        known = job is not None and status.job_at is not None
+        stats.job_age = max(now - (status.job_at or 0.0), 0.0) if known else None
+
     def _sessions(self) -> list[Session]:
         return [guest for guest in self._hub.guests if isinstance(guest, Session)]
 
-    def _upstream(self) -> dict[str, object]:
-        status = self._hub.source.status.get()
-        return {
-            "source": status.source,
-            "url": status.url,
-            "state": status.state.value,
-            "detail": self._hub.problem or status.detail,
-            "height": status.height,
-            "network": status.network,
-        }
+    def _upstream(self) -> UpstreamStatus:
+        told = upstream_of(self._hub.source.status.get())
+        return msgspec.structs.replace(told, detail=self._hub.problem or told.detail)
 
-    def _pool(self) -> dict[str, object]:
-        """The leg to the upstream."""
+    def _shares(self) -> SharesStatus:
+        total = self._hub.ledger.total
+        return SharesStatus(
+            accepted=total.accepted.shares,
+            rejected=total.refused_total.shares,
+            by_reason={str(key): tally.shares for key, tally in total.refused.items()},
+        )
+
+    def _leg(self) -> LegStatus:
         leg = self._hub.ledger.total.pool
-        return {
-            "forwarded": leg.forwarded.shares,
-            "pending": leg.pending.shares,
-            "acknowledged": leg.acknowledged.shares,
-            "lost": leg.lost.shares,
-            "refused": {str(key): tally.shares for key, tally in leg.refused.items()},
-        }
+        return LegStatus(
+            forwarded=leg.forwarded.shares,
+            pending=leg.pending.shares,
+            acknowledged=leg.acknowledged.shares,
+            lost=leg.lost.shares,
+            refused={str(key): tally.shares for key, tally in leg.refused.items()},
+        )
 
-    def _blocks(self) -> list[dict[str, object]]:
-        return [
-            {
-                "height": block.height,
-                "hash": block.hash,
-                "time": block.time,
-                "verdict": block.verdict,
-                "detail": block.detail,
-                "worker": block.worker,
-            }
-            for block in reversed(self._hub.uplink.blocks)
-        ]
+    def _blocks(self) -> BlocksStatus:
+        hub = self._hub
+        return BlocksStatus(
+            found=hub.ledger.blocks_found,
+            accepted=hub.ledger.blocks_accepted,
+            list=tuple(
+                BlockStatus(
+                    height=block.height,
+                    hash=block.hash,
+                    time=block.time,
+                    verdict=str(block.verdict),
+                    detail=block.detail,
+                    worker=block.worker,
+                )
+                for block in reversed(hub.uplink.blocks)
+            ),
+        )
 
-    def _lifetime(self) -> dict[str, object]:
-        """Totals since the history began, over restarts."""
+    def _lifetime(self) -> LifetimeStatus:
         before = self._store.totals.values() if self._store is not None else ()
         figures = sum(before, Figures.of(self._hub.ledger.total))
-        return {
-            "offered": figures.offered,
-            "accepted": figures.accepted,
-            "refused": figures.refused,
-            "work": str(figures.work),
-            "problem": "" if self._store is None else self._store.problem,
-        }
+        return LifetimeStatus(
+            offered=figures.offered,
+            accepted=figures.accepted,
+            refused=figures.refused,
+            work=str(figures.work),
+            problem="" if self._store is None else self._store.problem,
+        )

@@ -1,14 +1,24 @@
 """Figures of the proxy: plain numbers, read when somebody asks."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from headframe.chain.share import Reason
-from headframe.runtime.metrics import by_label, counter, gauge
+from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
+from headframe.upstream.report import PoolBook
 from proxy.ledger import Ledger, Tally
 
-__all__ = ["CLOSE_REASONS", "Books", "Rate", "Stats", "books_of"]
+__all__ = ["CLOSE_REASONS", "STAGES", "Books", "Rate", "Stats", "books_of"]
+
+STAGES: Final = ("job_to_rigs", "share_to_sent", "sent_to_verdict")
+"""Where time goes here: from a job's arrival until the last rig was told, from a rig's share to
+the upstream's socket, from there to the upstream's verdict."""
+
+_LATENCY_BOUNDS: Final = tuple(
+    digit * 10.0**power for power in range(-5, 2) for digit in (1, 2.5, 5)
+)
+"""10 us to 50 s."""
 
 CLOSE_REASONS: Final = (
     "refused",
@@ -51,6 +61,20 @@ class Stats:
     upstream_idle: float = counter(
         "Time without live work between two jobs, of gaps that are over.", "seconds"
     )
+    job_age: float | None = gauge("Time since the running job came; none without one.", "seconds")
+    share_latency: dict[str, Histogram] = histograms(
+        "Time by stage: from a job's arrival until all rigs were told, from a rig's share to the "
+        "upstream, from there to its verdict.",
+        "seconds",
+        _LATENCY_BOUNDS,
+        "stage",
+        STAGES,
+    )
+
+    pools: PoolBook = field(default_factory=PoolBook)
+
+    def __post_init__(self) -> None:
+        self.job_age = None
 
 
 _REFUSALS: Final = tuple(

@@ -14,10 +14,13 @@ from functools import partial
 from typing import Final
 
 from headframe.chain.hashes import hash_to_hex
+from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Share, Verdict
+from headframe.runtime.clock import monotonic
 from headframe.runtime.logs import get_logger
-from headframe.upstream.base import JobSource
+from headframe.upstream.base import Done, JobSource
 from proxy.ledger import Ledger, Row
+from proxy.stats import Stats
 
 __all__ = ["Block", "Parcel", "Uplink"]
 
@@ -41,12 +44,17 @@ class Parcel:
         worker: the name to send it under; `None` for the source's own.
         row: the books of who found it.
         work: hashes that it stands for by the pool's target.
+        source: whose job it answers.
+        came_at: when the rig's share was judged, in monotonic seconds; 0.0 where nobody
+            noted it.
     """
 
     share: Share
     worker: str | None
     row: Row
     work: int
+    source: SourceId
+    came_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -77,15 +85,26 @@ class Uplink:
         source: where shares go.
         ledger: the books.
         wall: tells the seconds since 1970.
+        clock: tells monotonic seconds.
+        stats: where times and the answers of each pool are counted.
         size: shares that may wait.
     """
 
     def __init__(
-        self, source: JobSource, ledger: Ledger, wall: Callable[[], int], *, size: int = QUEUE_SIZE
+        self,
+        source: JobSource,
+        ledger: Ledger,
+        wall: Callable[[], int],
+        *,
+        clock: Callable[[], float] = monotonic,
+        stats: Stats | None = None,
+        size: int = QUEUE_SIZE,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._wall = wall
+        self._clock = clock
+        self._stats = stats or Stats()
         self._queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
         self._proofs: dict[int, None] = {}
         self.blocks: deque[Block] = deque(maxlen=50)
@@ -140,8 +159,9 @@ class Uplink:
         )
         self.blocks.append(found)
         log.info("block_found", hash=found.hash, height=found.height, worker=found.worker)
-        done = partial(self._block_answered, parcel, proof, found, rescued=not accepted)
-        self._source.submit(parcel.share, parcel.worker, done)
+        self._submit(
+            parcel, partial(self._block_answered, parcel, proof, found, rescued=not accepted)
+        )
 
     async def run(self) -> None:
         """Hand queued shares to the source until cancelled; what waits then is lost."""
@@ -149,13 +169,28 @@ class Uplink:
             while True:
                 parcel = await self._queue.get()
                 self._ledger.forward(parcel.row, parcel.work)
-                done = partial(self._answered, parcel)
-                self._source.submit(parcel.share, parcel.worker, done)
+                self._submit(parcel, partial(self._answered, parcel))
         finally:
             while not self._queue.empty():
                 parcel = self._queue.get_nowait()
                 self._ledger.forward(parcel.row, parcel.work)
                 self._answered(parcel, _LOST)
+
+    def _submit(self, parcel: Parcel, done: Done) -> None:
+        sent_at = self._clock()
+        self._source.submit(
+            parcel.share, parcel.worker, partial(self._heard, parcel, sent_at, done)
+        )
+        if parcel.came_at:
+            taken = self._clock() - parcel.came_at
+            self._stats.share_latency["share_to_sent"].observe(taken)
+
+    def _heard(self, parcel: Parcel, sent_at: float, done: Done, verdict: Verdict) -> None:
+        if verdict.reason not in {Reason.LOST, Reason.PENDING}:  # then nobody has answered
+            taken = self._clock() - sent_at
+            self._stats.share_latency["sent_to_verdict"].observe(taken)
+        self._stats.pools.answered(parcel.source, verdict, parcel.work, self._wall())
+        done(verdict)
 
     def _answered(self, parcel: Parcel, verdict: Verdict) -> None:
         self._ledger.answer(parcel.row, verdict, parcel.work, rescued=False)

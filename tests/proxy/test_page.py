@@ -1,13 +1,17 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
+from headframe.upstream.base import SourceState
 from proxy.page import Page
+from proxy.status import ProxyStatus
 from proxy.store import Figures, Store
 from tests.fakes.mining import ManualSource
-from tests.fakes.proxying import proxying
+from tests.fakes.proxying import HARD, proxying
 from tests.fakes.rig import connected
 
 
@@ -35,7 +39,7 @@ async def test_the_status_is_plain_and_complete(tmp_path: Path):
     assert status["upstream"]["state"] == "active"
     assert status["upstream"]["url"] == "stratum+tcp://pool.test"
     assert status["shares"] == {"accepted": 1, "rejected": 1, "by_reason": {"duplicate": 1}}
-    assert status["blocks"]["accepted"] == 1
+    assert (status["blocks"]["found"], status["blocks"]["accepted"]) == (1, 1)
     [block] = status["blocks"]["list"]
     assert (block["verdict"], block["worker"]) == ("accepted", "alice")
     assert [each["user"] for each in status["rigs"]] == ["alice"]
@@ -69,3 +73,43 @@ async def test_the_metrics_have_the_programs_prefix():
             "work": "0",
             "problem": "",
         }
+
+
+async def test_each_pool_and_the_age_of_the_job_are_told():
+    source = ManualSource()
+    known = source.status.get()
+    spare = replace(known, source=SourceId("spare"), state=SourceState.IDLE, in_use=False)
+    source.status.set(replace(known, members=(known, spare), job_at=0.0))
+    async with proxying(source) as proxy:
+        page = Page(proxy.hub, None, "")
+        assert page.status()["job_age_seconds"] is None
+        proxy.publish()
+        proxy.time.now += 3
+        status, text = page.status(), page.metrics().decode()
+    assert status["job_age_seconds"] == 3
+    assert [pool["state"] for pool in status["pools"]] == [known.state, "idle"]
+    assert "headframe_proxy_job_age_seconds 3.0" in text
+    assert 'headframe_proxy_pool_state{pool="spare",state="idle"} 1.0' in text
+    assert re.search(r'headframe_build_info\{.*program="proxy"', text)
+    assert "headframe_event_loop_lag_seconds_count" in text
+
+
+async def test_the_time_that_a_job_takes_to_all_rigs_is_measured():
+    async with proxying() as proxy, connected(proxy.port, "alice") as [rig]:
+        proxy.time.now = 10.0
+        job = proxy.maker.make(target=HARD)
+        proxy.source.jobs.set(replace(job, received_at=9.75))
+        await rig.job()
+        stages = proxy.hub.stats.share_latency
+        await proxy.until(lambda: stages["job_to_rigs"].count > 0)
+        assert stages["job_to_rigs"].sum == 0.25
+
+
+async def test_what_is_told_can_be_read_by_the_type_that_the_schema_is_made_of():
+    async with proxying() as proxy, connected(proxy.port, "alice") as [rig]:
+        proxy.publish()
+        await rig.job()
+        page = Page(proxy.hub, None, "stratum+tcp://here:1")
+        told = msgspec.convert(page.status(), ProxyStatus, strict=True)
+    assert told.rigs[0].user == "alice"
+    assert told.rigs[0].last_share_seconds is None

@@ -1,25 +1,39 @@
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from headframe.chain.job import JobId
+from headframe.chain.job import JobId, SourceId
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.runtime.latest import Latest
+from headframe.upstream.base import SourceState, SourceStatus
 from proxy.ledger import Ledger, Tally
+from proxy.stats import Stats
 from proxy.uplink import Parcel, Uplink
 from tests.fakes.mining import NTIME, ManualSource
 
 PROOF = 0x1234
 
 
-def make(source: ManualSource, **options: int) -> tuple[Uplink, Ledger]:
+POOL = SourceId("pool.test")
+
+
+def make(
+    source: ManualSource,
+    *,
+    size: int = 8192,
+    clock: Callable[[], float] = lambda: 0.0,
+    stats: Stats | None = None,
+) -> tuple[Uplink, Ledger]:
     ledger = Ledger()
-    return Uplink(source, ledger, lambda: NTIME, **options), ledger
+    uplink = Uplink(source, ledger, lambda: NTIME, size=size, clock=clock, stats=stats)
+    return uplink, ledger
 
 
 def parcel(ledger: Ledger, nonce: int = 1) -> Parcel:
     share = Share(job_id=JobId(5), extranonce=b"", ntime=NTIME, nonce=nonce, version=0)
-    return Parcel(share=share, worker=None, row=ledger.worker("alice"), work=100)
+    row = ledger.worker("alice")
+    return Parcel(share=share, worker=None, row=row, work=100, source=POOL, came_at=5.0)
 
 
 def silent() -> ManualSource:
@@ -138,3 +152,26 @@ async def test_proofs_are_remembered_up_to_a_bound():
     uplink.block(parcel(ledger), 4999, accepted=True, work=1)
     uplink.block(parcel(ledger), 0, accepted=True, work=1)
     assert len(source.sent) == 5001
+
+
+async def test_the_way_up_and_the_answer_are_timed_and_counted_for_the_pool():
+    source, stats, now = silent(), Stats(), [7.0]
+    uplink, ledger = make(source, clock=lambda: now[0], stats=stats)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(uplink.run())
+        for nonce in range(3):
+            uplink.forward(parcel(ledger, nonce), work=7)
+        await source.wait_for(3)
+        task.cancel()
+    assert stats.share_latency["share_to_sent"].sum == 3 * 2.0
+    now[0] += 0.5
+    for (_, _, done), reason in zip(
+        source.sent, (Reason.ACCEPTED, Reason.STALE, Reason.LOST), strict=True
+    ):
+        done(Verdict(reason=reason))
+    answers = stats.share_latency["sent_to_verdict"]
+    assert (answers.count, answers.sum) == (2, 1.0), "nobody has answered the one that was lost"
+    stats.pools.look(SourceStatus(source=POOL, url="", state=SourceState.ACTIVE), now[0])
+    [row] = stats.pools.rows()
+    assert (row.accepted, row.rejected, row.lost, row.work_accepted) == (1, 1, 1, 100)
+    ledger.verify()

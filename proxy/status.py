@@ -1,0 +1,122 @@
+"""What the proxy tells of itself: the data of its page and its API.
+
+The JSON Schema of `ProxyStatus` is in `docs/schema` and served at `/api/v1/schema`. Fields
+come to be, and none goes or changes its meaning within `v1`.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from headframe.upstream.report import PoolStatus, UpstreamStatus
+from proxy.rig import RigState
+
+__all__ = [
+    "BlockStatus",
+    "BlocksStatus",
+    "LegStatus",
+    "LifetimeStatus",
+    "ProxyStatus",
+    "RigStatus",
+    "SharesStatus",
+]
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class SharesStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The shares that rigs sent, as they were judged here."""
+
+    accepted: Count
+    rejected: Count
+    by_reason: Annotated[dict[str, Count], msgspec.Meta(description="The refused ones, by reason.")]
+
+
+class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The shares that went up."""
+
+    forwarded: Annotated[Count, msgspec.Meta(description="Sent to an upstream.")]
+    pending: Annotated[Count, msgspec.Meta(description="Of these, not answered yet.")]
+    acknowledged: Annotated[Count, msgspec.Meta(description="Of these, accepted.")]
+    lost: Annotated[Count, msgspec.Meta(description="Of these, those whose connection went first.")]
+    refused: Annotated[dict[str, Count], msgspec.Meta(description="Of these, by reason.")]
+
+
+class BlockStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A block candidate that went up."""
+
+    height: Annotated[int | None, msgspec.Meta(description="Where the upstream told it.")]
+    hash: Annotated[str, msgspec.Meta(description="In display order.", pattern="^[0-9a-f]*$")]
+    time: Annotated[int, msgspec.Meta(description="When it was found, in seconds since 1970.")]
+    verdict: Annotated[
+        str, msgspec.Meta(description='"accepted", or why not; "sent" before an answer.')
+    ]
+    detail: Annotated[str, msgspec.Meta(description="The upstream's words.")]
+    worker: Annotated[str, msgspec.Meta(description="Who found it, as its rigs call it.")]
+
+
+class BlocksStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The block candidates that went up."""
+
+    found: Count
+    accepted: Count
+    list: Annotated[
+        tuple[BlockStatus, ...], msgspec.Meta(description="The last ones, the newest first.")
+    ]
+
+
+class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A rig that is connected."""
+
+    name: str
+    user: Annotated[str, msgspec.Meta(description="What it gave as its name.")]
+    agent: Annotated[str, msgspec.Meta(description="Its software, as it says.")]
+    address: Annotated[str, msgspec.Meta(description="Where it connects from.")]
+    state: RigState
+    hashrate_hps: Annotated[float, msgspec.Meta(ge=0, description="By its good shares.")]
+    difficulty: Annotated[float, msgspec.Meta(ge=0, description="Of its shares.")]
+    accepted: Count
+    rejected: Count
+    last_share_seconds: Annotated[
+        float | None, msgspec.Meta(description="Since its last good share.")
+    ]
+
+
+class LifetimeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals since the history began, over restarts."""
+
+    offered: Count
+    accepted: Count
+    refused: Count
+    work: Annotated[
+        str,
+        msgspec.Meta(
+            description="Expected hashes; a text, as it may be beyond what JSON's readers take.",
+            pattern="^[0-9]+$",
+        ),
+    ]
+    problem: Annotated[str, msgspec.Meta(description='Why history is not kept, or "".')]
+
+
+class ProxyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a proxy is doing."""
+
+    program: Literal["proxy"] = "proxy"
+    version: str
+    uptime_seconds: Annotated[int, msgspec.Meta(ge=0)]
+    stratum_url: Annotated[str, msgspec.Meta(description="Where rigs connect.")]
+    upstream: UpstreamStatus
+    pools: Annotated[
+        tuple[PoolStatus, ...],
+        msgspec.Meta(description="All upstreams, in the order of preference."),
+    ]
+    hashrate_hps: Annotated[float, msgspec.Meta(ge=0, description="Of all rigs together.")]
+    job_age_seconds: Annotated[
+        float | None, msgspec.Meta(description="Since the running job came.")
+    ]
+    shares: SharesStatus
+    pool: Annotated[LegStatus, msgspec.Meta(description="The way up, all upstreams together.")]
+    blocks: BlocksStatus
+    rigs_total: Annotated[Count, msgspec.Meta(description="Rigs connected.")]
+    rigs: Annotated[tuple[RigStatus, ...], msgspec.Meta(description="The first thousand of them.")]
+    lifetime: LifetimeStatus
