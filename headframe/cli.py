@@ -19,6 +19,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "mine": ("miner.commands:mine", "Mine for a pool, or directly on a node."),
     "proxy": ("proxy.commands:proxy", "Serve a fleet of rigs from one pool or node."),
     "node": ("headframe.node.commands:node", "Run the embedded regtest node."),
+    "check": (
+        "headframe.check.commands:check",
+        "Find what is wrong with settings files, before a program is started with them.",
+    ),
     "bench": ("miner.tools:bench", "Measure the speed of every kernel."),
     "devices": ("miner.tools:devices", "Show what this machine hashes with."),
     "selftest": ("miner.tools:selftest", "Check that every kernel computes right hashes here."),

@@ -205,6 +205,7 @@ class _Draft:
         self._data: dict[str, Any] = {}
         self._origins: dict[str, str] = {}
         self._places: Places | None = None
+        self._unread = False
 
     def read_file(self, path: Path) -> None:
         try:
@@ -217,6 +218,7 @@ class _Draft:
             self.wrong.append(f"{path}: cannot be read: {_reason(error)}")
         else:
             self._places = Places(text)
+        self._unread = self._places is None
 
     def put(self, given: _Given) -> None:
         """Set one key; tables on the way to it are made."""
@@ -244,6 +246,8 @@ class _Draft:
     def build(self, struct: type[S]) -> Reading[S]:
         problems = sorted(find_problems(struct, self._data), key=self._line)
         lines = [*self.wrong, *(self._told(each) for each in problems)]
+        if self._unread:
+            return Reading(None, lines, self)
         settings = None
         try:
             data = _without(self._data, problems)

@@ -41,6 +41,8 @@ async def serving(
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             yield process
+    except TimeoutError:
+        raise AssertionError(f"it said: {(folder / 'log').read_text()}") from None
     finally:
         if process.returncode is None:
             process.kill()

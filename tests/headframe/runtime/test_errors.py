@@ -20,3 +20,10 @@ def test_each_error_has_the_exit_code_of_the_design(error: type[errors.Headframe
 
 def test_interrupted_is_what_shells_report_for_sigint():
     assert errors.EXIT_INTERRUPTED == 128 + 2
+
+
+def test_the_operators_page_tells_of_every_exit_code_and_no_other():
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    table = page.split("## Exit codes")[1].split("\n\n")[0]
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    assert told == {getattr(errors, name) for name in errors.__all__ if name.startswith("EXIT_")}
