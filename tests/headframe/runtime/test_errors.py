@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from headframe.runtime import errors
