@@ -17,12 +17,12 @@ from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
 from headframe.runtime.logs import get_logger
 from headframe.runtime.retry import Backoff
+from headframe.upstream.access import NodeAccess
 from headframe.upstream.base import Done
 from headframe.upstream.blocks import BlockEventKind, BlockFeed
 from headframe.upstream.courier import PARENTLESS, Courier, facts_of, quick_backoff
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.node import NodeRpc
-from headframe.upstream.tasks import run_together
 
 __all__ = ["Dispatch"]
 
@@ -50,7 +50,6 @@ class Dispatch:
     """Takes found blocks to all nodes.
 
     Args:
-        nodes: by name, the most trusted first. They are closed when `run` ends.
         journal: where blocks are written down first.
         feed: told what becomes of them.
         backoff: makes the pauses between two tries.
@@ -58,7 +57,6 @@ class Dispatch:
 
     def __init__(
         self,
-        nodes: Mapping[str, NodeRpc],
         journal: Journal,
         *,
         feed: BlockFeed,
@@ -66,16 +64,43 @@ class Dispatch:
     ) -> None:
         self._journal = journal
         self._feed = feed
-        self._couriers = [
-            Courier(name, rpc, heard=self._heard, stuck=self._stuck, backoff=backoff)
-            for name, rpc in nodes.items()
-        ]
+        self._backoff = backoff
+        self._nodes: dict[str, tuple[NodeAccess, Courier]] = {}
+        self._tasks: dict[Courier, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._cases: dict[bytes, _Case] = {}
         self._fresh: deque[_Case] = deque()  # on their way to the disk
         self._fresh_came = asyncio.Event()
-        self._running = False
         self._given: dict[bytes, None] = {}
         self._decided: deque[bytes] = deque()  # of which some node has not heard yet
+
+    @property
+    def clients(self) -> tuple[NodeRpc, ...]:
+        """The nodes, to ask them other things; closed when they are not used any more."""
+        return tuple(courier.rpc for courier in self._couriers)
+
+    def set_nodes(self, nodes: Mapping[str, NodeAccess]) -> None:
+        """Say which nodes there are, at any time; one that stays as it is goes on.
+
+        Args:
+            nodes: by name, the most trusted first.
+        """
+        before, self._nodes = self._nodes, {}
+        for name, access in nodes.items():
+            known = before.get(name)
+            if known is not None and known[0] == access:
+                self._nodes[name] = before.pop(name)
+                continue
+            courier = Courier(
+                name, access.connect(), heard=self._heard, stuck=self._stuck, backoff=self._backoff
+            )
+            self._nodes[name] = (access, courier)
+            self._start(courier)
+        for _, courier in before.values():
+            task = self._tasks.pop(courier, None)
+            if task is not None:
+                task.cancel()
+        self._judge_all()
 
     def give(self, block: FoundBlock, done: Done) -> None:
         """Take a block over: the end of this process does not lose it from here on.
@@ -96,7 +121,8 @@ class Dispatch:
         if len(self._given) > _REMEMBERED:
             del self._given[next(iter(self._given))]
         case = _Case(block, done)
-        if self._running:
+        running = self._group is not None
+        if running:
             self._journal.note(block)  # before anybody hears of it
             self._cases[block.hash] = case
             self._write(case)
@@ -104,7 +130,7 @@ class Dispatch:
             self._journal.found(block)
         _log.info("block_found", **facts_of(block))
         self._tell(BlockEventKind.FOUND, block)
-        if not self._running:
+        if not running:
             done(_PENDING)
 
     def put_off(self, source: SourceId) -> None:
@@ -119,20 +145,33 @@ class Dispatch:
 
     async def run(self) -> None:
         """Submit what the journal still holds, and then what is given, until cancelled."""
-        self._running = True
         old = self._journal.unresolved()
         for block in old:
-            self._cases[block.hash] = case = _Case(block, None)
-            self._send(case)
+            self._cases[block.hash] = _Case(block, None, sent=True)
         if old:
             _log.info("blocks_submitted_again", count=len(old))
         self._feed.stats.blocks_waiting = len(self._cases)
         try:
-            couriers = [courier.run() for courier in self._couriers]
-            await run_together(self._write_all(), *couriers)
+            async with asyncio.TaskGroup() as self._group:
+                for courier in self._couriers:
+                    self._start(courier)
+                await self._write_all()
         finally:
-            self._running = False
+            self._group = None
+            self._tasks.clear()
             self._leave_to_journal()
+
+    @property
+    def _couriers(self) -> list[Courier]:
+        return [courier for _, courier in self._nodes.values()]
+
+    def _start(self, courier: Courier) -> None:
+        """Let a node have what is on its way, if anything is running."""
+        if self._group is not None:
+            for case in self._cases.values():
+                if case.sent:
+                    courier.take(case.block)
+            self._tasks[courier] = self._group.create_task(courier.run())
 
     # to the disk
 
@@ -195,8 +234,11 @@ class Dispatch:
         unwritten = case is not None and not self._journal.holds(block.hash)
         if case is not None and unwritten and case not in self._fresh and not self._journal.busy:
             self._write(case)  # the disk had no room, and may have by now
-        for each in [*self._cases.values()]:
-            self._judge(each)
+        self._judge_all()
+
+    def _judge_all(self) -> None:
+        for case in [*self._cases.values()]:
+            self._judge(case)
 
     def _heard(self, courier: Courier, block: FoundBlock, verdict: Verdict) -> None:
         facts = facts_of(block)

@@ -8,7 +8,7 @@ goes on where it was.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from headframe.chain.hashes import hash_to_hex
@@ -32,7 +32,7 @@ class Follower:
     """Follows the blocks of a journal.
 
     Args:
-        nodes: who is asked. A block is on the best chain if it is for one of them.
+        nodes: says who is asked. A block is on the best chain if it is for one of them.
         journal: which blocks, and where it is written down.
         feed: told what happens to them.
         depth: confirmations after which a block is followed no further; 0: none ever is.
@@ -41,7 +41,7 @@ class Follower:
 
     def __init__(
         self,
-        nodes: Sequence[NodeRpc],
+        nodes: Callable[[], Sequence[NodeRpc]],
         journal: Journal,
         *,
         feed: BlockFeed,
@@ -78,7 +78,7 @@ class Follower:
 
     async def _look(self, followed: Sequence[BlockRecord]) -> None:
         """Look every block up, unless nothing can have changed."""
-        tips = [(node, await _tip_of(node)) for node in self._nodes]
+        tips = [(node, await _tip_of(node)) for node in self._nodes()]
         state = ([tip for _, tip in tips], [block.hash for block in followed])
         if state == self._seen:
             return

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
+from headframe.upstream.access import NodeAccess
 from headframe.upstream.dispatch import Dispatch
 from headframe.upstream.journal import Journal
-from headframe.upstream.node import NodeRpc
 from tests.contracts.source import Answers
 from tests.fakes.foundblocks import Told, block, quick, until
 from tests.fakes.rpcnode import Fault, Hold, Raw, RpcNode, Script
@@ -25,11 +25,9 @@ class Bench:
         self.path = path
         self.told = Told()
         self.journal = Journal(path, wall=lambda: 0)
-        self.dispatch = Dispatch(
-            {str(place): NodeRpc(node.url, user="u") for place, node in enumerate(nodes)},
-            self.journal,
-            feed=self.told.feed,
-            backoff=quick,
+        self.dispatch = Dispatch(self.journal, feed=self.told.feed, backoff=quick)
+        self.dispatch.set_nodes(
+            {str(place): NodeAccess(url=node.url, user="u") for place, node in enumerate(nodes)}
         )
 
     def give(self, number: int, source: str = "node") -> Answers:
@@ -366,3 +364,41 @@ async def test_hashes_are_remembered_up_to_a_bound(tmp_path: Path) -> None:
         type(first)(source=first.source, height=0, hash=bytes(32), raw=b""), again.done
     )
     assert [verdict.reason for verdict in again.verdicts] == [Reason.PENDING]
+
+
+async def test_nodes_come_and_go_while_blocks_are_on_their_way(tmp_path: Path) -> None:
+    async with (
+        RpcNode({"submitblock": Raw(503)}) as one,
+        RpcNode({"submitblock": "inconclusive"}) as two,
+        RpcNode({"submitblock": None}) as three,
+    ):
+        bench = Bench(tmp_path / "j", one)
+        first, second = (NodeAccess(url=node.url, user="u") for node in (one, two))
+        async with bench.running():
+            answers = bench.give(1)
+            await one.wait_called("submitblock")
+            clients = bench.dispatch.clients
+            bench.dispatch.set_nodes({"b": second, "0": first})
+            assert bench.dispatch.clients[1] is clients[0]  # it goes on as it was
+            assert (await answers.one()).detail == "inconclusive"
+            bench.dispatch.set_nodes({"0": NodeAccess(url=three.url, user="u")})
+            assert len(bench.dispatch.clients) == 1
+            assert (await bench.give(2).one()).reason is Reason.ACCEPTED
+    assert [params[0] for _, params in three.calls] == [block(2).raw.hex()]
+    assert len(two.calls) == 1
+
+
+async def test_the_last_node_that_was_waited_for_goes(tmp_path: Path) -> None:
+    hold = Hold()
+    async with (
+        RpcNode({"submitblock": "bad-cb-amount"}) as one,
+        RpcNode({"submitblock": hold}) as two,
+    ):
+        bench = Bench(tmp_path / "j", one, two)
+        async with bench.running():
+            answers = bench.give(1)
+            await one.wait_called("submitblock")
+            await two.wait_called("submitblock")
+            await until(lambda: bool(bench.dispatch._cases[block(1).hash].words))
+            bench.dispatch.set_nodes({"0": NodeAccess(url=one.url, user="u")})
+            assert (await answers.one()).detail == "bad-cb-amount"

@@ -59,7 +59,7 @@ class Desk:
         self.told = Told()
         self.journal = Journal(path, wall=lambda: 0)
         self.follower = Follower(
-            nodes, self.journal, feed=self.told.feed, depth=depth, poll_seconds=0.01
+            lambda: nodes, self.journal, feed=self.told.feed, depth=depth, poll_seconds=0.01
         )
 
     def accept(self, found: FoundBlock, verdict: Verdict = ACCEPTED) -> None:
