@@ -24,6 +24,7 @@ from proxy.config import ProxyConfig
 from proxy.hub import Clock, Hub
 from proxy.listener import Listener
 from proxy.page import Page
+from proxy.status import ProxyStatus
 from proxy.store import Rollups, Store
 
 __all__ = ["Ready", "run", "source_of"]
@@ -158,6 +159,7 @@ async def _page(
         status=page.status,
         metrics=page.metrics,
         healthy=page.healthy,
+        schema=ProxyStatus,
         title="Headframe proxy",
     )
     async with web:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the generated pages and examples: settings and metrics, read from the code.
+"""Write the generated pages, schemas and examples: settings and metrics, read from the code.
 
 python scripts/docs.py          write them (make docs)
 python scripts/docs.py --check  say which are stale, and fail
@@ -12,11 +12,14 @@ from headframe.node.config import NodeConfig
 from headframe.runtime.metrics import describe
 from headframe.runtime.settings import example, reference
 from headframe.runtime.vitals import BUILD_INFO_HELP, BUILD_LABELS, PREFIX, Vitals
+from headframe.runtime.web.schema import encode_schema
 from headframe.upstream.report import PoolFigures, PoolShares
 from miner.config import MinerConfig
 from miner.stats import DeviceFigures, MinerStats
+from miner.status import MinerStatus
 from proxy.config import ProxyConfig
 from proxy.stats import Books, Stats
+from proxy.status import ProxyStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
@@ -50,6 +53,8 @@ def pages() -> dict[str, str]:
     return {
         "docs/config.md": "\n".join(config).rstrip() + "\n",
         "docs/metrics.md": _metrics(),
+        "docs/schema/miner-status.json": encode_schema(MinerStatus).decode(),
+        "docs/schema/proxy-status.json": encode_schema(ProxyStatus).decode(),
         "examples/miner.toml": example(MinerConfig),
         "examples/proxy.toml": example(ProxyConfig),
     }

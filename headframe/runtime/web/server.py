@@ -15,6 +15,7 @@ from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
 from headframe.runtime.web.actions import Actions
 from headframe.runtime.web.hosts import HostGuard
+from headframe.runtime.web.schema import encode_schema
 from headframe.runtime.wire import format_peer, listen_error
 
 __all__ = ["WebServer"]
@@ -58,9 +59,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class WebServer:
     """Serves a program's page while its `async with` block runs.
 
-    `/` is the page, `/api/v1/status` what it shows as JSON, `/api/v1/events` the same once a
-    second as server-sent events, `/metrics` for Prometheus, `/healthz` for supervisors (200 or
-    503). All that is read only; `actions` are what changes something.
+    `/` is the page, `/api/v1/status` what it shows as JSON, `/api/v1/schema` the JSON Schema of
+    that, `/api/v1/events` the same once a second as server-sent events, `/metrics` for
+    Prometheus, `/healthz` for supervisors (200 or 503). All that is read only; `actions` are
+    what changes something.
 
     Args:
         host: where to listen; a loopback address unless the operator decided otherwise.
@@ -72,6 +74,7 @@ class WebServer:
         allowed_hosts: names this server is reached by, besides addresses, names without a
             dot, and `host`; see `hosts`.
         actions: what may be changed over HTTP, and by whom; nothing by default.
+        schema: the type that the status is made of, or `None`.
         interval_seconds: time between two events.
         most_streams: how many readers of events there may be at a time.
     """
@@ -87,6 +90,7 @@ class WebServer:
         title: str,
         allowed_hosts: Iterable[str] = (),
         actions: Actions | None = None,
+        schema: type[msgspec.Struct] | None = None,
         interval_seconds: float = 1.0,
         most_streams: int = MOST_EVENT_STREAMS,
     ) -> None:
@@ -98,6 +102,7 @@ class WebServer:
         self._title = title
         self._guard = HostGuard(host, allowed_hosts)
         self._actions = actions
+        self._schema = schema
         self._interval = interval_seconds
         self._most_streams = most_streams
         self._streams = 0
@@ -163,6 +168,9 @@ class WebServer:
         app.router.add_get("/healthz", self._get_health)
         app.router.add_get("/api/v1/status", self._get_status)
         app.router.add_get("/api/v1/events", self._get_events, allow_head=False)
+        if self._schema is not None:
+            handler = _serve(encode_schema(self._schema), "application/schema+json")
+            app.router.add_get("/api/v1/schema", handler)
         if self._actions is not None:
             self._actions.add_to(app)
         return app

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import structlog
 
@@ -328,3 +329,18 @@ def test_every_element_that_the_script_looks_for_is_in_the_page():
     there = set(re.findall(r'\bid="([^"]+)"', sources["index.html"]))
     assert wanted <= there
     assert len(wanted) > 15
+
+
+class Told(msgspec.Struct):
+    """What a program tells."""
+
+    program: str
+
+
+async def test_the_schema_of_the_status_is_served_where_there_is_one():
+    async with serving(schema=Told) as (_, session), session.get("/api/v1/schema") as answer:
+        assert answer.status == 200
+        assert answer.content_type == "application/schema+json"
+        assert json.loads(await answer.text())["title"] == "Told"
+    async with serving() as (_, session), session.get("/api/v1/schema") as answer:
+        assert answer.status == 404
