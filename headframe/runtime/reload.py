@@ -65,6 +65,10 @@ class Outcome:
     needs_restart: tuple[str, ...] = ()
 
 
+def _ignore(outcome: Outcome) -> None:
+    del outcome
+
+
 class Reloader(Generic[S]):
     """Reloads one program's settings; one reload at a time.
 
@@ -74,6 +78,7 @@ class Reloader(Generic[S]):
         prepare: makes what the new settings need, and returns what puts it into force.
             Raises `HeadframeError` if they cannot be used; then nothing may have changed.
         live: keys that may change while the program runs, with all below them.
+        note: told of each outcome, as for a metric.
     """
 
     def __init__(
@@ -83,11 +88,13 @@ class Reloader(Generic[S]):
         read: Callable[[], S],
         prepare: Callable[[S], Awaitable[Commit]],
         live: Sequence[str],
+        note: Callable[[Outcome], object] = _ignore,
     ) -> None:
         self._started = self._newest = running
         self._read = read
         self._prepare = prepare
         self._live = tuple(live)
+        self._note = note
         self._one_at_a_time = asyncio.Lock()
 
     async def reload(self) -> Outcome:
@@ -97,24 +104,26 @@ class Reloader(Generic[S]):
                 settings = await asyncio.to_thread(self._read)
                 commit = await self._prepare(settings)
             except HeadframeError as error:
-                return _refused(str(error))
-            words = [
-                change.words
-                for change in changes(self._newest, settings)
-                if self._may_change(change.key) and change.words
-            ]
-            words += commit()
-            self._newest = settings
-        outcome = Outcome(
-            changed=tuple(words),
-            needs_restart=tuple(
-                change.key
-                for change in changes(self._started, settings)
-                if not self._may_change(change.key)
-            ),
-        )
+                outcome = Outcome(error=str(error))
+            else:
+                outcome = self._take(settings, commit)
         _tell(outcome)
+        self._note(outcome)
         return outcome
+
+    def _take(self, settings: S, commit: Commit) -> Outcome:
+        words = [
+            change.words
+            for change in changes(self._newest, settings)
+            if self._may_change(change.key) and change.words
+        ]
+        words += commit()
+        self._newest = settings
+        waiting = [each.key for each in changes(self._started, settings)]
+        return Outcome(
+            changed=tuple(words),
+            needs_restart=tuple(key for key in waiting if not self._may_change(key)),
+        )
 
     async def run(
         self, *, stream: TextIO | None = None, stop: Callable[[], object] | None = None
@@ -169,12 +178,10 @@ def has_gone(stream: TextIO) -> bool:
         return True
 
 
-def _refused(error: str) -> Outcome:
-    log.error("config_not_reloaded", error=error, in_force="what was before")
-    return Outcome(error=error)
-
-
 def _tell(outcome: Outcome) -> None:
+    if outcome.error:
+        log.error("config_not_reloaded", error=outcome.error, in_force="what was before")
+        return
     more = {}
     if outcome.needs_restart:
         more["needs_a_restart"] = ", ".join(outcome.needs_restart)

@@ -5,7 +5,7 @@ page in `static/` draws the parts that are there. No secrets, no build step, and
 that is fetched from elsewhere.
 """
 
-from headframe.runtime.web.actions import Action, Actions, Answer, read_token
+from headframe.runtime.web.actions import Action, Actions, Answer, read_token, reloading
 from headframe.runtime.web.server import WebServer
 
-__all__ = ["Action", "Actions", "Answer", "WebServer", "read_token"]
+__all__ = ["Action", "Actions", "Answer", "WebServer", "read_token", "reloading"]

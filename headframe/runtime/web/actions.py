@@ -9,16 +9,17 @@ gets none.
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
+from headframe.runtime.reload import Reloader
 from headframe.runtime.settings import read_secret
 
-__all__ = ["Action", "Actions", "Answer", "read_token"]
+__all__ = ["Action", "Actions", "Answer", "read_token", "reloading"]
 
 log = get_logger(__name__)
 
@@ -101,6 +102,20 @@ def read_token(token: str, token_file: str) -> str:
             "`openssl rand -hex 16`"
         )
     return secret
+
+
+def reloading(reloader: Reloader[Any]) -> Action:
+    """Make the action that reads a program's settings again."""
+
+    async def reload(_given: Mapping[str, object]) -> Answer:
+        outcome = await reloader.reload()
+        if outcome.error:
+            return Answer(error=outcome.error)
+        return Answer(
+            details={"changed": outcome.changed, "needs_a_restart": outcome.needs_restart}
+        )
+
+    return reload
 
 
 async def _body_of(request: web.Request) -> Mapping[str, object] | None:

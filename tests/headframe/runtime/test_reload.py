@@ -41,7 +41,14 @@ class Program:
         self.taken: list[Settings] = []
         self.trouble: Exception | None = None
         self.words: list[str] = []
-        self.reloader = Reloader(Settings(), read=self.read, prepare=self.prepare, live=live)
+        self.outcomes: list[Outcome] = []
+        self.reloader = Reloader(
+            Settings(),
+            read=self.read,
+            prepare=self.prepare,
+            live=live,
+            note=self.outcomes.append,
+        )
 
     def read(self) -> Settings:
         if isinstance(self.file, Exception):
@@ -76,6 +83,7 @@ async def test_what_changed_is_put_into_force_and_told(program: Program) -> None
         outcome = await program.reloader.reload()
     assert outcome == Outcome(changed=("threads: 1 -> 2", 'names: [] -> ["a"]', "x added"))
     assert program.taken == [program.file]
+    assert program.outcomes == [outcome]
     (line,) = logs
     assert line["event"] == "config_reloaded"
     assert line["changed"] == 'threads: 1 -> 2; names: [] -> ["a"]; x added'
@@ -125,6 +133,7 @@ async def test_what_cannot_be_used_changes_nothing(program: Program, where: str)
     assert not program.taken
     assert told(logs) == [("error", "config_not_reloaded")]
     assert logs[0]["error"] == outcome.error
+    assert program.outcomes == [outcome]
     setattr(program, where, Settings(threads=3) if where == "file" else None)
     assert not (await program.reloader.reload()).error
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.web import Actions, Answer, WebServer, read_token
+from headframe.runtime.reload import Commit, Reloader
+from headframe.runtime.web import Actions, Answer, WebServer, read_token, reloading
 
 TOKEN = "0123456789abcdef-ü"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
@@ -145,3 +147,24 @@ def test_a_token_is_given_directly_or_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has 5 characters: give 16 or more") as caught:
         read_token("short", "")
     assert "short" not in str(caught.value)
+
+
+class Settings(msgspec.Struct, frozen=True):
+    threads: int = 1
+    port: int = 1
+
+
+async def prepare(settings: Settings) -> Commit:
+    if settings.threads < 0:
+        raise ConfigError("miner.toml:1: threads = -1: expected 0 or more")
+    return lambda: ["and more"]
+
+
+async def test_settings_are_read_again_on_demand() -> None:
+    file = [Settings(threads=-1), Settings(threads=2, port=2)]
+    reloader = Reloader(Settings(), read=lambda: file.pop(0), prepare=prepare, live=["threads"])
+    reload = reloading(reloader)
+    assert await reload({}) == Answer(error="miner.toml:1: threads = -1: expected 0 or more")
+    assert await reload({}) == Answer(
+        details={"changed": ("threads: 1 -> 2", "and more"), "needs_a_restart": ("port",)}
+    )
