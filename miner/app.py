@@ -1,6 +1,7 @@
 """The miner put together: source, engine, devices, page and display under one task group."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +24,8 @@ from headframe.runtime.notify import Notifier
 from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import WebServer
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
-from headframe.upstream.roster import make_source
+from headframe.upstream.roster import Roster
+from miner.cgapi.service import ApiService
 from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSettings
 from miner.devices import detect
 from miner.devices.base import Device
@@ -33,6 +35,7 @@ from miner.live import Display
 from miner.monitor import Monitor
 from miner.show import line_of
 from miner.stats import MinerStats
+from miner.status import MinerStatus
 
 __all__ = ["JOURNAL", "Miner", "NoUpstreamError", "make_miner", "state_dir"]
 
@@ -59,6 +62,7 @@ class Miner:
         devices: what hashes.
         stop: when to end by itself.
         web: whether and where to serve the page.
+        api: answers cgminer's commands, or `None`.
         clock: seconds that never go back.
     """
 
@@ -69,15 +73,20 @@ class Miner:
         *,
         stop: StopSettings = StopSettings(),  # noqa: B008 # frozen
         web: WebSettings = WebSettings(enabled=False),  # noqa: B008
+        api: ApiService | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.stats = MinerStats()
         self.web_url = ""
         """Where the page is, once it is served."""
+        self.api_place = ""
+        """Where cgminer's API is, as host:port, once it is served."""
         self._source = source
         self._fleet = Fleet(devices)
         self._stop = stop
         self._web = web
+        self._api = api
+        self._scope: asyncio.Timeout | None = None
         self._engine = Engine(source, self._fleet, self.stats, clock=clock)
         self.vitals = Vitals()
         """Of this process; who reads the settings anew says so there."""
@@ -94,10 +103,12 @@ class Miner:
 
         Raises:
             NoUpstreamError: with `once`.
-            ListenError: the page cannot be served where it was asked for.
+            ListenError: page or API cannot be served where they were asked for.
         """
         async with AsyncExitStack() as stack:
             await self._serve(stack)
+            if self._api is not None:
+                self.api_place = await self._api.serve(stack, self._monitor.snapshot, self.end)
             self._greet()
             stack.enter_context(display.shown())
             # Entered first, left last: shares in flight still need the source.
@@ -114,8 +125,15 @@ class Miner:
                     self._notifier.run(),
                 )
             )
-            await self._until_done()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._scope:
+                    await self._until_done()
         return EXIT_OK
+
+    def end(self) -> None:
+        """End `run` soon, with all that belongs to a good end."""
+        if self._scope is not None:
+            self._scope.reschedule(0)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         web, monitor = self._web, self._monitor
@@ -129,6 +147,7 @@ class Miner:
                 status=monitor.status,
                 metrics=monitor.metrics,
                 healthy=monitor.healthy,
+                schema=MinerStatus,
                 title="Headframe miner",
                 allowed_hosts=web.allowed_hosts,
             )
@@ -143,8 +162,9 @@ class Miner:
 
     def _greet(self) -> None:
         devices = [f"{device.name} ({device.stats.kernel})" for device in self._fleet]
-        page = {"page": self.web_url} if self.web_url else {}
-        log.info("miner_started", devices=", ".join(devices), **page)
+        places = {"page": self.web_url, "api": self.api_place}
+        served = {name: place for name, place in places.items() if place}
+        log.info("miner_started", devices=", ".join(devices), **served)
 
     def _status(self) -> dict[str, object]:
         return self._monitor.status() | {"page": self.web_url}
@@ -195,9 +215,10 @@ def make_miner(config: MinerConfig, env: Mapping[str, str] = os.environ) -> Mine
             "or a node, as in --url bitcoind+http://127.0.0.1:18443 --address ADDRESS"
         )
     journal = (config.state_dir or state_dir(env)) / JOURNAL
-    source = make_source(config.upstreams, ids=count(1), journal=journal, pools=config.pools)
+    roster = Roster(config.upstreams, config.pools, ids=count(1), journal=journal)
+    api = ApiService(config.api, roster)
     devices = detect(config.devices, config.wishes())
-    return Miner(source, devices, stop=config.stop, web=config.web)
+    return Miner(roster.group, devices, stop=config.stop, web=config.web, api=api)
 
 
 def state_dir(env: Mapping[str, str]) -> Path:

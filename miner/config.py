@@ -9,9 +9,18 @@ from headframe.upstream.settings import PoolsSettings, UpstreamSettings
 from miner.devices.base import Wishes
 from miner.devices.manners import Manners, Priority, parse_cores
 
-__all__ = ["DEFAULT_WEB_PORT", "LogSettings", "MinerConfig", "StopSettings", "WebSettings"]
+__all__ = [
+    "DEFAULT_API_PORT",
+    "DEFAULT_WEB_PORT",
+    "ApiSettings",
+    "LogSettings",
+    "MinerConfig",
+    "StopSettings",
+    "WebSettings",
+]
 
 DEFAULT_WEB_PORT = 9333
+DEFAULT_API_PORT = 4028
 
 
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +42,35 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     allowed_hosts: Annotated[
         tuple[str, ...],
         msgspec.Meta(description="Further names that browsers reach the page by."),
+    ] = ()
+
+
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The API of cgminer, for programs that watch miners."""
+
+    enabled: Annotated[bool, msgspec.Meta(description="Answer cgminer's API over TCP.")] = True
+    host: Annotated[
+        str,
+        msgspec.Meta(description="Where to listen; who is answered there, `read` and `write` say."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=65535)] | None,
+        msgspec.Meta(
+            description=f"The port. If unset: {DEFAULT_API_PORT}, and when that is taken, a "
+            "warning and no API."
+        ),
+    ] = None
+    read: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="Addresses and networks that may ask for figures, such as 192.168.0.0/24."
+        ),
+    ] = ("127.0.0.0/8", "::1")
+    write: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="Addresses and networks that may also change pools and end the miner."
+        ),
     ] = ()
 
 
@@ -145,6 +183,7 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         ),
     ] = None
     web: Annotated[WebSettings, msgspec.Meta(description="Page and metrics.")] = WebSettings()
+    api: Annotated[ApiSettings, msgspec.Meta(description="cgminer's API.")] = ApiSettings()
     log: Annotated[LogSettings, msgspec.Meta(description="Log lines.")] = LogSettings()
     stop: Annotated[StopSettings, msgspec.Meta(description="When to end.")] = StopSettings()
 

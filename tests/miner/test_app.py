@@ -19,8 +19,9 @@ from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.errors import ConfigError, PortInUseError
 from headframe.upstream.settings import UpstreamSettings
 from miner.app import JOURNAL, Miner, NoUpstreamError, make_miner, state_dir
-from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSettings
+from miner.config import DEFAULT_WEB_PORT, ApiSettings, MinerConfig, StopSettings, WebSettings
 from miner.devices.base import Solution
+from tests.fakes.cgminer import ask_json
 from tests.fakes.device import FakeDevice, solve
 from tests.fakes.pool import FakePool
 from tests.fakes.source import EASY, FakeSource, make_job
@@ -28,6 +29,7 @@ from tests.fakes.source import EASY, FakeSource, make_job
 TINY = Target(MAX_TARGET >> 16)
 """One hash in 65536: many shares a second for a kernel in C, some for the reference."""
 NO_PAGE = WebSettings(enabled=False)
+NO_API = ApiSettings(enabled=False)
 YES = Verdict(reason=Reason.ACCEPTED)
 
 
@@ -65,7 +67,7 @@ async def pool() -> AsyncIterator[FakePool]:
 def config_for(pool: FakePool, folder: Path, **changes: Any) -> MinerConfig:
     url = f"stratum+tcp://127.0.0.1:{pool.port}"
     upstream = UpstreamSettings(url=url, user="me.rig", hold_seconds=0)
-    settings = {"threads": 2, "web": NO_PAGE, **changes}
+    settings = {"threads": 2, "web": NO_PAGE, "api": NO_API, **changes}
     return MinerConfig(upstreams=(upstream,), state_dir=folder, **settings)
 
 
@@ -227,3 +229,24 @@ def test_state_is_kept_where_the_desktop_says() -> None:
     assert state_dir({"XDG_STATE_HOME": "/var/x"}) == Path("/var/x/headframe/miner")
     assert state_dir({}) == Path.home() / ".local" / "state" / "headframe" / "miner"
     assert JOURNAL == "blocks.jsonl"
+
+
+async def test_a_tool_for_cgminer_may_end_the_miner(pool: FakePool, tmp_path: Path) -> None:
+    api = ApiSettings(port=0, write=("127.0.0.1",))
+    miner = make_miner(config_for(pool, tmp_path, api=api))
+    with capture_logs() as logs:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(miner.run(Quiet()))
+            async for _ in pool.heard:
+                if miner.stats.shares_accepted:
+                    break
+            port = int(miner.api_place.rpartition(":")[2])
+            assert (await ask_json(port, "quit")) == {"STATUS": "BYE", "id": 1}
+            assert await task == 0
+    started = next(each for each in logs if each["event"] == "miner_started")
+    assert started["api"] == miner.api_place
+    assert "api_quit" in [each["event"] for each in logs]
+
+
+async def test_to_end_what_has_not_begun_does_nothing() -> None:
+    Miner(FakeSource(), [FakeDevice()]).end()
