@@ -35,13 +35,15 @@ from headframe.upstream.base import (
     SourceStatus,
     UpstreamError,
 )
+from headframe.upstream.circle import Circle
 from headframe.upstream.delivery import Delivery
 from headframe.upstream.fees import FeeWatch
 from headframe.upstream.gbt_options import DEFAULT_PACE_SECONDS, GbtOptions
+from headframe.upstream.health import Health
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.node import NodeRpc, RpcError
 from headframe.upstream.pace import Pace
-from headframe.upstream.preflight import Chain, inspect_chain
+from headframe.upstream.preflight import Chain
 from headframe.upstream.tasks import run_together
 from headframe.upstream.templates import Templates
 from headframe.upstream.tip import TipWatch
@@ -70,7 +72,7 @@ class GbtSource:
         lineage: names the source and gives the serials.
         journal: keeps found blocks until the node has judged them.
         clock: monotonic seconds, for the pace.
-        wall: this machine's time, in seconds since 1970, to compare the node's with.
+        circle: the other nodes of this process.
     """
 
     def __init__(
@@ -81,9 +83,15 @@ class GbtSource:
         lineage: Lineage,
         journal: Journal,
         clock: Callable[[], float] = monotonic,
-        wall: Callable[[], int] = wall_seconds,
+        circle: Circle | None = None,
     ) -> None:
-        self._wall = wall
+        self._circle = circle or Circle()
+        self._health = Health(
+            rpc,
+            self._circle,
+            source=lineage.source,
+            allow_mainnet=options.allow_mainnet,
+        )
         self._options = options
         self._rpc = rpc
         self._lineage = lineage
@@ -97,7 +105,6 @@ class GbtSource:
         self._tips: tuple[bytes, ...] = ()  # prev_hash of the last two, newest first
         self._template: Template | None = None
         self._pace: Pace | None = None
-        self._run: _Run | None = None
         self._watch: TipWatch | None = None
         self._wake = asyncio.Event()
         self._due = False
@@ -128,7 +135,8 @@ class GbtSource:
             state=SourceState.CONNECTING, detail="", connects=self._status.get().connects + 1
         )
         try:
-            await self._work()
+            with self._circle.hearing(self.nudge):
+                await self._work()
         except UpstreamError as error:
             detail = str(error)
             raise
@@ -172,15 +180,17 @@ class GbtSource:
 
     async def _work(self) -> None:
         options, name = self._options, self._lineage.source
-        chain = await inspect_chain(self._rpc, source=name, allow_mainnet=options.allow_mainnet)
+        chain = await self._health.admit()
         script = self._payout_script(chain.network)
         self._tell(network=chain.network.value, height=chain.height + 1)
         self._good_at = self._clock()
         self._newest, self._awaited = chain.tip, ""
-        self._run = _Run(
+        run = _Run(
             chain=chain,
             script=script,
-            templates=Templates(self._rpc, chain, source=name, clock=self._clock, wall=self._wall),
+            templates=Templates(
+                self._rpc, chain, source=name, clock=self._clock, wall=wall_seconds
+            ),
             fees=FeeWatch(
                 self._rpc,
                 percent=options.fee_gain_percent,
@@ -190,7 +200,7 @@ class GbtSource:
         )
         self._watch = TipWatch(
             self._rpc,
-            long_poll=self._run.templates.long_poll,
+            long_poll=run.templates.long_poll,
             saw=self._saw_tip,
             source=name,
             poll_seconds=options.poll_seconds,
@@ -198,11 +208,12 @@ class GbtSource:
         _log.info("node_ready", source=name, network=chain.network.label, height=chain.height)
         await run_together(
             self._delivery.run(),
-            self._follow(self._run),
+            self._follow(run),
             self._watch.poll(),
             self._wait_for_tips(self._watch),
             self._watch.hear(options.zmq),
-            *([self._run.fees.run()] if options.fee_gain_percent else []),
+            self._health.run(),
+            *([run.fees.run()] if options.fee_gain_percent else []),
         )
 
     async def _wait_for_tips(self, watch: TipWatch) -> None:

@@ -114,6 +114,37 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "signatures, none elsewhere."
         ),
     ] = None
+    refresh_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1,
+            description="How often a node is asked for new transactions; work on the job before "
+            "is not thrown away.",
+        ),
+    ] = 30.0
+    fee_gain_percent: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            description="Ask the node sooner when the fees that wait have risen by so much of "
+            "the block's value; 0 to leave that.",
+        ),
+    ] = 1.0
+    empty_after_ms: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="When a node needs longer than this for a new tip's template, mine an "
+            "empty block until it comes; 0 to wait for the template.",
+        ),
+    ] = 500
+    zmq: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where the node publishes new blocks (its zmqpubhashblock), as in "
+            "tcp://127.0.0.1:28332; off to not listen. If empty, the node is asked."
+        ),
+    ] = ""
     version_mask: Annotated[
         int,
         msgspec.Meta(

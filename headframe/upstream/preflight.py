@@ -30,12 +30,14 @@ class Chain:
         private: regtest, or a signet that anybody may mine: nobody else sets the pace.
         height: of its best block.
         tip: hash of its best block, display hex.
+        work: hashes that its best chain stands for; 0 where the node does not say.
     """
 
     network: Network
     private: bool
     height: int
     tip: str
+    work: int = 0
 
 
 async def inspect_chain(rpc: NodeRpc, *, source: SourceId, allow_mainnet: bool) -> Chain:
@@ -62,6 +64,7 @@ def chain_of(info: Mapping[str, Any], *, source: SourceId, allow_mainnet: bool) 
         network = Network(info["chain"])
         height, headers = int(info["blocks"]), int(info["headers"])
         tip = str(info["bestblockhash"])
+        work = int(str(info.get("chainwork", "0")), 16)
     except (KeyError, TypeError, ValueError) as error:
         raise BadUpstreamError(
             f"{source}: getblockchaininfo makes no sense ({type(error).__name__}: {error}): "
@@ -88,4 +91,4 @@ def chain_of(info: Mapping[str, Any], *, source: SourceId, allow_mainnet: bool) 
             f"{source} is still synchronising {network.label} (block {height} of {headers} known): "
             "mining starts when it has caught up"
         )
-    return Chain(network=network, private=private, height=height, tip=tip)
+    return Chain(network=network, private=private, height=height, tip=tip, work=work)

@@ -18,6 +18,7 @@ from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import JobSource
+from headframe.upstream.circle import Circle
 from headframe.upstream.endpoint import Endpoint, parse_url
 from headframe.upstream.group import GroupOptions, SourceGroup
 from headframe.upstream.journal import Journal
@@ -106,6 +107,8 @@ class Roster:
         self._basis: tuple[object, ...] = ()
         self._strategy: Strategy | None = None
         self._lineages: dict[SourceId, Lineage] = {}
+        self.circle = Circle()
+        """All nodes among the upstreams; `nudge` tells them that there may be a new block."""
         self._journal = Journal(journal, wall=wall_seconds)
         plan = self.plan(settings, pools)
         self.group = SourceGroup(_sources(plan), plan.strategy, plan.options)
@@ -169,6 +172,7 @@ class Roster:
         self._plan = plan
         self._entries, self._strategy, self._basis = plan.entries, plan.strategy, plan.basis
         self._lineages |= {name: entry.lineage for name, entry in plan.entries.items()}
+        self.circle.keep(plan.entries.keys())
         for orphan in self._journal.sources() - plan.entries.keys():
             _log.warning(
                 "blocks_of_unknown_source",
@@ -188,7 +192,13 @@ class Roster:
         if earlier is not None:
             lineage.epoch = earlier.epoch + 1
             lineage.generation = earlier.generation + _HEADROOM
-        parts = Parts(lineage=lineage, journal=self._journal, clock=self._clock, home=self._home)
+        parts = Parts(
+            lineage=lineage,
+            journal=self._journal,
+            clock=self._clock,
+            home=self._home,
+            circle=self.circle,
+        )
         source = SCHEMES[endpoint.scheme].make(one, endpoint, parts)
         return _Entry(identity=identity, source=source, lineage=lineage)
 

@@ -5,7 +5,8 @@ row in `SCHEMES`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from headframe.chain.network import Network
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
 from headframe.upstream.base import JobSource
+from headframe.upstream.circle import Circle
 from headframe.upstream.endpoint import Endpoint
 from headframe.upstream.journal import Journal
 from headframe.upstream.options import PoolsSettings, UpstreamSettings
@@ -38,12 +40,14 @@ class Parts:
         journal: found blocks.
         clock: monotonic seconds.
         home: the user's folder, where bitcoind's own folder is.
+        circle: all nodes of the process.
     """
 
     lineage: Lineage
     journal: Journal
     clock: Callable[[], float]
     home: Path
+    circle: Circle = field(default_factory=Circle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +147,10 @@ def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
     if settings.proxy:
         raise ConfigError(f"upstream {endpoint.url} has a `proxy`: that is for pools alone")
     _ensure_payable(settings, endpoint)
+    _ensure_zmq(settings, endpoint)
     password = _password(settings, endpoint)
-    rpc = NodeRpc(
+    reach = partial(
+        NodeRpc,
         f"http://{endpoint.place}",
         user=settings.user or endpoint.user,
         password=password,
@@ -158,10 +164,39 @@ def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
         version_mask=settings.version_mask,
         allow_mainnet=settings.allow_mainnet,
         hold_seconds=settings.hold_seconds,
+        refresh_seconds=settings.refresh_seconds,
+        empty_after_seconds=settings.empty_after_ms / 1000,
+        fee_gain_percent=settings.fee_gain_percent,
+        zmq=settings.zmq,
     )
+    parts.circle.add(parts.lineage.source, reach)
     return GbtSource(
-        options, rpc=rpc, lineage=parts.lineage, journal=parts.journal, clock=parts.clock
+        options,
+        rpc=reach(),
+        lineage=parts.lineage,
+        journal=parts.journal,
+        clock=parts.clock,
+        circle=parts.circle,
     )
+
+
+def _ensure_zmq(settings: UpstreamSettings, endpoint: Endpoint) -> None:
+    """Refuse an address that ZMQ cannot use, or one without the library for it."""
+    from headframe.upstream.tip import NO_ZMQ
+    from headframe.upstream.zmq import has_zmq, is_feed_address
+
+    if settings.zmq in ("", NO_ZMQ):
+        return
+    if not is_feed_address(settings.zmq):
+        raise ConfigError(
+            f"upstream {endpoint.url}: zmq {settings.zmq!r} is no address to listen to: write "
+            f"tcp://host:port as in the node's zmqpubhashblock, or {NO_ZMQ}"
+        )
+    if not has_zmq():
+        raise ConfigError(
+            f"upstream {endpoint.url} has a `zmq`, and pyzmq is not installed: install "
+            "headframe[zmq], or leave `zmq` out (blocks are heard of without it, too)"
+        )
 
 
 def _password(settings: UpstreamSettings, endpoint: Endpoint) -> str:

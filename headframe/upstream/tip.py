@@ -15,7 +15,7 @@ from typing import Any, Final
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import BadUpstreamError, UnreachableError
 from headframe.upstream.node import METHOD_NOT_FOUND, NodeRpc, RpcError
-from headframe.upstream.zmq import BlockFeed, feed_address, has_zmq
+from headframe.upstream.zmq import TipFeed, feed_address, has_zmq
 
 __all__ = ["NO_ZMQ", "TipWatch"]
 
@@ -115,7 +115,7 @@ class TipWatch:
                 what_to_do="install headframe[zmq] to hear of new blocks a little sooner",
             )
             return
-        await BlockFeed(address, source=self._source, saw=self._saw, missed=self.nudge).run()
+        await TipFeed(address, source=self._source, saw=self._saw, missed=self.nudge).run()
 
     async def wait(self) -> None:
         """Wait for blocks by the best way that the node knows."""

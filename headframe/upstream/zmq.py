@@ -1,4 +1,4 @@
-"""`BlockFeed`: hears by ZMQ of a new block, the moment the node has connected it.
+"""`TipFeed`: hears by ZMQ of a new block, the moment the node has connected it.
 
 The node publishes `hashblock` as three frames: the topic, the new tip's hash in display
 order, and a counter, 4 bytes little-endian. It is a hint and no more: messages may be lost
@@ -19,7 +19,7 @@ from headframe.upstream.tasks import run_together
 if TYPE_CHECKING:
     import zmq.asyncio
 
-__all__ = ["BlockFeed", "feed_address", "has_zmq", "is_feed_address"]
+__all__ = ["TipFeed", "feed_address", "has_zmq", "is_feed_address"]
 
 _log = get_logger(__name__)
 
@@ -93,7 +93,7 @@ def _reachable(address: str, node_host: str) -> str:
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
-class BlockFeed:
+class TipFeed:
     """Listens to one node's `hashblock`.
 
     Args:

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from headframe.chain.hashes import sha256d
+from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason
 from headframe.chain.target import target_from_difficulty
@@ -22,10 +22,10 @@ from headframe.runtime.errors import EXIT_UNAVAILABLE, EXIT_USAGE, ConfigError
 from headframe.upstream.base import JobSource, SourceState, UpstreamError
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.options import StrategyName
-from headframe.upstream.roster import make_source
+from headframe.upstream.roster import Roster, make_source
 from headframe.upstream.settings import SCHEMES, PoolsSettings, UpstreamSettings
 from tests.contracts.source import Answers, find_share, next_job, running, until_resolved
-from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.bitcoind import free_port, running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, need_kernel
 from tests.fakes.pool import FakePool
 from tests.fakes.tunnels import FakeTunnel
@@ -92,6 +92,10 @@ def test_default_ports_and_names(tmp_path: Path) -> None:
         ({"url": "stratum+ssl://h", "user": "u", "ca_file": "/no/such"}, "/no/such"),
         ({"url": "stratum+tcp://h", "user": "u", "suggest_target": "ff"}, "64 hex digits"),
         ({"url": NODE, "address": REGTEST_ADDRESS, "proxy": "http://h"}, "for pools alone"),
+        (
+            {"url": NODE, "address": REGTEST_ADDRESS, "zmq": "127.0.0.1:28332"},
+            "zmq '127.0.0.1:28332' is no address to listen to: write tcp://host:port",
+        ),
         (
             {"url": "stratum+tcp://h", "user": "u", "password": "x", "password_file": "/f"},
             "/f",
@@ -337,6 +341,53 @@ async def until_state(source: JobSource, state: SourceState) -> None:
         async for status in source.status:
             if status.state is state:
                 return
+
+
+@pytest.mark.node
+async def test_a_node_that_lags_behind_the_next_one_is_used_when_it_has_caught_up(
+    tmp_path: Path,
+) -> None:
+    with (
+        running_bitcoind(
+            tmp_path / "a", extra=[f"-zmqpubhashblock=tcp://127.0.0.1:{free_port()}"]
+        ) as a,
+        running_bitcoind(tmp_path / "b") as b,
+    ):
+        blocks = await a.acall("generatetoaddress", 3, REGTEST_ADDRESS)
+        for each in blocks:
+            await b.acall("submitblock", await a.acall("getblock", each, 0))
+        ahead = await b.acall("generatetoaddress", 2, REGTEST_ADDRESS)
+        roster = Roster(
+            [
+                UpstreamSettings(
+                    url=f"bitcoind+{node.url}",
+                    name=name,
+                    cookie=str(node.cookie),
+                    address=REGTEST_ADDRESS,
+                    pace_seconds=0,
+                )
+                for name, node in (("a", a), ("b", b))
+            ],
+            PoolsSettings(stable_seconds=0.1),
+            ids=itertools.count(1),
+            journal=tmp_path / "j",
+        )
+        with capture_logs() as logs:
+            async with running(roster.group):
+                job = await next_job(roster.group)
+                assert (job.source, hash_to_hex(job.prev_hash)) == ("b", ahead[-1])
+                for each in ahead:
+                    await a.acall("submitblock", await b.acall("getblock", each, 0))
+                while job.source != "a":
+                    job = await next_job(roster.group, job)
+                assert hash_to_hex(job.prev_hash) == ahead[-1]
+                (own,) = await b.acall("generatetoaddress", 1, REGTEST_ADDRESS)
+                await a.acall("submitblock", await b.acall("getblock", own, 0))
+                assert roster.circle.nudge() >= 1
+                while hash_to_hex(job.prev_hash) != own:
+                    job = await next_job(roster.group, job)
+        lost = [each for each in logs if each["event"] == "source_lost"]
+        assert "a is behind: its best block has height 3, b has 5" in lost[0]["error"]
 
 
 def test_an_upstream_that_cannot_be_used_has_an_exit_code() -> None:

@@ -11,7 +11,7 @@ import zmq
 import zmq.asyncio
 
 from headframe.upstream.node import NodeRpc
-from headframe.upstream.zmq import BlockFeed, feed_address, has_zmq, is_feed_address
+from headframe.upstream.zmq import TipFeed, feed_address, has_zmq, is_feed_address
 from tests.fakes.bitcoind import free_port, running_bitcoind
 from tests.fakes.rpcnode import Fault, RpcNode
 from tests.fakes.wallet import Wallet
@@ -27,7 +27,7 @@ class Listener:
     def __init__(self, address: str) -> None:
         self.seen: asyncio.Queue[str] = asyncio.Queue()
         self.missed: asyncio.Queue[None] = asyncio.Queue()
-        self.feed = BlockFeed(
+        self.feed = TipFeed(
             address,
             source="node",
             saw=self.seen.put_nowait,
