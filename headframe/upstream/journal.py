@@ -220,8 +220,8 @@ class Journal:
         self._append(line, "the block is followed a while longer after the next start")
 
     def candidate(self, line: CandidateLine) -> bool:
-        """Write down a pool's block that could not be sent; it is nobody's to submit but ours."""
-        return self._append(line, "its data is in the log alone") and self.sync()
+        """Write down a pool's block that could not be sent to it, for people."""
+        return self._append(line, "its data is in the log alone")
 
     def _append(self, line: JournalLine, consequence: str) -> bool:
         try:
