@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from headframe.chain.job import Job
-from headframe.runtime.clock import monotonic
+from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import (
     EXIT_OK,
     EXIT_UNAVAILABLE,
@@ -21,8 +21,9 @@ from headframe.runtime.errors import (
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.runtime.notify import Notifier
+from headframe.runtime.reload import Reloader
 from headframe.runtime.vitals import Vitals
-from headframe.runtime.web import WebServer
+from headframe.runtime.web import Actions, WebServer, read_token, reloading
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.roster import Roster
 from miner.cgapi.service import ApiService
@@ -33,6 +34,7 @@ from miner.engine import Engine
 from miner.fleet import Fleet
 from miner.live import Display
 from miner.monitor import Monitor
+from miner.rearrange import LIVE, Rearrangement
 from miner.show import line_of
 from miner.stats import MinerStats
 from miner.status import MinerStatus
@@ -63,10 +65,12 @@ class Miner:
         stop: when to end by itself.
         web: whether and where to serve the page.
         api: answers cgminer's commands, or `None`.
+        reloader: reads the settings again when it is asked to.
+        vitals: how this process is doing.
         clock: seconds that never go back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # the parts of a program, by keyword
         self,
         source: JobSource,
         devices: Sequence[Device],
@@ -74,6 +78,8 @@ class Miner:
         stop: StopSettings = StopSettings(),  # noqa: B008 # frozen
         web: WebSettings = WebSettings(enabled=False),  # noqa: B008
         api: ApiService | None = None,
+        reloader: Reloader[MinerConfig] | None = None,
+        vitals: Vitals | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.stats = MinerStats()
@@ -82,14 +88,15 @@ class Miner:
         self.api_place = ""
         """Where cgminer's API is, as host:port, once it is served."""
         self._source = source
-        self._fleet = Fleet(devices)
+        self._fleet = devices if isinstance(devices, Fleet) else Fleet(devices)
         self._stop = stop
         self._web = web
         self._api = api
+        self._reloader = reloader
         self._scope: asyncio.Timeout | None = None
         self._engine = Engine(source, self._fleet, self.stats, clock=clock)
-        self.vitals = Vitals()
-        """Of this process; who reads the settings anew says so there."""
+        self.vitals = vitals or Vitals()
+        """Of this process."""
         self._monitor = Monitor(source, self._fleet, self.stats, clock, self.vitals)
         self._notifier = Notifier(
             healthy=self._hashes, status=lambda: line_of(self._monitor.status())
@@ -103,9 +110,12 @@ class Miner:
 
         Raises:
             NoUpstreamError: with `once`.
+            ConfigError: the page's token cannot be used.
             ListenError: page or API cannot be served where they were asked for.
         """
         async with AsyncExitStack() as stack:
+            if self._reloader is not None:
+                await stack.enter_async_context(_background(self._reloader.run()))
             await self._serve(stack)
             if self._api is not None:
                 self.api_place = await self._api.serve(stack, self._monitor.snapshot, self.end)
@@ -139,6 +149,8 @@ class Miner:
         web, monitor = self._web, self._monitor
         if not web.enabled:
             return
+        rows = {} if self._reloader is None else {"reload": reloading(self._reloader)}
+        actions = Actions(rows, read_token(web.token, web.token_file))
         wanted = [DEFAULT_WEB_PORT, 0] if web.port is None else [web.port]
         for port in wanted:
             server = WebServer(
@@ -150,6 +162,7 @@ class Miner:
                 schema=MinerStatus,
                 title="Headframe miner",
                 allowed_hosts=web.allowed_hosts,
+                actions=actions,
             )
             try:
                 await stack.enter_async_context(server)
@@ -199,12 +212,17 @@ class Miner:
                 return
 
 
-def make_miner(config: MinerConfig, env: Mapping[str, str] = os.environ) -> Miner:
+def make_miner(
+    config: MinerConfig,
+    env: Mapping[str, str] = os.environ,
+    read: Callable[[], MinerConfig] | None = None,
+) -> Miner:
     """Make a miner of its settings.
 
     Args:
         config: the settings.
         env: the environment, for where state is kept.
+        read: reads the settings again, for a reload; by default there is none.
 
     Raises:
         ConfigError: settings that cannot work; in one line.
@@ -217,8 +235,23 @@ def make_miner(config: MinerConfig, env: Mapping[str, str] = os.environ) -> Mine
     journal = (config.state_dir or state_dir(env)) / JOURNAL
     roster = Roster(config.upstreams, config.pools, ids=count(1), journal=journal)
     api = ApiService(config.api, roster)
-    devices = detect(config.devices, config.wishes())
-    return Miner(roster.group, devices, stop=config.stop, web=config.web, api=api)
+    fleet, vitals = Fleet(detect(config.devices, config.wishes())), Vitals()
+    reloader = read and Reloader(
+        config,
+        read=read,
+        prepare=Rearrangement(config, roster, fleet).prepare,
+        live=LIVE,
+        note=lambda outcome: vitals.reloaded(wall_seconds(), done=not outcome.error),
+    )
+    return Miner(
+        roster.group,
+        fleet,
+        stop=config.stop,
+        web=config.web,
+        api=api,
+        reloader=reloader,
+        vitals=vitals,
+    )
 
 
 def state_dir(env: Mapping[str, str]) -> Path:

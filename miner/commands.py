@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -123,15 +124,17 @@ def mine(ctx: click.Context, /, **given: Any) -> None:
 
 
 async def _mine(given: Mapping[str, Any], env: Mapping[str, str]) -> int:
-    config = load(
+    read = partial(
+        load,
         MinerConfig,
         path=given["config"],
         env=env,
         overrides=given["overrides"],
         flags=_flags(given, env),
     )
+    config = read()
     display = make_display(config.log, sys.stdout)
-    return await make_miner(config, env).run(display)
+    return await make_miner(config, env, read).run(display)
 
 
 def _flags(given: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, object]:

@@ -43,6 +43,17 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         tuple[str, ...],
         msgspec.Meta(description="Further names that browsers reach the page by."),
     ] = ()
+    token: Annotated[
+        str,
+        msgspec.Meta(
+            description="What a caller must send to change something, such as POST "
+            "/api/v1/reload: the header `Authorization: Bearer TOKEN`. 16 characters or more; "
+            "without one, nothing can be changed over HTTP."
+        ),
+    ] = ""
+    token_file: Annotated[
+        str, msgspec.Meta(description="A file that holds the token, instead of `token`.")
+    ] = ""
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from headframe.runtime.errors import ConfigError
 from miner.devices import cpu, opencl, python
 from miner.devices.base import Device, Wishes
 
-__all__ = ["DEVICE_TYPES", "detect"]
+__all__ = ["DEVICE_TYPES", "HEEDED", "detect", "renew"]
 
 DEVICE_TYPES: Final[Mapping[str, Callable[[Wishes], Sequence[Device]]]] = {
     "cpu": cpu.find,
@@ -19,6 +19,14 @@ DEVICE_TYPES: Final[Mapping[str, Callable[[Wishes], Sequence[Device]]]] = {
     "opencl": opencl.find_any,
 }
 """Name in the configuration: what finds this machine's devices of the kind."""
+
+HEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "cpu": ("threads", "kernel", "manners"),
+    "python": ("manners",),
+    "gpu": ("latency_seconds",),
+    "opencl": ("latency_seconds",),
+}
+"""The same names: the fields of `Wishes` that make a difference to devices of the kind."""
 
 
 def detect(types: Sequence[str], wishes: Wishes = Wishes()) -> list[Device]:  # noqa: B008 # frozen
@@ -43,6 +51,29 @@ def detect(types: Sequence[str], wishes: Wishes = Wishes()) -> list[Device]:  # 
     for type_, _, which in asked:
         chosen |= {device.name: device for device in _choose(type_, which, found[type_])}
     return list(chosen.values())
+
+
+def renew(
+    devices: Sequence[Device], before: Wishes, types: Sequence[str], wishes: Wishes
+) -> list[Device]:
+    """Find devices as `detect` does, and keep those there are that would be no different.
+
+    Args:
+        devices: those there are.
+        before: what they were made by.
+        types: as for `detect`.
+        wishes: what the user wants now.
+
+    Raises:
+        ConfigError: no such type, device or kernel.
+    """
+    kept = {device.name: device for device in devices if _is_same(device, before, wishes)}
+    return [kept.get(device.name, device) for device in detect(types, wishes)]
+
+
+def _is_same(device: Device, before: Wishes, wishes: Wishes) -> bool:
+    heeded = HEEDED[device.name.partition(":")[0]]
+    return all(getattr(before, each) == getattr(wishes, each) for each in heeded)
 
 
 def _choose(type_: str, which: str, found: Sequence[Device]) -> Sequence[Device]:

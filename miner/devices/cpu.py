@@ -1,6 +1,7 @@
 """`CpuDevice`: all cores, with the fastest kernel that this CPU runs."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.errors import ConfigError
@@ -48,7 +49,7 @@ def find(wishes: Wishes) -> Sequence[Device]:
     tell_missing(extension_missing)
     manners = wishes.manners
     threads = wishes.threads or len(manners.cores or usable_cores())
-    return (CpuDevice("cpu:0", threads, rank(wishes.kernel), manners),)
+    return (CpuDevice("cpu:0", threads, _rank_once(wishes.kernel), manners),)
 
 
 def tell_missing(why: str) -> None:
@@ -79,6 +80,12 @@ def rank(name: str = "", known: Sequence[Kernel] | None = None) -> tuple[Kernel,
     sound = [kernel for kernel in compiled if _is_sound(kernel)]
     sound.sort(key=lambda kernel: measure(kernel, kernel.versions), reverse=True)
     return (*([favourite] if name else []), *sound, reference)
+
+
+@cache
+def _rank_once(name: str) -> tuple[Kernel, ...]:
+    """Rank the kernels once in the process's life: later the miner itself is in the way."""
+    return rank(name)
 
 
 def _named(name: str, known: Sequence[Kernel]) -> Kernel:

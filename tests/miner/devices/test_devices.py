@@ -1,8 +1,11 @@
+from dataclasses import fields, replace
+
 import pytest
 
 from headframe.runtime.errors import ConfigError
-from miner.devices import DEVICE_TYPES, detect
+from miner.devices import DEVICE_TYPES, HEEDED, detect, renew
 from miner.devices.base import Wishes
+from miner.devices.manners import Manners
 from miner.devices.opencl_platform import DeviceError, list_devices, load_pyopencl
 
 
@@ -50,3 +53,33 @@ def test_a_type_named_twice_counts_once() -> None:
 def test_an_unknown_type_is_a_configuration_error(types: list[str], given: str) -> None:
     with pytest.raises(ConfigError, match=f"devices: {given}: expected some of cpu, python"):
         detect(types)
+
+
+def test_every_wish_makes_a_difference_to_some_type_of_device() -> None:
+    assert HEEDED.keys() == DEVICE_TYPES.keys()
+    heeded = {name for names in HEEDED.values() for name in names}
+    assert heeded == {field.name for field in fields(Wishes)}
+
+
+def test_devices_that_would_be_no_different_are_kept() -> None:
+    wishes, types = Wishes(threads=1), ["cpu", "python"]
+    devices = detect(types, wishes)
+    cpu, python = devices
+    assert renew(devices, wishes, types, wishes) == devices
+    other_latency = replace(wishes, latency_seconds=1)
+    assert renew(devices, wishes, types, other_latency) == devices
+    assert renew(devices, wishes, ["python", "cpu"], wishes) == [python, cpu]
+    assert renew(devices, wishes, ["python"], wishes) == [python]
+    renewed = renew(devices, wishes, types, replace(wishes, threads=2))
+    assert [device.name for device in renewed] == ["cpu:0", "python:0"]
+    assert renewed[0] is not cpu
+    assert renewed[1] is python
+    slow = replace(wishes, manners=Manners(duty_percent=50))
+    assert not {*map(id, renew(devices, wishes, types, slow))} & {*map(id, devices)}
+
+
+def test_devices_that_cannot_be_found_anew_are_a_configuration_error() -> None:
+    wishes = Wishes(threads=1)
+    devices = detect(["python"], wishes)
+    with pytest.raises(ConfigError, match="'toaster'"):
+        renew(devices, wishes, ["toaster"], wishes)
