@@ -32,6 +32,7 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
+from headframe.upstream.candidates import KEPT, Candidates
 from headframe.upstream.connection import PoolConnection
 from headframe.upstream.endpoint import Endpoint
 from headframe.upstream.redirect import Reconnect, why_not_followed
@@ -82,11 +83,20 @@ class StratumSource:
     Args:
         options: which pool, and how.
         lineage: names the source and gives the serials.
+        candidates: keeps shares that are blocks and cannot be sent; `None`: they are lost.
     """
 
-    def __init__(self, options: StratumOptions, *, lineage: Lineage) -> None:
+    def __init__(
+        self,
+        options: StratumOptions,
+        *,
+        lineage: Lineage,
+        candidates: Candidates | None = None,
+    ) -> None:
         self._options = options
         self._lineage = lineage
+        self._candidates = candidates
+        self._ours_from = 0  # jobs of the present connection have this generation at least
         self._jobs: Latest[Job | None] = Latest(None)
         self._status = Latest(
             SourceStatus(
@@ -116,19 +126,43 @@ class StratumSource:
         Args:
             share: an answer to a job of the present connection; others are `STALE`.
             worker: the name it shall count for; `None` for ours.
-            done: called once; with `LOST` when there is no connection, or it ends first.
+            done: called once; with `LOST` when there is no connection, or it ends first;
+                with `PENDING` if the share is a block, and waits for the pool's return.
         """
+        answered = partial(self._answered, share, worker, done)
         if self._connection is None:
-            done(Verdict(reason=Reason.LOST, detail="there is no connection to the pool"))
+            answered(Verdict(reason=Reason.LOST, detail="there is no connection to the pool"))
+        elif not self._is_of_before(share) or not self._keep(share, worker):
+            self._connection.submit(share, worker, answered)
         else:
-            self._connection.submit(share, worker, partial(self._answered, done))
+            done(KEPT)
+            self._send_kept(self._jobs.get())
 
-    def _answered(self, done: Done, verdict: Verdict) -> None:
+    def _is_of_before(self, share: Share) -> bool:
+        """Tell whether its job is one of an earlier connection, so that it cannot be sent."""
+        if self._candidates is None:
+            return False
+        generation = self._candidates.generation_of(share.job_id)
+        return generation is not None and generation < self._ours_from
+
+    def _keep(self, share: Share, worker: str | None) -> bool:
+        return self._candidates is not None and self._candidates.keep(share, worker)
+
+    def _send_kept(self, job: Job | None) -> None:
+        """Send what waits for the pool to offer this very work."""
+        if self._candidates is None or self._connection is None or job is None:
+            return
+        for candidate in self._candidates.due(job):
+            answered = partial(self._candidates.answered, candidate)
+            self._connection.submit(candidate.share, candidate.worker, answered)
+
+    def _answered(self, share: Share, worker: str | None, done: Done, verdict: Verdict) -> None:
         now = monotonic()
         if self._connection is not None and now - self._answer_told >= _TELL_ANSWER_SECONDS:
             self._answer_told = now
             self._tell(answer_seconds=self._connection.answer_seconds)
-        done(verdict)
+        lost = verdict.reason is Reason.LOST
+        done(KEPT if lost and self._keep(share, worker) else verdict)
 
     async def run(self) -> None:
         """Stay connected to the pool until cancelled.
@@ -193,6 +227,7 @@ class StratumSource:
             url=here.url,
             connects=self._status.get().connects + 1,
         )
+        self._ours_from = self._lineage.generation
         core = ClientConnection(
             replace(options.client, session=self._session), lineage=self._lineage
         )
@@ -237,6 +272,9 @@ class StratumSource:
             difficulty=float(difficulty_from_target(job.target)),
         )
         self._jobs.set(job)
+        if self._candidates is not None:
+            self._candidates.remember(job)
+        self._send_kept(job)
 
     def _ensure_allowed(self, job: Job) -> None:
         if self._options.allow_mainnet:

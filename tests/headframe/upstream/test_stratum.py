@@ -7,13 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import trustme
 from structlog.testing import capture_logs
 
 from headframe.chain.job import Job, Lineage, SourceId
-from headframe.chain.share import Reason, Verdict
+from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import (
     DIFFICULTY_1,
     MAX_TARGET,
@@ -29,7 +30,9 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
+from headframe.upstream.candidates import Candidates
 from headframe.upstream.endpoint import Endpoint
+from headframe.upstream.journal import Journal
 from headframe.upstream.redirect import Reconnect
 from headframe.upstream.stratum import MAINNET_DIFFICULTY, StratumOptions, StratumSource
 from headframe.upstream.watch import Limits
@@ -41,6 +44,7 @@ from tests.contracts.source import (
     next_job,
     running,
 )
+from tests.fakes.foundblocks import Told
 from tests.fakes.pool import FakePool
 
 MAINNET_BITS = nbits_from_target(target_from_difficulty(MAINNET_DIFFICULTY * 2))
@@ -53,14 +57,20 @@ async def pool() -> AsyncIterator[FakePool]:
         yield pool
 
 
-def source_for(pool: FakePool, **changes: object) -> StratumSource:
+def source_for(
+    pool: FakePool, candidates: Candidates | None = None, **changes: object
+) -> StratumSource:
     options = StratumOptions(
         endpoint=Endpoint(scheme="stratum+tcp", host="127.0.0.1", port=pool.port),
         tls=None,
         client=ClientOptions(user="alice.1", password="secret"),
     )
     lineage = Lineage(SourceId("the pool"), itertools.count(500))
-    return StratumSource(replace(options, **changes), lineage=lineage)  # type: ignore[arg-type]
+    return StratumSource(
+        replace(options, **changes),  # type: ignore[arg-type]
+        lineage=lineage,
+        candidates=candidates,
+    )
 
 
 async def failure_of(source: StratumSource) -> UpstreamError:
@@ -428,3 +438,90 @@ async def test_work_over_tls_by_a_certificate_that_is_trusted() -> None:
         error = await failure_of(source_for(pool, tls=ssl.create_default_context()))
     assert isinstance(error, UnreachableError)
     assert "certificate that is not trusted" in str(error)
+
+
+HARD_BITS = 0x200FFFFF
+"""Every sixteenth hash is a block, where each is a share."""
+
+
+def keeper(path: Path) -> tuple[Candidates, Told]:
+    told = Told()
+    journal = Journal(path, wall=lambda: 0)
+    return Candidates(SourceId("the pool"), journal, feed=told.feed, wall=lambda: 0), told
+
+
+def find_block(job: Job, start: int = 0) -> Share:
+    return find_share(replace(job, target=job.block_target), start=start)
+
+
+def find_dull(job: Job) -> Share:
+    return next(
+        share
+        for share in (find_share(job, start=start) for start in range(100))
+        if proof_of(job, share) > job.block_target
+    )
+
+
+@pytest.mark.parametrize("moment", ["in flight", "while it is away", "when it is back"])
+async def test_a_block_found_while_the_pool_goes_is_sent_when_it_is_back(
+    moment: str, tmp_path: Path
+) -> None:
+    candidates, told = keeper(tmp_path / "j")
+    async with FakePool() as pool:
+        pool.new_block(nbits=HARD_BITS)
+        source = source_for(pool, candidates)
+        async with running(source):
+            job = await next_job(source)
+        block, dull = find_block(job), find_dull(job)
+        answers, lost = Answers(), Answers()
+        if moment == "in flight":
+            pool.judge = lambda verdict: None
+            async with running(source):
+                job = await next_job(source, job)
+                block = find_block(job)
+                source.submit(block, "rig", answers.done)
+                await pool.wait_heard(1)
+        elif moment == "while it is away":
+            source.submit(block, "rig", answers.done)
+            source.submit(dull, "rig", lost.done)
+            assert [verdict.reason for verdict in lost.verdicts] == [Reason.LOST]
+        pool.judge = lambda verdict: verdict
+        before = len(pool.heard.get())
+        async with running(source):
+            again = await next_job(source, job)
+            assert again.id != job.id  # the same work by another name
+            if moment == "when it is back":
+                source.submit(block, "rig", answers.done)
+                source.submit(dull, "rig", lost.done)
+                assert [verdict.reason for verdict in lost.verdicts] == [Reason.STALE]
+            assert [verdict.reason for verdict in answers.verdicts] == [Reason.PENDING]
+            event = await told.wait("accepted", 101)
+            assert len(pool.heard.get()) == before + 1
+        heard = pool.heard.get()[-1]
+    assert (heard.truth, heard.worker) == (Reason.ACCEPTED, "rig")
+    assert heard.share.nonce == block.nonce
+    assert event.block.hash == proof_of(job, block).to_bytes(32, "little")
+    assert len(answers.verdicts) == 1
+
+
+async def test_a_block_whose_pool_comes_back_with_other_work_is_told_as_lost(
+    tmp_path: Path,
+) -> None:
+    candidates, told = keeper(tmp_path / "j")
+    async with FakePool() as pool:
+        pool.new_block(nbits=HARD_BITS)
+        source = source_for(pool, candidates)
+        async with running(source):
+            job = await next_job(source)
+        answers = Answers()
+        with capture_logs() as logs:
+            source.submit(find_block(job), "rig", answers.done)
+            async with running(source):
+                await next_job(source, job)
+                pool.judge = lambda verdict: Verdict(reason=Reason.OTHER, detail="no")
+            pool.new_block(nbits=HARD_BITS)
+            source.submit(find_block(job, start=10_000), "rig", Answers().done)
+            async with running(source):
+                await told.wait("lost", 101)
+    assert "block_candidate_lost" in [log["event"] for log in logs]
+    assert (tmp_path / "j").read_text().count('"candidate"') == 2
