@@ -16,6 +16,8 @@ from native.kernel import KernelError
 if not extension_missing:
     from native._native import ffi, lib
 
+    _HASH = ffi.typeof("uint8_t[32]")
+
 __all__ = ["choose_hasher", "hash_in_python", "pack_context", "share_hash"]
 
 Hasher = Callable[[int, bytes, bytes, tuple[int, int, int]], bytes]
@@ -66,7 +68,24 @@ def share_hash(context: bytes, extranonce: bytes, version: int, ntime: int, nonc
     """
     if extension_missing:
         return hash_in_python(context, extranonce, version, ntime, nonce)
-    return _hash_in_c(_hasher(), context, extranonce, (version, ntime, nonce))
+    out = ffi.new(_HASH)
+    try:
+        code = lib.hf_share_hash(
+            out,
+            _hasher(),
+            context,
+            len(context),
+            extranonce,
+            len(extranonce),
+            version,
+            ntime,
+            nonce,
+        )
+    except OverflowError as error:
+        raise _bad_numbers((version, ntime, nonce)) from error
+    if code:
+        raise _bad_context(context)
+    return bytes(ffi.buffer(out))
 
 
 def hash_in_python(
@@ -119,15 +138,8 @@ def _hasher() -> int:
 def _hash_in_c(
     hasher: int, context: bytes, extranonce: bytes, numbers: tuple[int, int, int]
 ) -> bytes:
-    out = ffi.new("uint8_t[32]")
-    try:
-        code = lib.hf_share_hash(
-            out, hasher, context, len(context), extranonce, len(extranonce), *numbers
-        )
-    except OverflowError as error:
-        raise _bad_numbers(numbers) from error
-    if code != lib.HF_OK:
-        raise _bad_context(context)
+    out = ffi.new(_HASH)
+    lib.hf_share_hash(out, hasher, context, len(context), extranonce, len(extranonce), *numbers)
     return bytes(ffi.buffer(out))
 
 

@@ -62,7 +62,8 @@ class Cost:
 
     def forgive(self, points: float) -> None:
         """Take some points back, for something good."""
-        self._points = max(0.0, self._points - points)
+        if self._points:
+            self._points = max(0.0, self._points - points)
 
     def level(self, now: float) -> Level:
         """Say where the peer stands."""

@@ -10,6 +10,7 @@ within a second, of its own.
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from headframe.chain.job import Job
@@ -36,6 +37,9 @@ _TICK_SECONDS: Final = 1.0
 _LOOK_TICKS: Final = 5
 """Every so many ticks each session looks at its clock."""
 _VERIFY_TICKS: Final = 60
+_ACCEPTED: Final = Reason.ACCEPTED
+_work_of: Final = lru_cache(maxsize=4096)(work_of)
+"""Rigs have few different targets, and a division of 256 bits takes longer than a look-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +196,8 @@ class Hub:
         book = self._book
         assert book is not None  # noqa: S101 - a seat implies a book
         checked = book.check(seat, share, self.clock.wall())
-        work = 0 if share.target is None else work_of(share.target)
-        accepted = checked.reason is Reason.ACCEPTED
+        work = 0 if share.target is None else _work_of(share.target)
+        accepted = checked.reason is _ACCEPTED
         entry = book.find(share.job_id)
         if entry is not None and (
             checked.block or (accepted and checked.proof <= entry.upstream.target)

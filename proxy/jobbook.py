@@ -37,6 +37,7 @@ earlier ids die."""
 DEAD_TIPS: Final = 2
 """Tips whose dead jobs are remembered."""
 _PREFIX: Final = (1 << 64) - 1
+_ACCEPTED: Final = Reason.ACCEPTED
 
 
 class Hasher(Protocol):
@@ -73,40 +74,37 @@ class _Proofs:
     the proofs then is only those whose time had been rolled ahead of that.
 
     Attributes:
+        seen: the proofs, cut to `_PREFIX`.
         shown: the newest time that rigs were given.
     """
 
-    __slots__ = ("_ahead", "_limit", "_seen", "shown")
+    __slots__ = ("_ahead", "_limit", "seen", "shown")
 
     def __init__(self, limit: int, shown: int) -> None:
         self._limit = limit
-        self._seen: set[int] = set()
+        self.seen: set[int] = set()
         self._ahead: set[int] = set()
         self.shown = shown
 
     @property
     def full(self) -> bool:
-        return len(self._seen) >= self._limit
+        return len(self.seen) >= self._limit
 
-    def knows(self, proof: int) -> bool:
-        return proof & _PREFIX in self._seen
-
-    def record(self, proof: int, ntime: int) -> bool:
+    def record(self, key: int, ntime: int) -> bool:
         """Remember a proof; false when there is no room for more that were rolled ahead."""
-        key = proof & _PREFIX
         if ntime > self.shown:
             if len(self._ahead) >= self._limit:
                 return False
             self._ahead.add(key)
-        self._seen.add(key)
+        self.seen.add(key)
         return True
 
     def restart(self) -> None:
         """Forget all that the next id cannot see again."""
-        self._seen, self._ahead = self._ahead, set()
+        self.seen, self._ahead = self._ahead, set()
 
     def clear(self) -> None:
-        self._seen.clear()
+        self.seen.clear()
         self._ahead.clear()
 
 
@@ -199,6 +197,7 @@ class JobBook:
         self.layout = layout
         self._ids = ids
         self._hasher = hasher
+        self._share_hash = hasher.share_hash
         self._max_proofs = max_proofs
         self._entries: dict[JobId, Entry] = {}
         self._generations: dict[SourceId, int] = {}
@@ -308,7 +307,7 @@ class JobBook:
         context = up.contexts.get(seat.lane)
         if context is None:
             context = self._pack(up, seat.lane)
-        digest = self._hasher.share_hash(
+        digest = self._share_hash(
             context, seat.slice + share.extranonce, share.version, share.ntime, share.nonce
         )
         proof = hash_to_int(digest)
@@ -317,19 +316,21 @@ class JobBook:
 
     def _judge(self, entry: Entry, seat: Seat, share: OfferedShare, proof: int, now: int) -> Reason:
         up = entry._up  # noqa: SLF001 - the book made it
-        if share.target is None:
+        job, proofs = up.job, up.proofs
+        target = share.target
+        if target is None:
             return Reason.UNKNOWN_JOB
-        if entry.retired or not self.is_alive(entry.mark):
+        if entry.retired or job.generation < self._generations.get(job.source, 0):
             return Reason.STALE
         fault = fault_of(entry.job, share, mask=share.mask & seat.mask & up.mask, now=now)
         if fault is not None:
             return fault
-        if up.proofs.knows(proof):
+        key = proof & _PREFIX
+        if key in proofs.seen:
             return Reason.DUPLICATE
-        if proof > share.target:
+        if proof > target:
             return Reason.LOW_DIFFICULTY
-        recorded = up.proofs.record(proof, share.ntime)
-        return Reason.ACCEPTED if recorded else Reason.BAD_NTIME
+        return _ACCEPTED if proofs.record(key, share.ntime) else Reason.BAD_NTIME
 
     def _same_work(self, job: Job) -> _Upstream | None:
         """Find a job that is the same work, perhaps under another id, perhaps dead.

@@ -135,15 +135,20 @@ class Row:
 
     def keep(self, work: int) -> None:
         """Count a good share that is easier than the pool's target."""
-        self.offered.add(work)
-        self.accepted.add(work)
+        self._accept(work)
         self.kept += 1
 
     def queue(self, work: int) -> None:
         """Count a good share that waits to be forwarded."""
-        self.offered.add(work)
-        self.accepted.add(work)
+        self._accept(work)
         self.queued += 1
+
+    def _accept(self, work: int) -> None:
+        offered, accepted = self.offered, self.accepted
+        offered.shares += 1
+        offered.work += work
+        accepted.shares += 1
+        accepted.work += work
 
     def forward(self, pool_work: int) -> None:
         """Count a waiting share as gone up.

@@ -24,6 +24,7 @@ _SILENT_SHARES: Final = 8.0
 """So many expected shares without one, and a rig counts as silent (chance: 1 in 3,000)."""
 _INVALID_RUN: Final = 10
 """So many refused shares in a row, and it counts as invalid."""
+_ACCEPTED: Final = Reason.ACCEPTED
 _WORDS: Final = re.compile(r"(?:^|[,; ])(?:d|diff)=([0-9.eE+-]{1,32})(?=$|[,; ])")
 
 
@@ -126,7 +127,7 @@ class Rig:
             work: hashes that it stands for.
             now: monotonic seconds.
         """
-        if checked.reason is Reason.ACCEPTED:
+        if checked.reason is _ACCEPTED:
             self.accepted += 1
             self._refused_run = 0
             self._last_share = now
@@ -142,7 +143,7 @@ class Rig:
 
     def retarget(self, now: float) -> bool:
         """Look at its rate; say whether it has a new target."""
-        if self._entry is None:
+        if self._entry is None or not self.vardiff.is_due(now):
             return False
         return self.vardiff.retarget(now, hardest=self._entry.upstream.target) is not None
 

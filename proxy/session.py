@@ -34,6 +34,7 @@ __all__ = ["Door", "Session"]
 
 log = get_logger(__name__)
 
+_ACCEPTED: Final = Reason.ACCEPTED
 _VERDICTS: Final = {reason: Verdict(reason=reason) for reason in Reason}
 _LATE: Final = frozenset({Reason.STALE, Reason.UNKNOWN_JOB})
 _NOBODY: Final = "(unauthorised)"
@@ -196,7 +197,7 @@ class Session:
         checked, work = self._hub.judge(rig.seat, share, row)
         self._core.reply(share.ticket, _VERDICTS[checked.reason])
         rig.count(checked, work, now)
-        if checked.reason is Reason.ACCEPTED:
+        if checked.reason is _ACCEPTED:
             self._cost.forgive(Price.REFUSED_SHARE)
             return
         log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)

@@ -86,14 +86,13 @@ class Vardiff:
         now: monotonic seconds.
     """
 
-    __slots__ = ("_bounds", "_shares", "_since", "_target", "_work")
+    __slots__ = ("_bounds", "_due", "_per_second", "_shares", "_since", "_target", "_work")
 
     def __init__(self, bounds: Bounds, start: Target, now: float) -> None:
         self._bounds = bounds
+        self._per_second = bounds.per_minute / 60
         self._target = bounds.clamp(start)
-        self._since = now
-        self._shares = 0
-        self._work = 0
+        self._restart(now)
 
     @property
     def target(self) -> Target:
@@ -114,6 +113,18 @@ class Vardiff:
         self._shares += 1
         self._work += work
 
+    def is_due(self, now: float) -> bool:
+        """Say whether it is time for a look at the rate; quick, for after each share."""
+        shares = self._shares
+        return (
+            now >= self._due
+            or (
+                shares >= _FAST_SHARES
+                and shares > _FAST_RATIO * self._per_second * (now - self._since)
+            )
+            or (shares == 0 and self._per_second * (now - self._since) >= _IDLE_SHARES)
+        )
+
     def retarget(self, now: float, *, hardest: Target) -> Target | None:
         """Look at the rate.
 
@@ -125,9 +136,9 @@ class Vardiff:
         Returns:
             The new target, or `None` when nothing changes.
         """
-        expected = (now - self._since) * self._bounds.per_minute / 60
-        if not self._is_time(expected):
+        if not self.is_due(now):
             return None
+        expected = (now - self._since) * self._per_second
         # One share's worth where nothing came: the rig may be about to send its first.
         work = self._work or work_of(self._target)
         ratio = work / work_of(self._target) / max(expected, 1e-6)
@@ -142,14 +153,8 @@ class Vardiff:
         self._target = target
         return target
 
-    def _is_time(self, expected: float) -> bool:
-        if self._shares >= _FAST_SHARES and self._shares > _FAST_RATIO * expected:
-            return True
-        if self._shares == 0 and expected >= _IDLE_SHARES:
-            return True
-        return expected >= _WINDOW_SHARES
-
     def _restart(self, now: float) -> None:
         self._since = now
+        self._due = now + _WINDOW_SHARES / self._per_second
         self._shares = 0
         self._work = 0

@@ -41,6 +41,8 @@ class LineBuffer:
         """
         if self.overflow:
             return ()
+        if not self._parts and data[-1:] == b"\n" and len(data) <= self._limit:
+            return [line for line in data.split(b"\n") if line and not line.isspace()]
         longest = self._size + len(data)
         *lines, rest = data.split(b"\n")
         if lines and self._parts:

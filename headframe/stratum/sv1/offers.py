@@ -1,5 +1,6 @@
 """What a rig was shown: its jobs with their targets, and the difficulty line."""
 
+import struct
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ MAX_OFFERS: Final = 64
 """Jobs remembered per connection. With a new one each 30 s that is half an hour, longer
 than any pool takes shares for a job; it costs some 10 kB a rig."""
 
+_TWO_WORDS: Final = struct.Struct(">II").unpack_from
 _UNKNOWN: Final = JobId(-1)
 _USUAL_VERSION: Final = 0x20000000
 _ID_DIGITS: Final = frozenset("0123456789abcdef")
@@ -93,13 +95,11 @@ class Offers:
             The share, or why it is none.
         """
         try:
-            extranonce = bytes_from_hex(params.extranonce)
-            ntime = u32_from_hex(params.ntime)
-            nonce = u32_from_hex(params.nonce)
+            extranonce, ntime, nonce = _read_numbers(params)
             bits = u32_from_hex(params.bits) if params.bits else 0
         except RemoteProtocolError:
             return Reason.MALFORMED
-        offer = self.find(params.job)
+        offer = self._by_text.get(params.job) or self.find(params.job)
         if len(extranonce) != (size if offer.size < 0 else offer.size):
             return Reason.BAD_EXTRANONCE
         return ShareSubmitted(
@@ -116,6 +116,24 @@ class Offers:
             mask=offer.mask | mask,
             target=offer.target,
         )
+
+
+def _read_numbers(params: SubmitParams) -> tuple[bytes, int, int]:
+    """Read extranonce2, time and nonce: all at once where they have their usual sizes.
+
+    Raises:
+        RemoteProtocolError: one of them is not hex, or too long.
+    """
+    if len(params.ntime) == 8 and len(params.nonce) == 8:
+        try:
+            raw = bytes.fromhex(params.extranonce + params.ntime + params.nonce)
+        except ValueError:
+            raw = b""
+        size = len(raw) - 8
+        if 2 * size == len(params.extranonce):  # else there were blanks in it
+            ntime, nonce = _TWO_WORDS(raw, size)
+            return raw[:size], ntime, nonce
+    return bytes_from_hex(params.extranonce), u32_from_hex(params.ntime), u32_from_hex(params.nonce)
 
 
 @lru_cache(maxsize=1024)

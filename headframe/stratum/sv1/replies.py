@@ -5,6 +5,7 @@ they wait for; so order is the only thing that ties an answer to its request.
 """
 
 from enum import Enum, auto
+from typing import Final
 
 from headframe.stratum.errors import LocalProtocolError
 from headframe.stratum.events import Ticket
@@ -20,6 +21,9 @@ class Kind(Enum):
     SUBSCRIBE = auto()
     AUTHORIZE = auto()
     SHARE = auto()
+
+
+_NOBODY: Final = (None, b"")
 
 
 class Replies:
@@ -62,7 +66,7 @@ class Replies:
         Raises:
             LocalProtocolError: no such request waits.
         """
-        asked, request_id = self._open.get(ticket, (None, b""))
+        asked, request_id = self._open.get(ticket, _NOBODY)
         if asked is not kind:
             raise LocalProtocolError(f"no {kind.name.lower()} request waits for ticket {ticket}")
         del self._open[ticket]
@@ -72,7 +76,12 @@ class Replies:
             return
         self._out.append(line)
         self._oldest = ticket + 1
-        while self._early and self._oldest in self._early:
+        if self._early:
+            self._release()
+
+    def _release(self) -> None:
+        """Let the answers go that waited for the oldest one."""
+        while self._oldest in self._early:
             self._out.append(self._early.pop(self._oldest))
             self._oldest += 1
 

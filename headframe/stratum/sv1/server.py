@@ -22,6 +22,7 @@ from headframe.stratum.events import (
     Notice,
     PeerFault,
     ServerEvent,
+    ShareSubmitted,
     TargetWished,
     Ticket,
 )
@@ -31,6 +32,7 @@ from headframe.stratum.sv1.extensions import Terms, answer_all
 from headframe.stratum.sv1.foreign import foreign_client, foreign_line
 from headframe.stratum.sv1.jobs import NotifyLines
 from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT, LineBuffer
+from headframe.stratum.sv1.messages import UNREADABLE, decode_submit
 from headframe.stratum.sv1.offers import Offers, difficulty_line
 from headframe.stratum.sv1.replies import Kind, Replies
 
@@ -62,6 +64,11 @@ class ServerState(Enum):
     OPEN = auto()
     CLOSED = auto()
     """The peer broke the protocol or hung up; input is ignored, commands still work."""
+
+
+# An enum's member is looked up anew each time; these are needed for every share.
+_CLOSED: Final = ServerState.CLOSED
+_SHARE: Final = Kind.SHARE
 
 
 class ServerConnection:
@@ -114,17 +121,18 @@ class ServerConnection:
             strange = foreign_client(data[0])
             if strange is not None:
                 self._fail(strange)
+        replies = self._replies
         for line in self._lines.feed(data):
-            if self._closed():
-                break
             try:
-                submit = messages.decode_submit(line)
-            except messages.UNREADABLE:
+                submit = decode_submit(line)
+            except UNREADABLE:
                 self._receive_other(line)
             else:
                 self._receive_submit(bytes(submit.id), submit.params)
-            if self._replies.waiting > MAX_WAITING:
+            if replies.waiting > MAX_WAITING:
                 self._fail(f"does not wait for answers: {MAX_WAITING} requests are open")
+            if self._closed():
+                break
         if self._lines.overflow:
             self._fail(f"sent a line of more than {SERVER_LINE_LIMIT} bytes")
         return self._take_events()
@@ -225,21 +233,21 @@ class ServerConnection:
         Raises:
             LocalProtocolError: no share waits under this ticket.
         """
-        self._replies.answer(Kind.SHARE, ticket, encode_verdict(verdict))
+        self._replies.answer(_SHARE, ticket, encode_verdict(verdict))
 
     # shares
 
     def _receive_submit(self, request_id: bytes, params: messages.SubmitParams) -> None:
-        ticket = self._replies.take(Kind.SHARE, request_id)
+        ticket = self._replies.take(_SHARE, request_id)
         if params.worker not in self._workers:
             return self._refuse(ticket, Reason.UNAUTHORIZED)
-        if self._seat is None:
+        seat = self._seat
+        if seat is None:
             return self._refuse(ticket, Reason.NOT_SUBSCRIBED)
-        mask = self._terms.mask or 0
-        share = self._offers.share(params, ticket, size=self._seat.size, mask=mask)
-        if isinstance(share, Reason):
-            return self._refuse(ticket, share)
-        return self._events.append(share)
+        share = self._offers.share(params, ticket, size=seat.size, mask=self._terms.mask or 0)
+        if isinstance(share, ShareSubmitted):
+            return self._events.append(share)
+        return self._refuse(ticket, share)
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> None:
         self._replies.answer(Kind.SHARE, ticket, encode_verdict(Verdict(reason=reason)))
@@ -345,7 +353,7 @@ class ServerConnection:
     # helpers
 
     def _closed(self) -> bool:
-        return self._state is ServerState.CLOSED
+        return self._state is _CLOSED
 
     def _answer(self, request_id: bytes, body: bytes) -> None:
         self._replies.answer(Kind.PLAIN, self._replies.take(Kind.PLAIN, request_id), body)
