@@ -17,6 +17,7 @@ from headframe.runtime.errors import DialError, ListenError, PortInUseError
 from headframe.runtime.logs import get_logger
 from headframe.runtime.sockets import open_socket
 from headframe.runtime.tunnel import Tunnel, open_through
+from headframe.runtime.wirelog import RecordedCore, WireLog
 
 __all__ = ["Core", "SlowReaderError", "Wire", "dial", "format_peer", "listen", "listen_error"]
 
@@ -96,6 +97,10 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._linger: asyncio.TimerHandle | None = None
         self._closed = asyncio.Event()
 
+    def record(self, wire_log: WireLog, leg: str) -> None:
+        """Have all that will be said and heard written down, as of the connection `leg`."""
+        self.core = RecordedCore(self.core, lambda: wire_log.open(leg, self._peer))
+
     @property
     def peer(self) -> str:
         """The other side as "host:port", or "" before there is one."""
@@ -111,11 +116,12 @@ class Wire(asyncio.Protocol, Generic[E]):
 
         Inside a callback of this wire the bytes leave when the callback returns.
         """
-        if self._busy or self._transport is None or self._transport.is_closing():
+        transport = self._transport
+        if self._busy or transport is None or transport.is_closing():
             return
         data = self.core.data_to_send()
         if data:
-            self._transport.write(data)
+            transport.write(data)
 
     def close(self) -> None:
         """Write what is left, then hang up; a peer that does not take it is cut off soon after."""
@@ -151,8 +157,22 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._guarded(self._on_made)
 
     def data_received(self, data: bytes) -> None:
-        """Hand bytes to the core, its events to the owner, and write the answers."""
-        self._guarded(lambda: self._tell(self.core.receive_data(data)))
+        """Hand bytes to the core, its events to the owner, and write the answers.
+
+        As `_guarded` does, spelt out: this is called for every share.
+        """
+        self._busy = True
+        try:
+            events = self.core.receive_data(data)
+            if events:
+                self._on_events(events)
+            self._busy = False
+            self.flush()
+        except Exception as error:
+            log.exception("connection_failed", peer=self._peer)
+            self._crashed(error)
+        if self._hang_up:
+            self.close()
 
     def eof_received(self) -> bool:
         """Let the core know of the end, write what it still has to say, and hang up."""
@@ -193,11 +213,14 @@ class Wire(asyncio.Protocol, Generic[E]):
             self._busy = False
             self.flush()
         except Exception as error:
-            self._busy = False
             log.exception("connection_failed", peer=self._peer)
-            self._fail(error)
+            self._crashed(error)
         if self._hang_up:
             self.close()
+
+    def _crashed(self, error: Exception) -> None:
+        self._busy = False
+        self._fail(error)
 
     def _fail(self, reason: Exception) -> None:
         if self._reason is None:
@@ -285,10 +308,9 @@ async def listen(
         raise ListenError(f"{format_peer((host, port))}: a port is a number from 0 to {LAST_PORT}")
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
+        return await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
     except (OSError, UnicodeError) as error:
         raise listen_error(host, port, error) from error
-    return server
 
 
 def listen_error(host: str, port: int, error: Exception) -> ListenError:

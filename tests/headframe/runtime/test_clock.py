@@ -1,6 +1,6 @@
 import datetime
 
-from headframe.runtime.clock import monotonic, wall_seconds
+from headframe.runtime.clock import monotonic, wall_milliseconds, wall_seconds
 
 
 def test_wall_seconds_is_whole_seconds_since_1970():
@@ -13,3 +13,8 @@ def test_wall_seconds_is_whole_seconds_since_1970():
 
 def test_monotonic_never_goes_back():
     assert monotonic() <= monotonic()
+
+
+def test_wall_milliseconds_agree_with_the_seconds():
+    before = wall_seconds()
+    assert before * 1000 <= wall_milliseconds() <= (wall_seconds() + 1) * 1000

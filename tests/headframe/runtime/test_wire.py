@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import errno
+import json
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -22,6 +23,7 @@ from headframe.runtime.wire import (
     listen,
     listen_error,
 )
+from headframe.runtime.wirelog import WireLog
 
 HOST = "127.0.0.1"
 
@@ -152,6 +154,39 @@ def test_greeting_command_and_answer_cross_the_wire(on_loop):
         await hang_up(client, far, server=server)
 
     on_loop(main())
+
+
+def test_what_is_said_and_heard_is_written_down_if_that_is_wanted(on_loop, tmp_path):
+    file = tmp_path / "wire.jsonl"
+
+    async def scenario() -> None:
+        wire_log = WireLog(file)
+        server_end, client = End(Lines(b"hello\n")), End()
+        client.wire.record(wire_log, "pool")
+        server = await listen(HOST, 0, server_end.make)
+        async with server:
+            await dial(HOST, port_of(server), client.make)
+            assert await client.events.get() == b"hello"
+            client.core.say(b"good ")
+            client.wire.flush()
+            client.core.say(b"day\n")
+            client.wire.flush()
+            assert await server_end.events.get() == b"good day"
+            client.wire.close()
+            await client.wire.wait_closed()
+            await server_end.wire.wait_closed()
+        await asyncio.to_thread(wire_log.close)
+
+    on_loop(scenario())
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {(each["connection"], each["leg"]) for each in records} == {(1, "pool")}
+    assert all(each["peer"].startswith(f"{HOST}:") for each in records)
+    assert [(each.get("direction"), each.get("line") or each["event"]) for each in records] == [
+        (None, "opened"),
+        ("in", "hello"),
+        ("out", "good day"),
+        (None, "closed"),
+    ]
 
 
 def test_close_sends_what_is_left_and_both_ends_learn_of_it(on_loop):
