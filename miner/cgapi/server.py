@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from headframe.runtime.logs import get_logger
 from headframe.runtime.wire import format_peer, listen_error
@@ -132,7 +132,7 @@ class _Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is; strangers and crowds are sent away without a word."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 # a TCP server's
+        transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._right = self._access.right_of(peer[0] if peer else "")

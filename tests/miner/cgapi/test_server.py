@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -46,6 +47,19 @@ async def test_a_complete_request_is_answered_at_once() -> None:
         assert server.place == f"127.0.0.1:{server.port}"
         assert await ask(server.port, b'{"command":"x"}') == b'READ:{"command":"x"}'
         assert await ask(server.port, b"x\n") == b"READ:x\n"
+
+
+def test_it_works_on_the_loop_that_the_miner_runs_on() -> None:
+    async def main() -> None:
+        async with serving(Limits(linger_seconds=0.01)) as server:
+            assert await ask(server.port, b"x\n") == b"READ:x\n"
+            assert await ask(server.port, b"x", eof=True) == b"READ:x"
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"x\n")
+            with contextlib.suppress(ConnectionError):  # the reset, once it has come
+                await speak_for_ever(writer)
+
+    uvloop.run(main())
 
 
 async def test_the_end_of_the_stream_ends_a_request() -> None:
