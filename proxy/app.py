@@ -19,7 +19,7 @@ from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import WebServer
 from headframe.runtime.wire import format_peer
 from headframe.upstream.base import JobSource
-from headframe.upstream.roster import make_source
+from headframe.upstream.roster import Roster
 from proxy.config import ProxyConfig
 from proxy.hub import Clock, Hub
 from proxy.listener import Listener
@@ -27,7 +27,7 @@ from proxy.page import Page
 from proxy.status import ProxyStatus
 from proxy.store import Rollups, Store
 
-__all__ = ["Ready", "run", "source_of"]
+__all__ = ["Ready", "roster_of", "run"]
 
 log = get_logger(__name__)
 
@@ -53,15 +53,13 @@ class Ready:
     hub: Hub
 
 
-def source_of(config: ProxyConfig) -> JobSource:
-    """Make the source that a configuration asks for; connects to nothing yet.
+def roster_of(config: ProxyConfig) -> Roster:
+    """Make the upstreams that a configuration asks for; connects to nothing yet.
 
     Raises:
-        ConfigError: it can never work, and why.
+        ConfigError: they can never work, and why.
     """
-    return make_source(
-        config.upstreams, ids=count(1), journal=_state(config) / JOURNAL, pools=config.pools
-    )
+    return Roster(config.upstreams, config.pools, ids=count(1), journal=_state(config) / JOURNAL)
 
 
 async def run(
@@ -88,7 +86,10 @@ async def run(
     """
     rigs = config.rig_settings()
     _raise_file_limit()
-    source = source_of(config) if source is None else source
+    hints = None
+    if source is None:
+        roster = roster_of(config)
+        source, hints = roster.group, roster.circle.nudge
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
     hub = Hub(source, config.hub_settings(), ids=count(1), hasher=native, clock=clock)
@@ -97,7 +98,7 @@ async def run(
     vitals = Vitals()
     try:
         await listener.start(config.listen.host, config.listen.port)
-        async with _page(config, hub, store, listener, vitals) as (stratum_url, web_url):
+        async with _page(config, hub, store, listener, vitals, hints) as (stratum_url, web_url):
             store.start()
             log.info("proxy_ready", stratum=stratum_url, web=web_url)
             if ready is not None:
@@ -142,7 +143,12 @@ async def _keep_history(hub: Hub, store: Store, rollups: Rollups) -> None:
 
 @asynccontextmanager
 async def _page(
-    config: ProxyConfig, hub: Hub, store: Store, listener: Listener, vitals: Vitals
+    config: ProxyConfig,
+    hub: Hub,
+    store: Store,
+    listener: Listener,
+    vitals: Vitals,
+    hints: Callable[[], int] | None,
 ) -> AsyncIterator[tuple[str, str]]:
     """Serve the page, if it is wanted; yields where rigs connect, and the page's address."""
     host = config.listen.host
@@ -160,6 +166,7 @@ async def _page(
         metrics=page.metrics,
         healthy=page.healthy,
         schema=ProxyStatus,
+        hints=hints,
         title="Headframe proxy",
     )
     async with web:

@@ -9,7 +9,7 @@ import click
 from headframe.runtime import logs, process
 from headframe.runtime.errors import ConfigError, HeadframeError
 from headframe.runtime.settings import help_of, load
-from proxy.app import run, source_of
+from proxy.app import roster_of, run
 from proxy.config import ProxyConfig
 
 __all__ = ["config_from", "parse_listen", "proxy"]
@@ -126,7 +126,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 def _check(config: ProxyConfig) -> None:
     config.rig_settings()
     config.hub_settings()
-    source_of(config)
+    roster_of(config)
     upstreams = ", ".join(logs.redact_url(each.url) for each in config.upstreams)
     click.echo(
         f"the configuration is good: rigs at {config.listen.host}:{config.listen.port}, "

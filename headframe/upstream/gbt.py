@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from headframe.chain.address import script_from_address
 from headframe.chain.coinbase import Output
@@ -36,11 +37,11 @@ from headframe.upstream.base import (
     UpstreamError,
 )
 from headframe.upstream.circle import Circle
-from headframe.upstream.delivery import Delivery
+from headframe.upstream.dispatch import Dispatch
 from headframe.upstream.fees import FeeWatch
 from headframe.upstream.gbt_options import DEFAULT_PACE_SECONDS, GbtOptions
 from headframe.upstream.health import Health
-from headframe.upstream.journal import FoundBlock, Journal
+from headframe.upstream.journal import FoundBlock
 from headframe.upstream.node import NodeRpc, RpcError
 from headframe.upstream.pace import Pace
 from headframe.upstream.preflight import Chain
@@ -70,7 +71,7 @@ class GbtSource:
         options: what to mine.
         rpc: the node; closed when `run` ends.
         lineage: names the source and gives the serials.
-        journal: keeps found blocks until the node has judged them.
+        delivery: takes found blocks to the nodes, whichever source runs.
         clock: monotonic seconds, for the pace.
         circle: the other nodes of this process.
     """
@@ -81,7 +82,7 @@ class GbtSource:
         *,
         rpc: NodeRpc,
         lineage: Lineage,
-        journal: Journal,
+        delivery: Dispatch,
         clock: Callable[[], float] = monotonic,
         circle: Circle | None = None,
     ) -> None:
@@ -96,7 +97,7 @@ class GbtSource:
         self._rpc = rpc
         self._lineage = lineage
         self._clock = clock
-        self._delivery = Delivery(rpc, journal, source=lineage.source, judged=self._on_verdict)
+        self._delivery = delivery
         self._jobs: Latest[Job | None] = Latest(None)
         self._status = Latest(
             SourceStatus(source=lineage.source, url=f"bitcoind+{rpc.url}", state=SourceState.DOWN)
@@ -105,7 +106,6 @@ class GbtSource:
         self._tips: tuple[bytes, ...] = ()  # prev_hash of the last two, newest first
         self._template: Template | None = None
         self._pace: Pace | None = None
-        self._watch: TipWatch | None = None
         self._wake = asyncio.Event()
         self._due = False
         self._told_fees_alone = False
@@ -135,14 +135,14 @@ class GbtSource:
             state=SourceState.CONNECTING, detail="", connects=self._status.get().connects + 1
         )
         try:
-            with self._circle.hearing(self.nudge):
-                await self._work()
+            await self._work()
         except UpstreamError as error:
             detail = str(error)
             raise
         finally:
             self._jobs.set(None)
             self._tell(state=SourceState.DOWN, detail=detail)
+            self._delivery.put_off(self._lineage.source)
             await self._rpc.close()
 
     def submit(self, share: Share, worker: str | None, done: Done) -> None:
@@ -171,12 +171,7 @@ class GbtSource:
             block = FoundBlock(
                 source=job.source, height=template.height, hash=sha256d(raw[:80]), raw=raw
             )
-            self._delivery.give(block, done)
-
-    def nudge(self) -> None:
-        """Look for a new tip at once: somebody says that there is one."""
-        if self._watch is not None:
-            self._watch.nudge()
+            self._delivery.give(block, partial(self._on_verdict, block, done))
 
     async def _work(self) -> None:
         options, name = self._options, self._lineage.source
@@ -198,7 +193,7 @@ class GbtSource:
                 look_seconds=options.fee_look_seconds,
             ),
         )
-        self._watch = TipWatch(
+        watch = TipWatch(
             self._rpc,
             long_poll=run.templates.long_poll,
             saw=self._saw_tip,
@@ -206,15 +201,15 @@ class GbtSource:
             poll_seconds=options.poll_seconds,
         )
         _log.info("node_ready", source=name, network=chain.network.label, height=chain.height)
-        await run_together(
-            self._delivery.run(),
-            self._follow(run),
-            self._watch.poll(),
-            self._wait_for_tips(self._watch),
-            self._watch.hear(options.zmq),
-            self._health.run(),
-            *([run.fees.run()] if options.fee_gain_percent else []),
-        )
+        with self._circle.hearing(watch.nudge):
+            await run_together(
+                    self._follow(run),
+                watch.poll(),
+                self._wait_for_tips(watch),
+                watch.hear(options.zmq),
+                self._health.run(),
+                *([run.fees.run()] if options.fee_gain_percent else []),
+            )
 
     async def _wait_for_tips(self, watch: TipWatch) -> None:
         """Wait for blocks once there is work: a run that fails at once leaves no call behind."""
@@ -380,7 +375,10 @@ class GbtSource:
         self._due = True
         self._wake.set()
 
-    def _on_verdict(self, block: FoundBlock, verdict: Verdict) -> None:
+    def _on_verdict(self, block: FoundBlock, done: Done, verdict: Verdict) -> None:
+        done(verdict)
+        if verdict.reason is Reason.PENDING:
+            return  # nobody runs any more
         if verdict.reason is Reason.ACCEPTED and self._pace is not None:
             self._pace.on_block(self._clock())
         if verdict.reason is Reason.ACCEPTED and self._pace is None and not verdict.detail:

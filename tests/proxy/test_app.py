@@ -10,7 +10,7 @@ from headframe.chain.share import Reason
 from headframe.chain.target import MAX_TARGET
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import load
-from proxy.app import Ready, run, source_of
+from proxy.app import Ready, roster_of, run
 from proxy.config import ProxyConfig
 from proxy.store import Store
 from tests.fakes.mining import JobMaker, ManualSource
@@ -53,6 +53,22 @@ async def test_a_rig_mines_and_the_page_shows_it(tmp_path: Path):
                     assert answer.status == 200
         assert [each["user"] for each in status["rigs"]] == ["alice"]
         assert "headframe_proxy_rigs 1.0" in metrics
+
+
+async def hint(ready: Ready) -> int:
+    """Tell the proxy of a block, as bitcoind's blocknotify does; the status of its answer."""
+    url = f"{ready.web_url}api/v1/blocknotify?hash={'00' * 32}"
+    async with aiohttp.ClientSession() as web, web.get(url) as answer:
+        return answer.status
+
+
+async def test_a_nodes_blocknotify_is_taken_where_there_is_a_node(tmp_path: Path):
+    async with app(tmp_path, ManualSource()) as ready:
+        assert await hint(ready) == 404
+    node = ("upstreams.0.url=bitcoind+http://127.0.0.1:1", "upstreams.0.user=u")
+    address = "upstreams.0.address=bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"  # BIP 173
+    async with app(tmp_path, None, *node, address, "upstreams.0.password=p") as ready:
+        assert await hint(ready) == 503  # it is configured, and away
 
 
 async def test_what_was_counted_is_on_disk_after_the_end(tmp_path: Path):
@@ -120,4 +136,4 @@ async def test_the_pages_port_in_use_is_one_too(tmp_path: Path):
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="state_dir"):
-        source_of(ProxyConfig(state_dir=str(tmp_path / "file" / "x")))
+        roster_of(ProxyConfig(state_dir=str(tmp_path / "file" / "x")))

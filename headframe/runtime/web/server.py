@@ -14,6 +14,7 @@ from aiohttp import web
 from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
 from headframe.runtime.web.actions import Actions
+from headframe.runtime.web.hints import add_hints
 from headframe.runtime.web.hosts import HostGuard
 from headframe.runtime.web.schema import encode_schema
 from headframe.runtime.wire import format_peer, listen_error
@@ -74,6 +75,8 @@ class WebServer:
         allowed_hosts: names this server is reached by, besides addresses, names without a
             dot, and `host`; see `hosts`.
         actions: what may be changed over HTTP, and by whom; nothing by default.
+        hints: called when another program of this machine says that there is news; tells
+            how many look for it now. `None`: such hints are not taken.
         schema: the type that the status is made of, or `None`.
         interval_seconds: time between two events.
         most_streams: how many readers of events there may be at a time.
@@ -90,6 +93,7 @@ class WebServer:
         title: str,
         allowed_hosts: Iterable[str] = (),
         actions: Actions | None = None,
+        hints: Callable[[], int] | None = None,
         schema: type[msgspec.Struct] | None = None,
         interval_seconds: float = 1.0,
         most_streams: int = MOST_EVENT_STREAMS,
@@ -102,6 +106,7 @@ class WebServer:
         self._title = title
         self._guard = HostGuard(host, allowed_hosts)
         self._actions = actions
+        self._hints = hints
         self._schema = schema
         self._interval = interval_seconds
         self._most_streams = most_streams
@@ -173,6 +178,8 @@ class WebServer:
             app.router.add_get("/api/v1/schema", handler)
         if self._actions is not None:
             self._actions.add_to(app)
+        if self._hints is not None:
+            add_hints(app, self._hints)
         return app
 
     @web.middleware

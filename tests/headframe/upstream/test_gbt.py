@@ -20,6 +20,7 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
+from headframe.upstream.circle import Circle
 from headframe.upstream.gbt import GbtSource
 from headframe.upstream.gbt_options import GbtOptions
 from headframe.upstream.journal import Journal
@@ -46,7 +47,9 @@ EASY_WORK = 2**12
 """Hashes that Python finds a block with in a moment."""
 
 
-def source_on(rpc: NodeRpc, journal: Path, **changes: Any) -> GbtSource:
+def source_on(
+    rpc: NodeRpc, journal: Path, *, circle: Circle | None = None, **changes: Any
+) -> GbtSource:
     options = GbtOptions(
         address=WALLET.address,
         pace_seconds=0,
@@ -59,6 +62,7 @@ def source_on(rpc: NodeRpc, journal: Path, **changes: Any) -> GbtSource:
         rpc=rpc,
         lineage=Lineage(NODE, itertools.count(1)),
         journal=Journal(journal, wall=lambda: 0),
+        circle=circle,
     )
 
 
@@ -588,15 +592,15 @@ def publishing(tmp_path: Path) -> Iterator[Bitcoind]:
 async def test_a_tip_that_all_ways_tell_of_costs_one_template(
     publishing: Bitcoind, tmp_path: Path
 ) -> None:
-    rpc = WatchedRpc(publishing)
-    source = source_on(rpc, tmp_path / "j", poll_seconds=0.02)
+    rpc, circle = WatchedRpc(publishing), Circle()
+    source = source_on(rpc, tmp_path / "j", circle=circle, poll_seconds=0.02)
     async with running(source):
         job = await next_job(source)
         before = rpc.calls.count("getblocktemplate")
         for _ in range(5):
-            source.nudge()
+            circle.nudge()
             await publishing.acall("generatetoaddress", 1, WALLET.address)
-            source.nudge()
+            circle.nudge()
             job = await next_height(source, job)
         await rpc.wait_called("getbestblockhash", 3)  # who is late has told by now
         assert rpc.calls.count("getblocktemplate") - before == 5
@@ -629,16 +633,16 @@ async def test_zmq_alone_brings_a_new_tip(publishing: Bitcoind, tmp_path: Path) 
 async def test_a_hint_from_outside_is_followed_at_once(tmp_path: Path) -> None:
     answers = answers_for(TEMPLATE)
     hold = answers["waitfornewblock"] = Hold({"hash": TIP, "height": 16})
+    circle = Circle()
     async with RpcNode(answers) as node:
-        source = source_on(
-            NodeRpc(node.url, user="u"), tmp_path / "j", poll_seconds=1000, zmq=NO_ZMQ
-        )
-        source.nudge()  # nothing runs yet: no harm
+        rpc = NodeRpc(node.url, user="u")
+        source = source_on(rpc, tmp_path / "j", circle=circle, poll_seconds=1000, zmq=NO_ZMQ)
+        assert circle.nudge() == 0
         async with running(source):
             job = await next_job(source)
             node.answers["getblocktemplate"] = {**TEMPLATE, "previousblockhash": OTHER_TIP}
             node.answers["getbestblockhash"] = OTHER_TIP
-            source.nudge()
+            circle.nudge()
             assert (await next_height(source, job)).prev_hash == hash_from_hex(OTHER_TIP)
             assert await node.wait_called("getblocktemplate", 2)
         assert "getzmqnotifications" not in [method for method, _ in node.calls]

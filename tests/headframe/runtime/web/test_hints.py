@@ -1,0 +1,100 @@
+"""Hints from other programs on this machine, as bitcoind's blocknotify gives them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from headframe.runtime.web import WebServer
+from headframe.runtime.web.hints import add_hints
+from headframe.runtime.web.server import Handler
+
+HASH = "00" * 32
+
+
+class Ears:
+    """Counts hints."""
+
+    def __init__(self, listeners: int = 1) -> None:
+        self.listeners = listeners
+        self.heard = 0
+
+    def nudge(self) -> int:
+        self.heard += 1
+        return self.listeners
+
+
+@asynccontextmanager
+async def serving(ears: Ears | None) -> AsyncIterator[aiohttp.ClientSession]:
+    server = WebServer(
+        "127.0.0.1",
+        0,
+        status=dict,
+        metrics=bytes,
+        healthy=lambda: True,
+        title="Test",
+        hints=None if ears is None else ears.nudge,
+    )
+    async with asyncio.timeout(60), server, aiohttp.ClientSession(server.url) as session:
+        yield session
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_hint_is_taken_without_a_token(method: str) -> None:
+    ears = Ears()
+    async with serving(ears) as session:
+        async with session.request(method, f"/api/v1/blocknotify?hash={HASH}") as answer:
+            assert (answer.status, await answer.text()) == (200, "ok\n")
+        async with session.request(method, "/api/v1/blocknotify", data=None) as answer:
+            assert answer.status == 200
+    assert ears.heard == 2
+
+
+async def test_without_a_node_there_is_nobody_to_take_it() -> None:
+    async with serving(Ears(0)) as session, session.get("/api/v1/blocknotify") as answer:
+        assert answer.status == 503
+        assert "no node is in use" in await answer.text()
+
+
+async def test_a_program_that_mines_on_no_node_has_no_such_path() -> None:
+    async with serving(None) as session, session.get("/api/v1/blocknotify") as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    ("remote", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.9.9.9", 200),
+        ("::1", 200),
+        ("::ffff:127.0.0.1", 200),
+        ("192.0.2.1", 403),
+        ("::ffff:192.0.2.1", 403),
+        ("2001:db8::1", 403),
+        ("", 403),
+    ],
+)
+async def test_only_programs_on_this_machine_may_hint(remote: str, status: int) -> None:
+    @web.middleware
+    async def from_there(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await handler(request.clone(remote=remote))
+
+    ears = Ears()
+    app = web.Application(middlewares=[from_there])
+    add_hints(app, ears.nudge)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        async with (
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+            session.get("/api/v1/blocknotify") as answer,
+        ):
+            assert answer.status == status
+    finally:
+        await runner.cleanup()
+    assert ears.heard == (status == 200)
