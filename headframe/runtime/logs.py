@@ -1,7 +1,8 @@
 """Log lines: structlog, set up once per process.
 
 One event per line, a fixed phrase first and what varies as keys; JSON unless it is a
-terminal. Secrets are taken out here, for every line, whoever logs it; control characters
+terminal. An event that repeats itself is told so often, then counted (`runtime.loglimit`).
+Secrets are taken out here, for every line, whoever logs it; control characters
 that a stranger chose cannot reach the terminal.
 """
 
@@ -18,6 +19,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.loglimit import EventLimit
 
 __all__ = [
     "FORMATS",
@@ -73,6 +75,7 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _name_logger,
+            EventLimit(_tell_left_out),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact_event,
@@ -144,6 +147,11 @@ def _name_logger(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     if "logger_name" in event:
         event["logger"] = event.pop("logger_name")
     return event
+
+
+def _tell_left_out(logger: str, level: str, name: str, count: int) -> None:
+    """Log that an event came more often than it was told."""
+    get_logger(logger).log(logging.getLevelNamesMapping()[level.upper()], name, suppressed=count)
 
 
 def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -10,7 +10,9 @@ import pytest
 import structlog
 
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.loglimit import PER_MINUTE
 from headframe.runtime.logs import (
+    _tell_left_out,
     get_logger,
     is_secret,
     printable,
@@ -252,3 +254,27 @@ def test_a_full_disk_loses_lines_and_stops_nothing():
         for _ in range(1000):  # more than any buffer holds
             get_logger("x").info("lost", why="x" * 100)
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+
+
+def test_an_event_that_repeats_itself_is_told_so_often_and_then_counted():
+    out = io.StringIO()
+    setup(stream=out)
+    for number in range(PER_MINUTE + 5):
+        get_logger("proxy.session").warning("rig_dropped", rig=number)
+    get_logger("proxy.session").warning("other")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["rig_dropped"] * PER_MINUTE + ["other"]
+
+
+def test_a_count_is_a_line_of_the_same_logger_and_level():
+    out = io.StringIO()
+    setup(stream=out)
+    _tell_left_out("proxy.session", "warning", "rig_dropped", 5)
+    line = json.loads(out.getvalue())
+    del line["timestamp"]
+    assert line == {
+        "event": "rig_dropped",
+        "level": "warning",
+        "logger": "proxy.session",
+        "suppressed": 5,
+    }
