@@ -5,6 +5,7 @@ everything happens that may happen to a miner, no counter falls.
 """
 
 import json
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -94,11 +95,12 @@ def settings(*pools: FakePool, threads: int = 1) -> str:
 
 
 class Watched:
-    """A miner whose metrics are read all the time."""
+    """A miner whose metrics are read all the time, and the file of its settings."""
 
-    def __init__(self, program: Program, scrapes: Scrapes) -> None:
+    def __init__(self, program: Program, scrapes: Scrapes, path: Path) -> None:
         self.program = program
         self.scrapes = scrapes
+        self.path = path
 
     async def scrape(self) -> None:
         code, page = await self.program.get("/metrics")
@@ -128,13 +130,22 @@ class Watched:
             lambda _: self.get("pool_connects_total", pool=pool) >= times, f"connection {times}"
         )
 
+    async def reload(self, text: str, result: str) -> None:
+        name = "headframe_config_reloads_total"
+        before = self.scrapes.get(name, result=result)
+        self.path.write_text(text)
+        self.program.child.process.send_signal(signal.SIGHUP)
+        await self.until(
+            lambda scrapes: scrapes.get(name, result=result) > before, f"a reload: {result}"
+        )
+
 
 @asynccontextmanager
 async def watched(text: str, folder: Path) -> AsyncIterator[Watched]:
     path = folder / "miner.toml"
     path.write_text(text)
     async with headframe("mine", "--config", str(path), folder=folder) as program:
-        desk = Watched(program, Scrapes())
+        desk = Watched(program, Scrapes(), path)
         await desk.scrape()
         yield desk
 
@@ -173,3 +184,81 @@ async def test_no_counter_falls_whatever_happens(tmp_path: Path) -> None:
             assert desk.scrapes.falls == []
             assert desk.scrapes.count > 40
             assert desk.get("hashes_total") > 0
+
+
+async def test_no_counter_falls_when_pools_and_threads_come_and_go(tmp_path: Path) -> None:
+    async with FakePool() as first, FakePool() as second:
+        for pool in (first, second):
+            pool.new_block(target=EASY)
+        both = settings(first, second)
+        async with watched(both, tmp_path) as desk:
+            await desk.shares("a")
+            await first.go_away()
+            await desk.shares("b")
+            await first.come_back()
+            await desk.shares("a")
+            switches = desk.get("upstream_switches_total")
+            connects = desk.get("upstream_connects_total")
+            await desk.reload(settings(first, threads=2), "done")
+            await desk.until(
+                lambda scrapes: scrapes.labels("headframe_miner_pool_in_use", "pool") == {"a"},
+                "one pool",
+            )
+            await desk.shares("a")
+            await desk.reload("threads = many", "refused")
+            assert desk.scrapes.get("headframe_config_last_reload_successful") == 0
+            await desk.reload(both, "done")
+            await desk.shares("a")
+            assert desk.scrapes.get("headframe_config_last_reload_successful") == 1
+            assert desk.get("pool_shares_accepted_total", pool="b") >= 3, "b's books were kept"
+            await first.go_away()
+            await desk.shares("b")
+            assert desk.get("upstream_switches_total") > switches
+            assert desk.get("upstream_connects_total") > connects
+            assert desk.scrapes.falls == []
+
+
+async def test_no_counter_of_the_proxy_falls_when_rigs_and_the_pool_come_and_go(
+    tmp_path: Path,
+) -> None:
+    port, scrapes = free_port("127.0.0.1", 0), Scrapes()
+    here = ["--url", f"stratum+tcp://127.0.0.1:{port}", "--user", "rig", "--threads", "1"]
+    async with FakePool() as pool:
+        pool.new_block(target=EASY)
+        up = ["--url", f"stratum+tcp://127.0.0.1:{pool.port}", "--user", "house"]
+        up += ["--listen", f"127.0.0.1:{port}"]
+        async with headframe("proxy", *up, folder=tmp_path) as proxy:
+            for turn in (1, 2):
+                async with headframe("mine", *here, folder=tmp_path, name=f"rig{turn}") as rig:
+                    await proxy_until(proxy, rig, scrapes, acknowledged=3 * turn, connects=turn)
+                    if turn == 1:
+                        await pool.drop()
+                        await proxy_until(proxy, rig, scrapes, acknowledged=5, connects=2)
+    assert scrapes.falls == []
+    assert scrapes.get("headframe_proxy_connections_opened_total") == 2
+
+
+async def proxy_until(
+    proxy: Program, rig: Program, scrapes: Scrapes, *, acknowledged: int, connects: int
+) -> None:
+    """Read the proxy's metrics until the pool has credited so many shares."""
+
+    async def look() -> bool:
+        scrapes.add((await proxy.get("/metrics"))[1])
+        return (
+            scrapes.get("headframe_proxy_shares_acknowledged_total") >= acknowledged
+            and scrapes.get("headframe_proxy_upstream_connects_total") >= connects
+        )
+
+    await until(look, f"{acknowledged} shares, {connects} connections", proxy, rig)
+
+
+def test_a_counter_that_falls_is_noticed() -> None:
+    scrapes = Scrapes()
+    page = '# HELP a_total A.\n# TYPE a_total counter\na_total{{pool="x"}} {}\n'
+    for value in (2, 3):
+        scrapes.add(page.format(value).encode())
+    assert scrapes.falls == []
+    scrapes.add(b"")
+    scrapes.add(page.format(1).encode())
+    assert scrapes.falls == ["a_total{'pool': 'x'} from 3 to 1"]
