@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,12 @@ def test_who_may_read_is_told(desk: Desk, command: str, code: int, section: str)
     assert answer["STATUS"][0]["STATUS"] == "S"
     assert answer["STATUS"][0]["When"] == 1332432290
     assert answer[section]
+
+
+def test_the_page_for_operators_has_every_command() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    section = page.partition("## cgminer API")[2].partition("\n## ")[0]
+    assert {name for name in COMMANDS if f"`{name}`" not in section} == set()
 
 
 def test_every_report_is_tried_above(desk: Desk) -> None:
