@@ -203,7 +203,7 @@ class GbtSource:
         _log.info("node_ready", source=name, network=chain.network.label, height=chain.height)
         with self._circle.hearing(watch.nudge):
             await run_together(
-                    self._follow(run),
+                self._follow(run),
                 watch.poll(),
                 self._wait_for_tips(watch),
                 watch.hear(options.zmq),
@@ -322,7 +322,12 @@ class GbtSource:
         )
         self._template, self._good_at = template, self._clock()
         self._note_subsidy(template, run.chain.network)
-        self._tell(state=SourceState.ACTIVE, detail="", height=template.height)
+        self._tell(
+            state=SourceState.ACTIVE,
+            detail="",
+            height=template.height,
+            answer_seconds=run.templates.answer_seconds,
+        )
         last = self._jobs.get()
         if last is None or replace(job, id=last.id) != last:
             job = replace(job, received_at=self._clock())

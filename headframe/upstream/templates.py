@@ -58,6 +58,8 @@ class Templates:
         self._last: Template | None = None
         self._last_at = 0.0
         self._header: TipHeader | None = None
+        self.answer_seconds: float | None = None
+        """How long the node took for the last template that it gave when asked."""
 
     async def fetch(self, newest: str) -> Template:
         """Get a template on the best block.
@@ -129,7 +131,9 @@ class Templates:
         return self._last.curtime + int(self._clock() - self._last_at)
 
     async def _ask(self) -> Template:
+        asked_at = self._clock()
         answer = await self._rpc.call("getblocktemplate", _request(self._chain))
+        self.answer_seconds = self._clock() - asked_at
         if not isinstance(answer, Mapping):
             raise BadUpstreamError(f"{self._source}: getblocktemplate is no object")
         known = {} if self._last is None else {tx.wtxid: tx for tx in self._last.transactions}

@@ -12,7 +12,8 @@ import pytest
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.chain.job import Job, Lineage, SourceId, SplitCoinbase
 from headframe.chain.share import Reason, Verdict
-from headframe.chain.target import target_from_nbits, work_of
+from headframe.chain.target import difficulty_from_target, target_from_nbits, work_of
+from headframe.runtime.clock import monotonic
 from headframe.upstream.base import (
     BadUpstreamError,
     RefusedError,
@@ -38,6 +39,7 @@ from tests.contracts.source import (
 from tests.fakes.bitcoind import Bitcoind, free_port, running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, running_node
 from tests.fakes.rpcnode import Fault, Hold, Raw, RpcNode, Script
+from tests.fakes.solo import SoloSource
 from tests.fakes.vectors import load
 from tests.fakes.wallet import Wallet, coinbase_of
 
@@ -57,7 +59,7 @@ def source_on(
         tag="/test/",
         poll_seconds=0.05,
     )
-    return GbtSource(
+    return SoloSource(
         replace(options, **changes),
         rpc=rpc,
         lineage=Lineage(NODE, itertools.count(1)),
@@ -378,6 +380,20 @@ async def test_a_first_template_that_cannot_be_used_is_one_clear_line(
     assert words in str(error)
 
 
+async def test_the_job_the_answers_time_and_the_difficulty_are_told(tmp_path: Path) -> None:
+    async with RpcNode(answers_for(TEMPLATE)) as node:
+        before = monotonic()
+        source = source_on(NodeRpc(node.url, user="u"), tmp_path / "j")
+        async with running(source):
+            job = await next_job(source)
+            status = source.status.get()
+    assert status.job_at == job.received_at
+    assert before < job.received_at < monotonic()
+    assert status.difficulty == float(difficulty_from_target(job.target))
+    assert status.answer_seconds is not None
+    assert 0 < status.answer_seconds < 10
+
+
 async def test_the_same_template_again_is_no_new_job(tmp_path: Path) -> None:
     async with RpcNode(answers_for(TEMPLATE)) as node:
         source = source_on(NodeRpc(node.url, user="u"), tmp_path / "j", refresh_seconds=0.01)
@@ -444,7 +460,7 @@ async def test_the_testnets_twenty_minutes(tmp_path: Path) -> None:
     ticks = itertools.count()
     async with RpcNode(answers) as node:
         rpc = NodeRpc(node.url, user="u")
-        source = GbtSource(
+        source = SoloSource(
             GbtOptions(address="tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"),
             rpc=rpc,
             lineage=Lineage(NODE, itertools.count(1)),
@@ -482,7 +498,7 @@ async def test_silence_makes_the_next_job_easier(tmp_path: Path) -> None:
     async with RpcNode(
         answers_for(lambda params: {**TEMPLATE, "curtime": TEMPLATE["curtime"] + int(now)})
     ) as node:
-        source = GbtSource(
+        source = SoloSource(
             GbtOptions(
                 address=WALLET.address,
                 pace_seconds=10,
