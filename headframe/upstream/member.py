@@ -121,9 +121,11 @@ class Member:
         """Let it go for good, after the time for late shares if it has a connection."""
         self._dismissed = True
         self.wanted.clear()
+        self._leave(self.options.linger_seconds if self._running else 0.0)
+
+    def _leave(self, after_seconds: float) -> None:
         if self._tenure is not None and not self._tenure.expired():
-            linger = self.options.linger_seconds if self._running else 0.0
-            self._tenure.reschedule(_now() + linger)
+            self._tenure.reschedule(_now() + after_seconds)
 
     def turn(self, *, on: bool) -> None:
         """Start it, or stop it after a while if it is still not needed by then."""
@@ -156,8 +158,7 @@ class Member:
                 pass  # it was let go, and its time to linger is over
             finally:
                 self._scope = None
-        if self._tenure is not None:
-            self._tenure.reschedule(_now())  # there is no connection to linger for
+        self._leave(0.0)  # there is no connection to linger for
 
     async def _attempt(self) -> None:
         name = self.name

@@ -1,6 +1,8 @@
 """`Fleet`: who hashes which part of a job when devices come and go."""
 
 import asyncio
+import itertools
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -175,3 +177,35 @@ async def test_what_a_device_fails_with_comes_out() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await Fleet([Broken()]).run(Latest(None), Recorder().found)
     assert caught.group_contains(ZeroDivisionError)
+
+
+def overlap(one: Slice, other: Slice) -> bool:
+    """Tell whether two slices have a header in common."""
+    shorter, longer = sorted((one.prefix, other.prefix), key=len)
+    both = one.version_taken & other.version_taken
+    return longer.startswith(shorter) and not (one.version_fixed ^ other.version_fixed) & both
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_no_two_devices_ever_have_a_header_in_common(seed: int) -> None:
+    chance = random.Random(seed)
+    pool = fakes(*[f"a:{i}" for i in range(6)])
+    jobs: Jobs = Latest(None)
+    fleet = Fleet(pool[:1])
+    async with running(fleet, jobs):
+        for _ in range(60):
+            if chance.random() < 0.5:
+                size, mask = chance.choice([0, 1, 2, 8]), chance.choice([0, 0x6000, 0x1FFFE000])
+                jobs.set(make_job(size=size, mask=mask))
+            else:
+                fleet.change(chance.sample(pool, chance.randint(1, 6)))
+            for _ in range(50):  # until all have heard of it
+                await asyncio.sleep(0)
+            assert [*fleet] == [*fleet.wanted]
+            if jobs.get() is None:
+                continue
+            parts = [each for device in pool if device in fleet for each in device.slices[-1:]]
+            given = [part for part in parts if part is not None]
+            assert given, "somebody hashes"
+            pairs = itertools.combinations(given, 2)
+            assert not [pair for pair in pairs if overlap(*pair)]

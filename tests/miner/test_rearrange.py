@@ -31,10 +31,6 @@ class Desk:
         self.fleet = Fleet(detect(CONFIG.devices, CONFIG.wishes()))
         self.rearrangement = Rearrangement(CONFIG, self.roster, self.fleet)
 
-    @property
-    def pools(self) -> list[str]:
-        return [each.source for each in self.roster.group.status.get().members]
-
     async def change(self, **changes: Any) -> list[str]:
         config = msgspec.structs.replace(CONFIG, **changes)
         return [*(await self.rearrangement.prepare(config))()]
@@ -55,6 +51,8 @@ async def test_upstreams_change_and_devices_do_not_notice(desk: Desk) -> None:
     before = desk.fleet.wanted
     assert await desk.change(upstreams=(OTHER, POOL)) == ["two added"]
     assert desk.fleet.wanted is before
+    members = desk.roster.group.status.get().members
+    assert [each.source for each in members] == ["two", "one"]
 
 
 async def test_a_device_changes_and_the_others_do_not_notice(desk: Desk) -> None:
