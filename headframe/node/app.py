@@ -1,13 +1,16 @@
 """How the node runs: open the chain, serve the RPC, end in good order."""
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.node.config import NodeConfig
 from headframe.node.server import RpcServer
 from headframe.node.service import NodeService
+from headframe.node.zmq import BlockPublisher
 from headframe.runtime.logs import get_logger
 from headframe.runtime.process import EXIT_OK
 
@@ -34,6 +37,7 @@ async def serve(config: NodeConfig) -> int:
         async with (
             NodeService(folder) as node,
             RpcServer(node, host=config.listen, port=config.rpc_port, cookie=cookie) as server,
+            _companions(config, node),
         ):
             _log.info(
                 "node_ready",
@@ -42,8 +46,26 @@ async def serve(config: NodeConfig) -> int:
                 height=node.tip.height,
                 tip=hash_to_hex(node.tip.hash),
                 cookie_file=str(cookie),
+                zmq=node.published_at,
             )
             await node.stop_requested.wait()
     finally:
         _log.info("node_stopped", datadir=str(folder.parent))
     return EXIT_OK
+
+
+@asynccontextmanager
+async def _companions(config: NodeConfig, node: NodeService) -> AsyncIterator[None]:
+    """Run beside the RPC what the settings ask for.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        tasks = []
+        if config.zmq:
+            publisher = await stack.enter_async_context(BlockPublisher(node, config.zmq))
+            tasks.append(group.create_task(publisher.run()))
+        yield
+        for task in tasks:
+            task.cancel()

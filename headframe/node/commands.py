@@ -53,6 +53,7 @@ node_ready with its URL, its height and the cookie's path. Ctrl-C, SIGTERM or th
     "--rpc-port", type=int, help=f"Port of the RPC; 0 takes a free one. [default: {DEFAULT_PORT}]"
 )
 @click.option("--listen", help="Address that the RPC listens on. [default: 127.0.0.1]")
+@click.option("--zmq", metavar="ADDRESS", help="Publish new blocks there: tcp://127.0.0.1:28332.")
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="[default: info]")
 @click.option(
     "--log-format",

@@ -25,6 +25,13 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rpc_port: Annotated[
         int, Meta(description="Port of the RPC; 0 takes a free one.", ge=0, le=65535)
     ] = DEFAULT_PORT
+    zmq: Annotated[
+        str,
+        Meta(
+            description="Publish new blocks by ZMQ there (hashblock), as in tcp://127.0.0.1:28332; "
+            "needs headframe[zmq]. Empty: do not."
+        ),
+    ] = ""
     log_level: Annotated[
         str, Meta(description="The least that is logged: debug, info, warning or error.")
     ] = "info"

@@ -48,6 +48,7 @@ class NodeService:
         folder: where the chain is.
         waits: how long calls may wait.
         stop_requested: set by the RPC method `stop`.
+        published_at: where new blocks are published by ZMQ; "" for nowhere.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class NodeService:
         self.folder = folder
         self.waits = waits
         self.stop_requested = asyncio.Event()
+        self.published_at = ""
         self._wall = wall
         self._clock = clock
         self._started = clock()

@@ -8,6 +8,7 @@ from headframe.chain.errors import AddressError
 from headframe.node.core import NETWORK
 from headframe.node.methods.params import Kind, Method, Param
 from headframe.node.service import NodeService
+from headframe.node.zmq import HIGH_WATER_MARK
 
 __all__ = ["CONTROL_METHODS"]
 
@@ -36,6 +37,13 @@ async def get_network_info(node: NodeService) -> object:
         "localaddresses": [],
         "warnings": [],
     }
+
+
+async def get_zmq_notifications(node: NodeService) -> object:
+    """Where new blocks are published."""
+    if not node.published_at:
+        return []
+    return [{"type": "pubhashblock", "address": node.published_at, "hwm": HIGH_WATER_MARK}]
 
 
 async def uptime(node: NodeService) -> object:
@@ -83,6 +91,11 @@ CONTROL_METHODS: Final = (
         name="getnetworkinfo",
         about="Who answers; this node has no peers.",
         handler=get_network_info,
+    ),
+    Method(
+        name="getzmqnotifications",
+        about="Where new blocks are published by ZMQ.",
+        handler=get_zmq_notifications,
     ),
     Method(name="stop", about="End the node in good order.", handler=stop),
     Method(name="uptime", about="Seconds since the node started.", handler=uptime),
