@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -17,6 +18,7 @@ from headframe.check.upstreams import Finding, check_upstreams
 from headframe.node.config import NodeConfig
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings_fields import all_keys
+from headframe.runtime.web import read_token
 from headframe.upstream.options import UpstreamSettings
 from miner.config import MinerConfig
 from miner.devices import DEVICE_TYPES
@@ -100,6 +102,7 @@ def check_room(config: ProxyConfig, free: int, key: str) -> Iterator[Finding]:
 def _miner(config: MinerConfig) -> Iterator[Finding]:
     yield from check_upstreams(config.upstreams, config.pools)
     yield from _told("pin", config.wishes)
+    yield from _told("web.token", partial(read_token, config.web.token, config.web.token_file))
     unknown = [each for each in config.devices if each.partition(":")[0] not in DEVICE_TYPES]
     if unknown:
         text = (

@@ -59,6 +59,7 @@ POOL = "[[upstreams]]\nurl = 'stratum+tcp://a:1'\nuser = 'x'\n"
     ("kind", "text", "key"),
     [
         ("miner", "pin = '0-x'\n", "pin"),
+        ("miner", "[web]\ntoken = 'short'\n", "web.token"),
         ("miner", "devices = ['cpu', 'asic']\n", "devices"),
         ("miner", "kernel = 'none-such'\n", "kernel"),
         ("miner", "state_dir = '/dev/null/x'\n", "state_dir"),
