@@ -59,6 +59,11 @@ class Emulator:
         """Whether the alternate screen is shown."""
         return "1049" in self.modes
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a picture has begun and is not whole yet (mode 2026)."""
+        return "2026" in self.modes
+
     def shown(self) -> list[str]:
         """Return the lines in sight, without the blanks at their ends."""
         return ["".join(row).rstrip() for row in self._cells]
@@ -138,8 +143,8 @@ class Emulator:
                 self._switch(number, on=False)
             case False, "H", _:
                 row, column = (numbers or "1;1").split(";")
-                self._row, self._column = int(row) - 1, int(column) - 1
-                assert self._row < self.lines
+                self._row = min(int(row), self.lines) - 1
+                self._column = min(int(column), self.columns) - 1
             case False, "J", "2":
                 self._cells[:] = self._blank()
             case False, "m", _:

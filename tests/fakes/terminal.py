@@ -28,6 +28,7 @@ class PtyTerminal:
 
     def __init__(self, columns: int, lines: int) -> None:
         self.master, self.slave = pty.openpty()
+        os.set_blocking(self.master, False)
         termios.tcsetwinsize(self.slave, (lines, columns))
         self.emulator = Emulator(columns, lines)
         self.stream: TextIO = os.fdopen(os.dup(self.slave), "w", encoding="utf-8")
@@ -40,6 +41,11 @@ class PtyTerminal:
         self.emulator.resize(columns, lines)
         termios.tcsetwinsize(self.master, (lines, columns))
 
+    async def until_filled(self) -> None:
+        """Look until a picture is as wide as the window, and forget those that were not."""
+        await self.until(lambda seen: len(seen.shown()[0]) == seen.columns)
+        self.emulator.overlong.clear()
+
     def press(self, keys: bytes) -> None:
         """Type."""
         os.write(self.master, keys)
@@ -48,19 +54,18 @@ class PtyTerminal:
         """Show what has come."""
         try:
             data = os.read(self.master, 1 << 16)
-        except OSError:  # the other end is closed
-            asyncio.get_running_loop().remove_reader(self.master)
-            data = b""
+        except BlockingIOError:
+            return
         text = self._decode(data)
         self.raw += text
         self.emulator.feed(text)
         self._read.set()
 
     async def until(self, condition: Callable[[Emulator], bool]) -> None:
-        """Look until something is shown; fail with what is."""
+        """Look until something is shown, and no picture is half done; fail with what is."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not condition(self.emulator):
+                while self.emulator.drawing or not condition(self.emulator):
                     self._read.clear()
                     await self._read.wait()
         except TimeoutError:
