@@ -19,9 +19,10 @@ __all__ = ["Fleet"]
 
 _SLOTS: Final = 256
 """As many as a byte holds."""
-_ROOMY_BYTES: Final = 2
-"""Extranonce bytes from which on a job is shared out by slots: one for them, and one for the
-threads of each device."""
+_ROOMY_BYTES: Final = 3
+"""Extranonce bytes from which on a job is shared out by slots: one for them, one for the
+threads of each device, and one that a thread can count with. With fewer, each byte is worth
+more than what is hashed twice when devices change."""
 
 
 class Fleet(Sequence[Device]):

@@ -97,7 +97,7 @@ async def test_slots_come_round_and_are_never_shared() -> None:
     assert lasting.slices == [Slice(prefix=b"\0")]
 
 
-@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize("size", [0, 1, 2])
 async def test_where_there_is_little_room_all_share_the_running_job_anew(size: int) -> None:
     one, two = fakes("a:0", "b:0")
     jobs: Jobs = Latest(make_job(size=size))
@@ -195,7 +195,7 @@ async def test_no_two_devices_ever_have_a_header_in_common(seed: int) -> None:
     async with running(fleet, jobs):
         for _ in range(60):
             if chance.random() < 0.5:
-                size, mask = chance.choice([0, 1, 2, 8]), chance.choice([0, 0x6000, 0x1FFFE000])
+                size, mask = chance.choice([0, 1, 2, 3, 8]), chance.choice([0, 0x6000, 0x1FFFE000])
                 jobs.set(make_job(size=size, mask=mask))
             else:
                 fleet.change(chance.sample(pool, chance.randint(1, 6)))
