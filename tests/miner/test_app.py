@@ -205,6 +205,55 @@ async def test_the_page_has_status_metrics_and_health() -> None:
         assert "headframe_miner_jobs_total 1.0" in (await get(f"{miner.web_url}metrics"))[1]
 
 
+async def ask_to_reload(miner: Miner, token: str) -> tuple[int, Mapping[str, Any]]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{miner.web_url}api/v1/reload", headers=headers) as answer,
+    ):
+        return answer.status, msgspec.json.decode(await answer.read())
+
+
+async def test_settings_are_reloaded_while_it_mines(pool: FakePool, tmp_path: Path) -> None:
+    web = WebSettings(port=0, token="0123456789abcdef")
+    config = config_for(pool, tmp_path, threads=1, web=web)
+    file = [config]
+
+    def read() -> MinerConfig:
+        if not file:
+            raise ConfigError("miner.toml:1: no setting 'x'")
+        return file[-1]
+
+    miner = make_miner(config, {}, read)
+    async with mining(miner):
+        await pool.wait_heard(3)
+        file.append(msgspec.structs.replace(config, threads=2, stop=StopSettings(shares=10**9)))
+        assert await ask_to_reload(miner, web.token) == (
+            200,
+            {"changed": ["threads: 1 -> 2"], "needs_a_restart": ["stop.shares"]},
+        )
+        await pool.wait_heard(len(pool.heard.get()) + 3)
+        file.clear()
+        code, answer = await ask_to_reload(miner, web.token)
+        assert (code, answer) == (422, {"error": "miner.toml:1: no setting 'x'"})
+        assert (await ask_to_reload(miner, "another token"))[0] == 401
+        await pool.wait_heard(len(pool.heard.get()) + 3)
+    heard = pool.heard.get()
+    assert {each.verdict for each in heard} == {YES}
+    assert len({each.share for each in heard}) == len(heard), "no share twice"
+    assert pool.connections.get() == 1
+    assert dict(miner.vitals.config_reloads) == {"done": 1, "refused": 1}
+
+
+async def test_a_miner_that_reads_no_settings_offers_no_reload() -> None:
+    web = WebSettings(port=0, token="0123456789abcdef")
+    miner = Miner(FakeSource(make_job()), [FakeDevice()], web=web)
+    async with mining(miner):
+        while not miner.web_url:
+            await asyncio.sleep(0)
+        assert (await get(f"{miner.web_url}api/v1/reload"))[0] == 404
+
+
 async def test_the_page_moves_when_its_usual_port_is_taken_and_not_when_it_was_chosen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         taken = holder.getsockname()[1]
