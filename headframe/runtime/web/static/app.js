@@ -53,6 +53,18 @@ const rigs = new Table(at("rigs-table"), [
   { title: "Address", kind: "code", optional: true, of: (row) => row.address, show: (row) => text(row.address) },
 ], { sortBy: 2, empty: "no rig is connected" });
 
+const pools = new Table(at("pools-table"), [
+  { title: "Upstream", of: (row) => row.source, show: (row) => text(row.source), hint: (row) => text(row.user) },
+  { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state), hint: (row) => row.detail ?? "" },
+  { title: "In use", of: (row) => row.in_use, show: (row) => (row.in_use ? "yes" : "–") },
+  { title: "Address", kind: "code", of: (row) => row.url, show: (row) => text(row.url) },
+  number("Difficulty", "difficulty", format.difficulty),
+  number("Newest job", "job_age_seconds", format.ago),
+  number("Answer", "answer_seconds", format.milliseconds),
+  number("Accepted", "accepted", format.whole),
+  number("Rejected", "rejected", format.whole),
+], { empty: "no upstream is configured" });
+
 const devices = new Table(at("devices-table"), [
   { title: "Device", of: (row) => row.name, show: (row) => text(row.name) },
   { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state) },
@@ -72,11 +84,12 @@ function since(seconds) {
 function draw(status) {
   const about = [status.program, status.version, status.uptime_seconds === undefined ? "" : `up ${format.duration(status.uptime_seconds)}`];
   setText(at("about"), about.filter(Boolean).join(" · "));
-  drawUpstream(status.upstream);
+  drawUpstream(status);
   drawHashrate(status);
   drawShares(status.shares);
   drawBlocks(status.blocks);
   drawPool(status.pool);
+  fillTable("pools", pools, status.pools);
   fillTable("rigs", rigs, status.rigs, status.rigs_total);
   fillTable("devices", devices, status.devices);
   at("join").hidden = !status.stratum_url;
@@ -90,7 +103,8 @@ function showProblem(id, problem) {
   setText(at(id), problem ?? "");
 }
 
-function drawUpstream(upstream) {
+function drawUpstream(status) {
+  const upstream = status.upstream;
   at("upstream").hidden = !upstream;
   const state = upstream?.state ?? "running";
   setText(at("state"), format.words(state));
@@ -102,6 +116,9 @@ function drawUpstream(upstream) {
     ["Address", upstream.url],
     ["Network", upstream.network],
     ["Height", upstream.height],
+    ["Difficulty", status.difficulty ? format.difficulty(status.difficulty) : ""],
+    ["Best share", status.best_difficulty ? format.difficulty(status.best_difficulty) : ""],
+    ["Newest job", Number.isFinite(status.job_age_seconds) ? format.ago(status.job_age_seconds) : ""],
   ];
   fillFacts(at("upstream-facts"), facts.filter(([, value]) => text(value) !== "–"));
 }
@@ -124,6 +141,9 @@ function drawHashrate(status) {
   history.push([now, status.hashrate_hps]);
   history = history.filter(([when]) => when > now - HISTORY_SECONDS);
   setText(at("hashrate-now"), format.hashrate(status.hashrate_hps));
+  const spans = [["5 s", status.hashrate_5s_hps], ["1 min", status.hashrate_hps], ["15 min", status.hashrate_15m_hps]];
+  const told = spans.every(([, hps]) => hps !== undefined);
+  setText(at("hashrate-spans"), told ? spans.map(([span, hps]) => `${span}: ${format.hashrate(hps)}`).join(" · ") : "");
   document.title = `${format.hashrate(status.hashrate_hps)} – ${title}`;
   drawLine(at("chart"), status.history?.length > 1 ? status.history : history);
 }

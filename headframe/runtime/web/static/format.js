@@ -47,6 +47,10 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+export function milliseconds(seconds) {
+  return Number.isFinite(seconds) ? `${digits(seconds * 1000)} ms` : "–";
+}
+
 export function ago(seconds) {
   if (!Number.isFinite(seconds)) return "never";
   return seconds < 1 ? "now" : `${duration(seconds)} ago`;

@@ -270,6 +270,14 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
     status = {
         "program": "proxy",
         "hashrate_hps": 46_200_000.0,
+        "hashrate_5s_hps": 47e6,
+        "hashrate_15m_hps": 45e6,
+        "best_difficulty": 2500,
+        "job_age_seconds": 12.3,
+        "pools": [
+            {"source": "first", "state": "down", "detail": "first is gone", "in_use": False},
+            {"source": "spare", "state": "active", "in_use": True, "answer_seconds": 0.0123},
+        ],
         "history": [[0, 1e6], [5, 46.2e6]],
         "upstream": {"source": "node", "state": "active", "height": 7, "detail": ""},
         "shares": {"accepted": 12345, "rejected": 67, "by_reason": {"stale": 40, "other": 27}},
@@ -288,11 +296,17 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
         asyncio.timeout(60),
         browsing(tmp_path / "profile", server.url) as evaluate,
     ):
-        hashrate, shares, upstream, blocks, rigs, devices = await evaluate(drawn)
+        hashrate, shares, upstream, pools, blocks, rigs, devices = await evaluate(drawn)
         assert await evaluate("document.title") == "46.2 MH/s \u2013 Proxy <north>"
         assert await evaluate("document.querySelectorAll('main img').length") == 0
         assert await evaluate("document.getElementById('state').innerText") == "active"
     assert "46.2 MH/s" in hashrate
+    assert "5 s: 47.0 MH/s · 1 min: 46.2 MH/s · 15 min: 45.0 MH/s" in hashrate
+    assert "Best share\n2.5 k" in upstream
+    assert "Newest job\n12 s ago" in upstream
+    assert "spare\tactive\tyes" in pools
+    assert "12.3 ms" in pools
+    assert pools.index("first") < pools.index("spare"), "in the order of preference"
     assert "12\u202f345 accepted" in shares
     assert "67 rejected (0.54 %)" in shares
     assert shares.index("stale") < shares.index("other")
