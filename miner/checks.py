@@ -9,7 +9,7 @@ from typing import Final
 from native import Kernel, KernelError, pack_context, self_test, share_hash
 from native.share import hash_in_python
 
-__all__ = ["Check", "check_all", "check_share_hash"]
+__all__ = ["Check", "check_all", "check_opened", "check_share_hash"]
 
 _SIZES: Final = (0, 1, 31, 55, 56, 63, 64, 65, 119, 120, 200)
 """Of a coinbase's parts: around the ends of SHA-256's blocks and of its padding."""
@@ -40,6 +40,31 @@ def check_all(kernels: Sequence[Kernel], hasher: ShareHash = share_hash) -> Iter
     for kernel in kernels:
         yield Check(name=kernel.name, fault=_fault_of(partial(self_test, kernel)))
     yield Check(name="share_hash", fault=_fault_of(partial(check_share_hash, hasher)))
+
+
+def check_opened(
+    device: str, open_: Callable[[], Sequence[Kernel]], wanted: Sequence[str] = ()
+) -> Iterator[Check]:
+    """Build and test the kernels of a device that is not the CPU, as mining would.
+
+    Args:
+        device: its name.
+        open_: makes its kernels; raises `KernelError` where that fails.
+        wanted: names of kernels; all without any.
+    """
+    try:
+        opened = open_()
+    except KernelError as error:
+        yield Check(name=device, fault=str(error))
+        return
+    for kernel in opened:
+        if not wanted or kernel.name in wanted:
+            fault = _fault_of(partial(self_test, kernel))
+            yield Check(name=f"{device} {kernel.name}", fault=fault)
+    for name in wanted:
+        if name not in {kernel.name for kernel in opened}:
+            there = ", ".join(kernel.name for kernel in opened)
+            yield Check(name=f"{device} {name}", fault=f"it does not use this kernel, but {there}")
 
 
 def check_share_hash(hasher: ShareHash) -> None:

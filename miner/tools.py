@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from headframe.runtime.errors import EXIT_FAILED, EXIT_OK, ConfigError, HeadframeError
 from headframe.runtime.process import report
-from miner.checks import Check, check_all
+from miner.checks import Check, check_all, check_opened
 from miner.devices import detect
 from miner.devices.cpu import rank
 from miner.devices.manners import usable_cores
@@ -112,8 +112,15 @@ def devices(name: str | None, *, as_json: bool) -> None:
 
 @click.command("selftest", context_settings=_CONTEXT)
 @_kernels
+@click.option(
+    "--device",
+    "wanted",
+    multiple=True,
+    metavar="NAME",
+    help="Test this device, such as gpu or opencl:0; again for more. [default: cpu]",
+)
 @_json
-def selftest(names: tuple[str, ...], *, as_json: bool) -> None:
+def selftest(names: tuple[str, ...], wanted: tuple[str, ...], *, as_json: bool) -> None:
     """Check that every kernel computes right hashes here.
 
     Each kernel that this CPU runs looks for the nonces of known blocks, and is compared
@@ -121,12 +128,16 @@ def selftest(names: tuple[str, ...], *, as_json: bool) -> None:
     the same at its start, for the kernels it would use. Fails (1) if anything is wrong: an
     overclocked or a broken machine, or a mistake of ours, which we would like to hear of.
 
+    A GPU's kernels are built, tuned and tested by --device, as `mine` would use them; the
+    first time that takes up to some minutes.
+
     \b
     Examples:
       headframe selftest
+      headframe selftest --device gpu
       headframe selftest --kernel shani && headframe mine --config miner.toml
     """  # noqa: D301
-    _run(lambda: tell_checks(check_all(_named(kernels(), names)), as_json=as_json))
+    _run(lambda: tell_checks(_checks(wanted or ("cpu",), names), as_json=as_json))
 
 
 def tell_checks(checks: Iterable[Check], *, as_json: bool) -> int:
@@ -164,6 +175,19 @@ def _named(known: Sequence[Kernel], names: Sequence[str]) -> Sequence[Kernel]:
             there = ", ".join(by_name)
             raise ConfigError(f"no kernel {name!r} for this machine; there are: {there}")
     return [by_name[name] for name in dict.fromkeys(names)] or known
+
+
+def _checks(wanted: Sequence[str], names: Sequence[str]) -> Iterator[Check]:
+    """Test the CPU's kernels, those of other devices, or both."""
+    others = [name for name in wanted if name.partition(":")[0] != "cpu"]
+    found = detect(others) if others else []
+    opencl = [device for device in found if isinstance(device, OpenClDevice)]
+    if len(opencl) < len(found):
+        raise ConfigError(f"--device {', '.join(others)}: expected cpu, or GPUs such as gpu:0")
+    if len(others) < len(wanted):
+        yield from check_all(_named(kernels(), names))
+    for device in opencl:
+        yield from check_opened(device.name, device.open_kernels, names)
 
 
 def _subject(

@@ -89,6 +89,27 @@ def test_selftest_passes_here() -> None:
     assert [line.split() for line in lines] == [[REFERENCE, "ok"], ["share_hash", "ok"]]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("toaster", "toaster"), ("python", "such as gpu:0"), ("gpu:99", "gpu")]
+)
+def test_selftest_refuses_what_is_no_device_of_its_own(name: str, words: str) -> None:
+    result = run(selftest, "--device", name)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@needs_device
+def test_selftest_builds_and_tests_an_opencl_device() -> None:
+    result = run(selftest, "--device", "opencl:0", "--kernel", "opencl", "--json")
+    assert data_of(result) == {
+        "ok": True,
+        "checks": [{"name": "opencl:0 opencl", "ok": True, "fault": ""}],
+    }
+    both = run(selftest, "--device", "opencl:0", "--device", "cpu", "--kernel", "shiny")
+    assert both.exit_code == 2, "no such kernel of the CPU"
+
+
 def test_a_fault_is_said_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     checks = [Check(name="good"), Check(name="bad", fault="kernel bad fails its self-test")]
     assert tell_checks(checks, as_json=False) == 1
