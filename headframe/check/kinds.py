@@ -20,6 +20,7 @@ from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings_fields import all_keys
 from headframe.runtime.web import read_token
 from headframe.upstream.options import UpstreamSettings
+from miner.cgapi.access import Access
 from miner.config import MinerConfig
 from miner.devices import DEVICE_TYPES
 from native import kernels
@@ -102,6 +103,8 @@ def check_room(config: ProxyConfig, free: int, key: str) -> Iterator[Finding]:
 def _miner(config: MinerConfig) -> Iterator[Finding]:
     yield from check_upstreams(config.upstreams, config.pools)
     yield from _told("pin", config.wishes)
+    yield from _told("api.read", partial(Access.of, config.api.read, ()))
+    yield from _told("api.write", partial(Access.of, (), config.api.write))
     yield from _told("web.token", partial(read_token, config.web.token, config.web.token_file))
     unknown = [each for each in config.devices if each.partition(":")[0] not in DEVICE_TYPES]
     if unknown:

@@ -60,6 +60,8 @@ POOL = "[[upstreams]]\nurl = 'stratum+tcp://a:1'\nuser = 'x'\n"
     [
         ("miner", "pin = '0-x'\n", "pin"),
         ("miner", "[web]\ntoken = 'short'\n", "web.token"),
+        ("miner", "[api]\nread = ['everybody']\n", "api.read"),
+        ("miner", "[api]\nwrite = ['10.0.0.0/33']\n", "api.write"),
         ("miner", "devices = ['cpu', 'asic']\n", "devices"),
         ("miner", "kernel = 'none-such'\n", "kernel"),
         ("miner", "state_dir = '/dev/null/x'\n", "state_dir"),
