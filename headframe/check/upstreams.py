@@ -19,6 +19,7 @@ from headframe.runtime.settings import read_secret
 from headframe.runtime.tls import client_context
 from headframe.runtime.tunnel import parse_tunnel
 from headframe.upstream.base import JobSource
+from headframe.upstream.blockdesk import BlockDesk
 from headframe.upstream.endpoint import Endpoint, parse_url
 from headframe.upstream.journal import Journal
 from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
@@ -84,7 +85,7 @@ def source_of(one: UpstreamSettings) -> JobSource:
     endpoint = endpoint_of(one)
     parts = Parts(
         lineage=Lineage(SourceId(one.name or endpoint.place), count(1)),
-        journal=Journal(_NOWHERE, wall=wall_seconds),
+        desk=BlockDesk(Journal(_NOWHERE, wall=wall_seconds)),
         clock=monotonic,
         home=Path.home(),
     )

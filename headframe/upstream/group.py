@@ -8,9 +8,9 @@ Sources may come, go and change places while the group runs.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from headframe.chain.job import Job, JobId
 from headframe.chain.share import Reason, Share, Verdict
@@ -42,6 +42,7 @@ class SourceGroup:
         sources: Sequence[JobSource],
         strategy: Strategy,
         options: GroupOptions,
+        companions: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         if not sources:
             raise ValueError("a group is made of at least one source")
@@ -50,6 +51,7 @@ class SourceGroup:
         self._changed = asyncio.Event()
         self._members = [Member(source, options, self._changed) for source in sources]
         self._leaving: list[Member] = []
+        self._companions = companions
         self._tasks: asyncio.TaskGroup | None = None
         self._jobs: Latest[Job | None] = Latest(None)
         self._active: Member | None = None
@@ -91,6 +93,8 @@ class SourceGroup:
             async with asyncio.TaskGroup() as self._tasks:
                 for member in self._members:
                     self._tasks.create_task(self._look_after(member))
+                for companion in self._companions:
+                    self._tasks.create_task(companion())
                 self._tasks.create_task(self._steer())
         finally:
             self._tasks = None
@@ -130,6 +134,8 @@ class SourceGroup:
         for member in before:
             if member not in self._members:
                 self._dismiss(member)
+        if self._tasks is None:
+            self._tell(None)
         self._changed.set()
 
     def _trust_what_moved(self, before: Sequence[Member]) -> None:

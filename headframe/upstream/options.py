@@ -8,7 +8,7 @@ import msgspec
 from headframe.chain.job import BIP320_MASK
 from headframe.upstream.redirect import Reconnect
 
-__all__ = ["PoolsSettings", "StrategyName", "UpstreamSettings"]
+__all__ = ["BlocksSettings", "PoolsSettings", "StrategyName", "UpstreamSettings"]
 
 _EXTRANONCE_MAX: Final = 32
 _MASK_MAX: Final = 0x1FFFFFFF
@@ -54,6 +54,37 @@ class PoolsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ge=1, description="How long an upstream is worked for at a time, with quota and rotate."
         ),
     ] = 300.0
+
+
+class BlocksSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done for found blocks."""
+
+    submit_to: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="Nodes that get every found block and nothing else, beside all nodes that "
+            "are mined on: bitcoind+http://user:password@host:port; without a user, the cookie "
+            "is looked for by the chain that the port belongs to."
+        ),
+    ] = ()
+    hook: Annotated[
+        str,
+        msgspec.Meta(
+            description="A URL that is told by POST, in JSON, of each block found and of what "
+            "becomes of it. It is treated as a secret."
+        ),
+    ] = ""
+    hook_file: Annotated[
+        str, msgspec.Meta(description="A file that holds that URL, instead of `hook`.")
+    ] = ""
+    confirmations: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="How deep an accepted block must be until nobody looks after it any more; "
+            "0: it is not followed at all.",
+        ),
+    ] = 100
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,13 +17,21 @@ from headframe.chain.job import Lineage, SourceId
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
+from headframe.runtime.wirelog import WireLog
+from headframe.upstream.access import NodeAccess
 from headframe.upstream.base import JobSource
+from headframe.upstream.blockdesk import BlockDesk
 from headframe.upstream.circle import Circle
 from headframe.upstream.endpoint import Endpoint, parse_url
 from headframe.upstream.group import GroupOptions, SourceGroup
 from headframe.upstream.journal import Journal
-from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
-from headframe.upstream.settings import SCHEMES, Parts
+from headframe.upstream.options import (
+    BlocksSettings,
+    PoolsSettings,
+    StrategyName,
+    UpstreamSettings,
+)
+from headframe.upstream.settings import SCHEMES, Parts, desk_options
 from headframe.upstream.strategy import (
     FailoverStrategy,
     QuotaStrategy,
@@ -60,6 +68,8 @@ class _Entry:
     identity: _Identity
     source: JobSource
     lineage: Lineage
+    access: NodeAccess | None
+    """How it is reached, if it is a node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,23 +93,28 @@ class Roster:
         pools: how they are used together.
         ids: gives the jobs' serials; one iterator for the whole process.
         journal: the file that keeps found blocks until a node has judged them.
+        blocks: what is done for them.
         clock: monotonic seconds.
         home: the user's folder; this user's own by default.
+        wire_log: where what pools say and hear is written down, if it is.
 
     Raises:
         ConfigError: no upstream, or one whose settings can never work; says which and why.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # by keyword
         self,
         settings: Sequence[UpstreamSettings],
         pools: PoolsSettings,
         *,
         ids: Iterator[int],
         journal: Path,
+        blocks: BlocksSettings | None = None,
         clock: Callable[[], float] = monotonic,
         home: Path | None = None,
+        wire_log: WireLog | None = None,
     ) -> None:
+        self._wire_log = wire_log
         self._ids = ids
         self._clock = clock
         self._home = home or Path.home()
@@ -109,9 +124,11 @@ class Roster:
         self._lineages: dict[SourceId, Lineage] = {}
         self.circle = Circle()
         """All nodes among the upstreams; `nudge` tells them that there may be a new block."""
-        self._journal = Journal(journal, wall=wall_seconds)
+        options = desk_options(blocks or BlocksSettings(), self._home)
+        self.desk = BlockDesk(Journal(journal, wall=wall_seconds), options)
+        """Looks after found blocks; runs with the group."""
         plan = self.plan(settings, pools)
-        self.group = SourceGroup(_sources(plan), plan.strategy, plan.options)
+        self.group = SourceGroup(_sources(plan), plan.strategy, plan.options, [self.desk.run])
         """All upstreams as one source."""
         self._take(plan)
 
@@ -173,13 +190,20 @@ class Roster:
         self._entries, self._strategy, self._basis = plan.entries, plan.strategy, plan.basis
         self._lineages |= {name: entry.lineage for name, entry in plan.entries.items()}
         self.circle.keep(plan.entries.keys())
-        for orphan in self._journal.sources() - plan.entries.keys():
+        nodes = {
+            str(name): one.access for name, one in plan.entries.items() if one.access is not None
+        }
+        self.desk.set_nodes(nodes)
+        if self.desk.dispatch.clients:
+            return  # they get all blocks, whoever found them
+        journal = self.desk.journal
+        for orphan in journal.sources():
             _log.warning(
                 "blocks_of_unknown_source",
                 source=orphan,
-                count=len(self._journal.unresolved(orphan)),
-                path=str(self._journal.path),
-                what_to_do="configure an upstream of this name, or send them with submitblock",
+                count=len(journal.unresolved(orphan)),
+                path=str(journal.path),
+                what_to_do="configure a node, or send them with submitblock",
             )
 
     def _entry(self, name: SourceId, one: UpstreamSettings, endpoint: Endpoint) -> _Entry:
@@ -194,13 +218,16 @@ class Roster:
             lineage.generation = earlier.generation + _HEADROOM
         parts = Parts(
             lineage=lineage,
-            journal=self._journal,
+            desk=self.desk,
             clock=self._clock,
             home=self._home,
             circle=self.circle,
+            wire_log=self._wire_log,
         )
         source = SCHEMES[endpoint.scheme].make(one, endpoint, parts)
-        return _Entry(identity=identity, source=source, lineage=lineage)
+        reach = SCHEMES[endpoint.scheme].reach
+        access = None if reach is None else reach(one, endpoint, self._home)
+        return _Entry(identity=identity, source=source, lineage=lineage, access=access)
 
     def _strategy_for(
         self, settings: Sequence[UpstreamSettings], pools: PoolsSettings, basis: tuple[object, ...]
@@ -277,7 +304,7 @@ def _words(before: Mapping[SourceId, _Entry], after: Mapping[SourceId, _Entry]) 
         if name not in before:
             yield f"{name} added"
         elif before[name] is not entry:
-            yield f"{name} made anew"
+            yield f"{name} connects anew"
     stayed = [name for name in before if name in after]
     if stayed != [name for name in after if name in before]:
         yield f"order: {', '.join(after)}"

@@ -6,7 +6,6 @@ row in `SCHEMES`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -17,18 +16,28 @@ from headframe.chain.job import Lineage
 from headframe.chain.network import Network
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
+from headframe.runtime.wirelog import WireLog
+from headframe.upstream.access import NodeAccess
 from headframe.upstream.base import JobSource
+from headframe.upstream.blockdesk import BlockDesk, DeskOptions
 from headframe.upstream.circle import Circle
-from headframe.upstream.endpoint import Endpoint
-from headframe.upstream.journal import Journal
-from headframe.upstream.options import PoolsSettings, UpstreamSettings
+from headframe.upstream.endpoint import Endpoint, parse_url
+from headframe.upstream.options import BlocksSettings, PoolsSettings, UpstreamSettings
 
 if TYPE_CHECKING:
     import ssl
 
     from headframe.stratum.sv1.options import ClientOptions
 
-__all__ = ["SCHEMES", "Parts", "PoolsSettings", "Scheme", "UpstreamSettings"]
+__all__ = [
+    "SCHEMES",
+    "Parts",
+    "PoolsSettings",
+    "Scheme",
+    "UpstreamSettings",
+    "access_of",
+    "desk_options",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +46,19 @@ class Parts:
 
     Attributes:
         lineage: its name and serials.
-        journal: found blocks.
+        desk: looks after found blocks.
         clock: monotonic seconds.
         home: the user's folder, where bitcoind's own folder is.
         circle: all nodes of the process.
+        wire_log: where what pools say and hear is written down, if it is.
     """
 
     lineage: Lineage
-    journal: Journal
+    desk: BlockDesk
     clock: Callable[[], float]
     home: Path
     circle: Circle = field(default_factory=Circle)
+    wire_log: WireLog | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +69,13 @@ class Scheme:
         about: what it is, for people.
         default_port: used when the URL has none; 0: it must have one.
         make: makes the source, or raises `ConfigError`; does no input or output.
+        reach: how a node is reached, that it may be sent blocks; `None` for what is no node.
     """
 
     about: str
     default_port: int
     make: Callable[[UpstreamSettings, Endpoint, Parts], JobSource]
+    reach: Callable[[UpstreamSettings, Endpoint, Path], NodeAccess] | None = None
 
 
 def _make_pool(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
@@ -106,7 +119,10 @@ def _make_stratum(
         reconnect=settings.reconnect,
         tunnel=parse_tunnel(settings.proxy) if settings.proxy else None,
     )
-    return StratumSource(options, lineage=parts.lineage)
+    candidates = parts.desk.candidates_of(parts.lineage.source)
+    return StratumSource(
+        options, lineage=parts.lineage, candidates=candidates, wire_log=parts.wire_log
+    )
 
 
 def _client(settings: UpstreamSettings, endpoint: Endpoint) -> "ClientOptions":
@@ -142,20 +158,12 @@ def _client(settings: UpstreamSettings, endpoint: Endpoint) -> "ClientOptions":
 def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> JobSource:
     from headframe.upstream.gbt import GbtSource
     from headframe.upstream.gbt_options import GbtOptions
-    from headframe.upstream.node import NodeRpc
 
     if settings.proxy:
         raise ConfigError(f"upstream {endpoint.url} has a `proxy`: that is for pools alone")
     _ensure_payable(settings, endpoint)
     _ensure_zmq(settings, endpoint)
-    password = _password(settings, endpoint)
-    reach = partial(
-        NodeRpc,
-        f"http://{endpoint.place}",
-        user=settings.user or endpoint.user,
-        password=password,
-        cookie=None if password else _cookie(settings, endpoint, parts.home),
-    )
+    access = access_of(settings, endpoint, parts.home)
     options = GbtOptions(
         address=settings.address,
         tag=settings.tag,
@@ -169,12 +177,12 @@ def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
         fee_gain_percent=settings.fee_gain_percent,
         zmq=settings.zmq,
     )
-    parts.circle.add(parts.lineage.source, reach)
+    parts.circle.add(parts.lineage.source, access.connect)
     return GbtSource(
         options,
-        rpc=reach(),
+        rpc=access.connect(),
         lineage=parts.lineage,
-        journal=parts.journal,
+        delivery=parts.desk.dispatch,
         clock=parts.clock,
         circle=parts.circle,
     )
@@ -197,6 +205,26 @@ def _ensure_zmq(settings: UpstreamSettings, endpoint: Endpoint) -> None:
             f"upstream {endpoint.url} has a `zmq`, and pyzmq is not installed: install "
             "headframe[zmq], or leave `zmq` out (blocks are heard of without it, too)"
         )
+
+
+def access_of(settings: UpstreamSettings, endpoint: Endpoint, home: Path) -> NodeAccess:
+    """Make what it takes to talk to a node.
+
+    Args:
+        settings: the node's.
+        endpoint: its URL.
+        home: the user's folder, where bitcoind's own folder is.
+
+    Raises:
+        ConfigError: there is no password, and no telling where the cookie is.
+    """
+    password = _password(settings, endpoint)
+    return NodeAccess(
+        url=f"http://{endpoint.place}",
+        user=settings.user or endpoint.user,
+        password=password,
+        cookie=None if password else _cookie(settings, endpoint, home),
+    )
 
 
 def _password(settings: UpstreamSettings, endpoint: Endpoint) -> str:
@@ -247,8 +275,26 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
             about="a pool, Stratum V1 over TLS", default_port=3333, make=_make_tls_pool
         ),
         "bitcoind+http": Scheme(
-            about="a node, getblocktemplate", default_port=18443, make=_make_node
+            about="a node, getblocktemplate",
+            default_port=18443,
+            make=_make_node,
+            reach=access_of,
         ),
     }
 )
 """All kinds of upstream, by the scheme of their URL."""
+
+
+def desk_options(blocks: BlocksSettings, home: Path) -> DeskOptions:
+    """Make what the one who looks after blocks is told.
+
+    Raises:
+        ConfigError: a URL that cannot be used.
+    """
+    ports = {name: scheme.default_port for name, scheme in SCHEMES.items() if scheme.reach}
+    extra = {}
+    for url in blocks.submit_to:
+        endpoint = parse_url(url, ports)
+        extra[endpoint.place] = access_of(UpstreamSettings(url=url), endpoint, home)
+    hook = read_secret(blocks.hook, blocks.hook_file)
+    return DeskOptions(extra=extra, hook=hook, depth=blocks.confirmations)
