@@ -69,7 +69,9 @@ class PtyTerminal:
                     self._read.clear()
                     await self._read.wait()
         except TimeoutError:
-            raise AssertionError("\n".join(self.emulator.shown())) from None
+            raise AssertionError(
+                "\n".join([*self.emulator.shown(), str(self.emulator.modes)])
+            ) from None
 
     async def until_shown(self, words: str) -> None:
         """Look until these words are in a line."""

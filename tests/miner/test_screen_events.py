@@ -52,7 +52,7 @@ def test_only_the_newest_are_remembered_but_each_is_said(
     stream: EventStream, said: list[str]
 ) -> None:
     for i in range(250):
-        logs.get_logger("x").info("new_job", number=i)
+        logs.get_logger("x").info("block_odd", number=i)
     assert stream.events[-1].about == "number=249"
     assert len(stream.events) == 200
     assert len(said) == 250
