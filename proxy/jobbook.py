@@ -119,6 +119,7 @@ class _Upstream:
         mask: version bits that may be rolled; narrows when the pool's mask does.
         work: of one share by the job's own target.
         proofs: those that counted.
+        mark: its source and generation.
         contexts: packed for `share_hash`, by lane.
     """
 
@@ -128,6 +129,7 @@ class _Upstream:
     mask: int
     work: int
     proofs: _Proofs
+    mark: Mark
     contexts: dict[bytes, bytes] = field(default_factory=dict)
 
 
@@ -165,7 +167,7 @@ class Entry:
     @property
     def mark(self) -> Mark:
         """Source and generation: with whom it lives and dies."""
-        return self._up.job.source, self._up.job.generation
+        return self._up.mark
 
 
 def widen(entry: Entry, seat: Seat, share: ShareFields) -> Share:
@@ -250,6 +252,7 @@ class JobBook:
             mask=job.version_mask,
             work=work_of(job.target),
             proofs=proofs,
+            mark=(job.source, job.generation),
         )
         if before is not None:
             proofs.shown = min(max(proofs.shown + 1, job.ntime), job.ntime_max)

@@ -96,6 +96,10 @@ class PoolLeg:
             raise LedgerError(f"{whose}: {self.pending.shares} shares pending")
 
 
+_UNUSED: Final = PoolLeg()
+"""Stands for a leg on which nothing went up yet; never written to."""
+
+
 @dataclass(slots=True)
 class Row:
     """One worker's books, or everyone's together.
@@ -117,8 +121,8 @@ class Row:
     accepted: Tally = field(default_factory=Tally)
     kept: int = 0
     queued: int = 0
-    pool: PoolLeg = field(default_factory=PoolLeg)
-    rescued: PoolLeg = field(default_factory=PoolLeg)
+    pool: PoolLeg = field(default_factory=lambda: _UNUSED)
+    rescued: PoolLeg = field(default_factory=lambda: _UNUSED)
 
     @property
     def refused_total(self) -> Tally:
@@ -157,7 +161,25 @@ class Row:
             pool_work: its work by the pool's target.
         """
         self.queued -= 1
-        self.pool.sent(pool_work)
+        self.leg(rescued=False).sent(pool_work)
+
+    def rescue(self, pool_work: int) -> None:
+        """Count a block candidate that goes up though its share was refused.
+
+        Args:
+            pool_work: its work by the pool's target.
+        """
+        self.leg(rescued=True).sent(pool_work)
+
+    def leg(self, *, rescued: bool) -> PoolLeg:
+        """Return one of the two legs to write to."""
+        if rescued:
+            if self.rescued is _UNUSED:
+                self.rescued = PoolLeg()
+            return self.rescued
+        if self.pool is _UNUSED:
+            self.pool = PoolLeg()
+        return self.pool
 
     def verify(self) -> None:
         """Check all three equations.
@@ -225,14 +247,13 @@ class Ledger:
 
     def rescue(self, row: Row, pool_work: int) -> None:
         """Book a block candidate that goes up though its share was refused here."""
-        row.rescued.sent(pool_work)
-        self.total.rescued.sent(pool_work)
+        row.rescue(pool_work)
+        self.total.rescue(pool_work)
 
     def answer(self, row: Row, verdict: Verdict, pool_work: int, *, rescued: bool) -> None:
         """Book the upstream's verdict on what went up."""
         for book in (row, self.total):
-            leg = book.rescued if rescued else book.pool
-            leg.answered(verdict.reason, pool_work)
+            book.leg(rescued=rescued).answered(verdict.reason, pool_work)
         if verdict.block:
             if verdict.reason is Reason.ACCEPTED:
                 self.blocks_accepted += 1

@@ -11,6 +11,7 @@ from typing import Final
 
 from headframe.runtime.logs import get_logger
 from headframe.runtime.wire import Wire, listen
+from headframe.runtime.wirelog import WireLog
 from headframe.stratum.core import ServerCore
 from headframe.stratum.events import ServerEvent
 from headframe.stratum.sv1.server import ServerConnection
@@ -65,16 +66,25 @@ class Listener:
         rigs: what all rigs have in common.
         limits: how many are let in.
         protocol: a row of `PROTOCOLS`.
+        wire_log: where what rigs say and hear is written down, if it is.
     """
 
     def __init__(
-        self, hub: Hub, rigs: RigSettings, limits: Limits | None = None, *, protocol: str = "sv1"
+        self,
+        hub: Hub,
+        rigs: RigSettings,
+        limits: Limits | None = None,
+        *,
+        protocol: str = "sv1",
+        wire_log: WireLog | None = None,
     ) -> None:
         self._hub = hub
+        self._wire_log = wire_log
         self._rigs = rigs
         self._limits = limits or Limits()
         self._make_core = PROTOCOLS[protocol]
         self._addresses: dict[str, _Address] = {}
+        self._forget_at = _ADDRESSES
         self._open = 0
         self._server: asyncio.Server | None = None
 
@@ -108,7 +118,10 @@ class Listener:
             await session.wire.wait_closed()
 
     def _make(self) -> Wire[ServerEvent]:
-        return Session(self._hub, self._rigs, self._make_core(self._rigs.mask), self).wire
+        wire = Session(self._hub, self._rigs, self._make_core(self._rigs.mask), self).wire
+        if self._wire_log is not None:
+            wire.record(self._wire_log, "rig")
+        return wire
 
     def admit(self, address: str) -> str:
         """Let a connection in, or say why not.
@@ -151,7 +164,7 @@ class Listener:
     def _address(self, address: str, now: float) -> _Address:
         known = self._addresses.get(address)
         if known is None:
-            if len(self._addresses) >= _ADDRESSES:
+            if len(self._addresses) >= self._forget_at:
                 self._forget(now)
             known = _Address(Cost(soft=_SOFT, hard=_HARD, decay=_DECAY))
             self._addresses[address] = known
@@ -162,3 +175,6 @@ class Listener:
         for address, known in tuple(self._addresses.items()):
             if known.open <= 0 and known.cost.points(now) <= 0:
                 del self._addresses[address]
+        # Those that stay are not looked at again for each that comes: a large farm has
+        # more addresses than this on any day.
+        self._forget_at = max(_ADDRESSES, 2 * len(self._addresses))

@@ -88,6 +88,22 @@ class Rig:
         now: monotonic seconds.
     """
 
+    __slots__ = (
+        "_bounds",
+        "_entry",
+        "_epoch",
+        "_joined",
+        "_last_share",
+        "_lease",
+        "_rate",
+        "_refused_run",
+        "accepted",
+        "rejected",
+        "seat",
+        "told",
+        "vardiff",
+    )
+
     def __init__(
         self, seat: Seat, lease: Lease, settings: RigSettings, start: Target, now: float
     ) -> None:
@@ -105,6 +121,10 @@ class Rig:
         self._last_share: float | None = None
         self._refused_run = 0
 
+    def leave(self) -> None:
+        """Give its slice back."""
+        self._lease.release()
+
     @property
     def entry(self) -> Entry | None:
         """The job it was shown last."""
@@ -114,7 +134,7 @@ class Rig:
         """Show it a job, at its own target, but never one harder than the job's."""
         epoch = entry.upstream.epoch
         target = Target(max(self.vardiff.target, entry.upstream.target))
-        self._lease.marks.add(entry.mark)
+        self._lease.mark(entry.mark)
         self.told = core.offer(self.seat.channel, entry.job, target, clean=epoch != self._epoch)
         self._epoch = epoch
         self._entry = entry

@@ -6,7 +6,6 @@ sent up before the next is looked at. No task, no future and no queue per rig.
 
 import hmac
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Final, Protocol, assert_never
 
 from headframe.chain.share import Reason, Verdict
@@ -65,6 +64,24 @@ class Session:
         door: who lets it in.
     """
 
+    __slots__ = (
+        "_agent",
+        "_core",
+        "_cost",
+        "_done",
+        "_doom",
+        "_door",
+        "_hub",
+        "_joining",
+        "_opened",
+        "_rigs",
+        "_rows",
+        "_settings",
+        "_start",
+        "_user",
+        "wire",
+    )
+
     def __init__(self, hub: Hub, settings: RigSettings, core: ServerCore, door: Door) -> None:
         self.wire: Wire[ServerEvent] = Wire(
             core,
@@ -77,7 +94,6 @@ class Session:
         self._door = door
         self._settings = settings
         self._core = core
-        self._stack = ExitStack()
         self._cost = Cost(soft=_SOFT, hard=_HARD, decay=_DECAY)
         self._opened = hub.clock.monotonic()
         self._joining: dict[int, Joined] = {}
@@ -267,8 +283,10 @@ class Session:
         if layout is None or slices is None:
             return
         self._joining.pop(joined.channel, None)
+        if not self._joining:
+            self._joining.clear()  # gives its memory back
         try:
-            lease = self._stack.enter_context(slices.take())
+            lease = slices.take()
         except NoSliceLeftError as error:
             log.warning("rig_refused", peer=self.address, why=str(error))
             self._doom = "no_slice"
@@ -281,9 +299,9 @@ class Session:
             mask=self._settings.mask,
             user=self._user,
         )
-        self._core.seat(joined.ticket, seat)
         start = self._settings.start if self._start is None else self._start
         self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
+        self._core.seat(joined.ticket, seat)
         self._hub.stats.rigs += 1
         self._begin(now)
 
@@ -330,7 +348,8 @@ class Session:
         self._done = True
         self._hub.stats.rigs -= len(self._rigs)
         self._hub.stats.connections_closed[why] += 1
-        self._stack.close()
+        for rig in self._rigs.values():
+            rig.leave()
         self._hub.leave(self)
         if self._user:
             log.info("rig_left", rig=self._user, peer=self.address, why=why)

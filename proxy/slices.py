@@ -23,10 +23,10 @@ cannot be shared.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Self
 
 from headframe.chain.job import SourceId
 
@@ -116,15 +116,41 @@ def fit(
 
 @dataclass(slots=True)
 class Lease:
-    """One rig's hold on a slice.
+    """One rig's hold on a slice, until `release` or the end of a `with` block.
 
     Attributes:
         value: the slice's bytes.
-        marks: the kinds of job it was shown on; it is quarantined until all are dead.
+        marks: the kinds of job it was shown on; it is quarantined until all are dead. Of
+            each source the largest generation is enough, since that dies last; holders that
+            saw the same jobs share the set.
     """
 
     value: bytes
-    marks: set[Mark] = field(default_factory=set)
+    marks: frozenset[Mark] = frozenset()
+    _owner: "Slices | None" = None
+
+    def mark(self, mark: Mark) -> None:
+        """Note that the slice was shown on a kind of job."""
+        if mark not in self.marks:
+            self.marks = _with_mark(self.marks, mark)
+
+    def release(self) -> None:
+        """Give the slice back; once is enough."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.take_back(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+@lru_cache(maxsize=1024)
+def _with_mark(marks: frozenset[Mark], mark: Mark) -> frozenset[Mark]:
+    newest = dict(sorted(marks | {mark}))
+    return frozenset(newest.items())
 
 
 class Slices:
@@ -171,23 +197,23 @@ class Slices:
         """How many can be had at once."""
         return self._end - self._next + len(self._free)
 
-    @contextmanager
-    def take(self) -> Iterator[Lease]:
-        """Hold a slice for the length of a block.
+    def take(self) -> Lease:
+        """Hold a slice, until the lease is released or its `with` block ends.
 
         Raises:
             NoSliceLeftError: none is free.
         """
-        lease = Lease(self._pick())
+        lease = Lease(self._pick(), _owner=self)
         self._held += 1
-        try:
-            yield lease
-        finally:
-            self._held -= 1
-            if lease.marks:
-                self._quarantine.append(lease)
-            else:
-                self._free.append(lease.value)
+        return lease
+
+    def take_back(self, lease: Lease) -> None:
+        """Let a slice rest until the jobs it was shown on are dead; `Lease.release` calls it."""
+        self._held -= 1
+        if lease.marks:
+            self._quarantine.append(lease)
+        else:
+            self._free.append(lease.value)
 
     def sweep(self, alive: Callable[[Mark], bool]) -> None:
         """Set free what was shown on dead jobs only.

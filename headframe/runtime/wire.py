@@ -95,7 +95,8 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._eof_told = False
         self._reason: Exception | None = None
         self._linger: asyncio.TimerHandle | None = None
-        self._closed = asyncio.Event()
+        self._over = False
+        self._closed: asyncio.Event | None = None  # made when somebody waits: it is large
 
     def record(self, wire_log: WireLog, leg: str) -> None:
         """Have all that will be said and heard written down, as of the connection `leg`."""
@@ -130,7 +131,7 @@ class Wire(asyncio.Protocol, Generic[E]):
             return
         self.flush()
         transport = self._transport
-        if transport is None or self._closed.is_set():
+        if transport is None or self._over:
             return
         transport.close()
         if self._linger is None:
@@ -144,6 +145,10 @@ class Wire(asyncio.Protocol, Generic[E]):
 
     async def wait_closed(self) -> None:
         """Wait until the connection is over and `on_lost` has been called."""
+        if self._over:
+            return
+        if self._closed is None:
+            self._closed = asyncio.Event()
         await self._closed.wait()
 
     # What asyncio calls.
@@ -153,7 +158,6 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._transport = cast("asyncio.Transport", transport)
         self._peer = format_peer(transport.get_extra_info("peername"))
         self._transport.set_write_buffer_limits(high=self._max_buffer_bytes)
-        _set_socket_options(transport.get_extra_info("socket"))
         self._guarded(self._on_made)
 
     def data_received(self, data: bytes) -> None:
@@ -193,7 +197,9 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._tell_eof()
         reason = self._reason or exc
         self._guarded(lambda: self._on_lost(reason))
-        self._closed.set()
+        self._over = True
+        if self._closed is not None:
+            self._closed.set()
 
     def _tell(self, events: Sequence[E]) -> None:
         if events:
@@ -274,6 +280,7 @@ async def _drive(
 ) -> Wire[E]:
     """Put a wire on a connected socket."""
     try:
+        _set_socket_options(sock)
         _, wire = await asyncio.get_running_loop().create_connection(
             make, sock=sock, ssl=tls, server_hostname=host if tls else None
         )
@@ -308,9 +315,12 @@ async def listen(
         raise ListenError(f"{format_peer((host, port))}: a port is a number from 0 to {LAST_PORT}")
     loop = asyncio.get_running_loop()
     try:
-        return await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
+        server = await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
     except (OSError, UnicodeError) as error:
         raise listen_error(host, port, error) from error
+    for sock in server.sockets:
+        _set_socket_options(sock)
+    return server
 
 
 def listen_error(host: str, port: int, error: Exception) -> ListenError:
@@ -342,7 +352,10 @@ def format_peer(name: object) -> str:
 
 
 def _set_socket_options(sock: socket.socket | None) -> None:
-    """No waiting for more to send, and a peer that vanished is noticed."""
+    """No waiting for more to send, and a peer that vanished is noticed.
+
+    Connections inherit it from the socket that listens.
+    """
     if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -93,8 +93,8 @@ def test_names_above_the_limit_share_a_row():
     [
         lambda row: row.offered.add(1),
         lambda row: row.accepted.add(1),
-        lambda row: row.pool.forwarded.add(1),
-        lambda row: row.rescued.lost.add(1),
+        lambda row: row.leg(rescued=False).forwarded.add(1),
+        lambda row: row.leg(rescued=True).lost.add(1),
         lambda row: setattr(row, "kept", 5),
     ],
 )

@@ -120,7 +120,7 @@ class SlicesMachine(RuleBasedStateMachine):
     @rule(index=st.integers(0, 5))
     def show(self, index):
         if index < len(self.seats):
-            self.seats[index][1].marks.add((POOL, self.generation))
+            self.seats[index][1].mark((POOL, self.generation))
 
     @precondition(lambda self: self.seats)
     @rule(index=st.integers(0, 5))

@@ -42,6 +42,15 @@ class Offer(NamedTuple):
     target: Target | None
 
 
+# Thousands of rigs are shown the same: they share these.
+_offer: Final = lru_cache(maxsize=1024)(Offer)
+
+
+@lru_cache(maxsize=1024)
+def _text_of(job_id: JobId) -> str:
+    return f"{job_id:x}"
+
+
 class Offers:
     """The newest jobs that were shown on one connection, by their id on the wire."""
 
@@ -58,11 +67,11 @@ class Offers:
 
         The rig may still be working towards either.
         """
-        key = f"{job.id:x}"
+        key = _text_of(job.id)
         before = self._by_text.pop(key, None)
         if before is not None and before.target is not None:
             target = max(target, before.target)
-        self._by_text[key] = Offer(job.id, job.version, mask, size, target)
+        self._by_text[key] = _offer(job.id, job.version, mask, size, target)
         if len(self._by_text) > MAX_OFFERS:
             del self._by_text[next(iter(self._by_text))]
 

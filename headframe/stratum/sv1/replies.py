@@ -5,7 +5,6 @@ they wait for; so order is the only thing that ties an answer to its request.
 """
 
 from enum import Enum, auto
-from typing import Final
 
 from headframe.stratum.errors import LocalProtocolError
 from headframe.stratum.events import Ticket
@@ -23,25 +22,24 @@ class Kind(Enum):
     SHARE = auto()
 
 
-_NOBODY: Final = (None, b"")
-
-
 class Replies:
-    """The lines to send to one peer, and the requests it waits for."""
+    """The lines to send to one peer, and the requests it waits for.
 
-    __slots__ = ("_early", "_next", "_oldest", "_open", "_out")
+    What waits is one list, the oldest request first: how it will be answered and its id,
+    or its answer's line, when that is known before an earlier one's.
+    """
+
+    __slots__ = ("_oldest", "_out", "_waiting")
 
     def __init__(self) -> None:
-        self._next = 0
         self._oldest = 0
-        self._open: dict[int, tuple[Kind, bytes]] = {}
-        self._early: dict[int, bytes] = {}
+        self._waiting: list[tuple[Kind, bytes] | bytes] = []
         self._out: list[bytes] = []
 
     @property
     def waiting(self) -> int:
         """Requests whose answer is not out yet."""
-        return self._next - self._oldest
+        return len(self._waiting)
 
     def take(self, kind: Kind, request_id: bytes) -> Ticket:
         """Note a request.
@@ -50,10 +48,9 @@ class Replies:
             kind: how it will be answered.
             request_id: its id as it came, raw JSON; null or nothing: wants no answer.
         """
-        ticket = self._next
-        self._next = ticket + 1
-        self._open[ticket] = (kind, request_id)
-        return Ticket(ticket)
+        waiting = self._waiting
+        waiting.append((kind, request_id))
+        return Ticket(self._oldest + len(waiting) - 1)
 
     def answer(self, kind: Kind, ticket: Ticket, body: bytes) -> None:
         """Answer a request: now, or as soon as all earlier ones are answered.
@@ -66,29 +63,30 @@ class Replies:
         Raises:
             LocalProtocolError: no such request waits.
         """
-        asked, request_id = self._open.get(ticket, _NOBODY)
-        if asked is not kind:
+        waiting = self._waiting
+        place = ticket - self._oldest
+        asked = waiting[place] if 0 <= place < len(waiting) else b""
+        if isinstance(asked, bytes) or asked[0] is not kind:
             raise LocalProtocolError(f"no {kind.name.lower()} request waits for ticket {ticket}")
-        del self._open[ticket]
+        request_id = asked[1]
         line = b"" if is_silent(request_id) else encode_answer(request_id, body)
-        if ticket != self._oldest:
-            self._early[ticket] = line
+        if place:
+            waiting[place] = line
             return
         self._out.append(line)
-        self._oldest = ticket + 1
-        if self._early:
-            self._release()
-
-    def _release(self) -> None:
-        """Let the answers go that waited for the oldest one."""
-        while self._oldest in self._early:
-            self._out.append(self._early.pop(self._oldest))
+        self._oldest += 1
+        del waiting[0]
+        while waiting and isinstance(early := waiting[0], bytes):
+            self._out.append(early)
             self._oldest += 1
+            del waiting[0]
 
     def push(self, line: bytes, *, after: Ticket) -> None:
         """Send a line that answers nothing, but not before the answer to `after`."""
-        if after in self._early:
-            self._early[after] += line
+        place = after - self._oldest
+        early = self._waiting[place] if 0 <= place < len(self._waiting) else ()
+        if isinstance(early, bytes):
+            self._waiting[place] = early + line
         else:
             self._out.append(line)
 

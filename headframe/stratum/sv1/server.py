@@ -79,6 +79,23 @@ class ServerConnection:
             rolling. A `Seat` narrows it further.
     """
 
+    __slots__ = (
+        "_authorizing",
+        "_begun",
+        "_difficulty",
+        "_events",
+        "_lines",
+        "_mask",
+        "_offers",
+        "_replies",
+        "_seat",
+        "_state",
+        "_subscribed",
+        "_subscribing",
+        "_terms",
+        "_workers",
+    )
+
     def __init__(self, *, mask: int = BIP320_MASK) -> None:
         self._mask = mask
         self._state = ServerState.OPEN
@@ -193,6 +210,8 @@ class ServerConnection:
         body = TRUE if ok else encode_verdict(Verdict(reason=Reason.UNAUTHORIZED))
         self._replies.answer(Kind.AUTHORIZE, ticket, body)
         user = self._authorizing.pop(ticket)
+        if not self._authorizing:
+            self._authorizing.clear()  # gives its memory back
         if ok:
             self._workers.add(user)
 
