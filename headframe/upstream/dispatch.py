@@ -263,7 +263,23 @@ class Dispatch:
                 return  # it will speak soon
             if silent and verdict.detail == PARENTLESS:
                 return  # the others may know better
-        self._decide(case, node, verdict)
+        if verdict.detail == PARENTLESS and case.block.source not in self._nodes:
+            self._leave(case)
+        else:
+            self._decide(case, node, verdict)
+
+    def _leave(self, case: _Case) -> None:
+        """Leave a block of an earlier configuration in the journal: its chain is not here."""
+        del self._cases[case.block.hash]
+        self._feed.stats.blocks_waiting = len(self._cases)
+        _log.warning(
+            "block_of_another_chain",
+            what_to_do="configure the node it was found on, or send it there with submitblock",
+            path=str(self._journal.path),
+            **facts_of(case.block),
+        )
+        if case.done is not None:
+            case.done(_PENDING)
 
     def _decide(self, case: _Case, node: str, verdict: Verdict) -> None:
         block = case.block

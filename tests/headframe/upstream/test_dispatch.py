@@ -402,3 +402,28 @@ async def test_the_last_node_that_was_waited_for_goes(tmp_path: Path) -> None:
             await until(lambda: bool(bench.dispatch._cases[block(1).hash].words))
             bench.dispatch.set_nodes({"0": NodeAccess(url=one.url, user="u")})
             assert (await answers.one()).detail == "bad-cb-amount"
+
+
+async def test_a_block_of_another_chain_is_not_given_up(tmp_path: Path) -> None:
+    """The upstreams were changed to another network while one of its blocks waited."""
+    path = tmp_path / "j"
+    Journal(path, wall=lambda: 0).found(block(5, SourceId("regtest node")))
+    async with RpcNode({"submitblock": "prev-blk-not-found"}) as node:
+        bench = Bench(path, node)
+        with capture_logs() as logs:
+            async with bench.running():
+                await until(lambda: bench.told.feed.stats.blocks_waiting == 0)
+    assert "block_of_another_chain" in [log["event"] for log in logs]
+    assert bench.on_disk() == [5]
+
+
+async def test_a_lone_node_without_the_parent_has_the_last_word_on_its_own_block(
+    tmp_path: Path,
+) -> None:
+    async with RpcNode({"submitblock": "prev-blk-not-found"}) as node:
+        bench = Bench(tmp_path / "j", node)
+        async with bench.running():
+            own, foreign = bench.give(1, "0"), bench.give(2, "gone")
+            assert (await own.one()).detail == "prev-blk-not-found"
+            assert (await foreign.one()).reason is Reason.PENDING
+    assert bench.on_disk() == [2]
