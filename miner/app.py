@@ -24,6 +24,7 @@ from headframe.runtime.notify import Notifier
 from headframe.runtime.reload import Reloader
 from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import Actions, WebServer, read_token, reloading
+from headframe.runtime.wirelog import WireLog, wire_log_at
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.roster import Roster
 from miner.cgapi.service import ApiService
@@ -67,6 +68,7 @@ class Miner:
         api: answers cgminer's commands, or `None`.
         reloader: reads the settings again when it is asked to.
         vitals: how this process is doing.
+        wire_log: what the source's connections are written down in, to be closed at the end.
         clock: seconds that never go back.
     """
 
@@ -80,6 +82,7 @@ class Miner:
         api: ApiService | None = None,
         reloader: Reloader[MinerConfig] | None = None,
         vitals: Vitals | None = None,
+        wire_log: WireLog | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.stats = MinerStats()
@@ -93,6 +96,7 @@ class Miner:
         self._web = web
         self._api = api
         self._reloader = reloader
+        self._wire_log = wire_log
         self._scope: asyncio.Timeout | None = None
         self._engine = Engine(source, self._fleet, self.stats, clock=clock)
         self.vitals = vitals or Vitals()
@@ -114,6 +118,8 @@ class Miner:
             ListenError: page or API cannot be served where they were asked for.
         """
         async with AsyncExitStack() as stack:
+            if self._wire_log is not None:
+                stack.push_async_callback(asyncio.to_thread, self._wire_log.close)
             if self._reloader is not None:
                 await stack.enter_async_context(_background(self._reloader.run()))
             await self._serve(stack)
@@ -233,7 +239,10 @@ def make_miner(
             "or a node, as in --url bitcoind+http://127.0.0.1:18443 --address ADDRESS"
         )
     journal = (config.state_dir or state_dir(env)) / JOURNAL
-    roster = Roster(config.upstreams, config.pools, ids=count(1), journal=journal)
+    wire_log = wire_log_at(config.log.wire)
+    roster = Roster(
+        config.upstreams, config.pools, ids=count(1), journal=journal, wire_log=wire_log
+    )
     api = ApiService(config.api, roster)
     fleet, vitals = Fleet(detect(config.devices, config.wishes())), Vitals()
     reloader = read and Reloader(
@@ -251,6 +260,7 @@ def make_miner(
         api=api,
         reloader=reloader,
         vitals=vitals,
+        wire_log=wire_log,
     )
 
 

@@ -40,6 +40,7 @@ _OF_PROGRAM: Final = {
     "web_port": "web.port",
     "log_format": "log.format",
     "log_level": "log.level",
+    "wire_log": "log.wire",
     "once": "stop.once",
     "shares": "stop.shares",
     "blocks": "stop.blocks",
@@ -91,6 +92,7 @@ _OF_PROGRAM: Final = {
     help="screen: all figures on the terminal (default there); text: lines; json: for programs.",
 )
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+@click.option("--wire-log", metavar="FILE", help="Write every line to and from pools there.")
 @click.option("--once", is_flag=True, default=None, help="Fail (69) if no upstream can be used.")
 @click.option("--shares", type=int, metavar="N", help="End after so many accepted shares.")
 @click.option("--blocks", type=int, metavar="N", help="End after so many accepted blocks.")

@@ -106,6 +106,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             gt=0, description="How often the figures are told where there is no terminal."
         ),
     ] = 30.0
+    wire: Annotated[
+        str,
+        msgspec.Meta(
+            description="A file for every line that pools say and hear, as JSON, passwords left "
+            "out; it is put aside at 32 MiB, and three such are kept. Nothing if empty."
+        ),
+    ] = ""
 
 
 class StopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

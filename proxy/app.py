@@ -18,6 +18,7 @@ from headframe.runtime.process import EXIT_OK
 from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import WebServer
 from headframe.runtime.wire import format_peer
+from headframe.runtime.wirelog import WireLog, wire_log_at
 from headframe.upstream.base import JobSource
 from headframe.upstream.roster import Roster
 from proxy.config import ProxyConfig
@@ -53,13 +54,14 @@ class Ready:
     hub: Hub
 
 
-def roster_of(config: ProxyConfig) -> Roster:
+def roster_of(config: ProxyConfig, wire_log: WireLog | None = None) -> Roster:
     """Make the upstreams that a configuration asks for; connects to nothing yet.
 
     Raises:
         ConfigError: they can never work, and why.
     """
-    return Roster(config.upstreams, config.pools, ids=count(1), journal=_state(config) / JOURNAL)
+    journal = _state(config) / JOURNAL
+    return Roster(config.upstreams, config.pools, ids=count(1), journal=journal, wire_log=wire_log)
 
 
 async def run(
@@ -87,13 +89,14 @@ async def run(
     rigs = config.rig_settings()
     _raise_file_limit()
     hints = None
+    wire_log = wire_log_at(config.log_wire)
     if source is None:
-        roster = roster_of(config)
+        roster = roster_of(config, wire_log)
         source, hints = roster.group, roster.circle.nudge
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
     hub = Hub(source, config.hub_settings(), ids=count(1), hasher=native, clock=clock)
-    listener = Listener(hub, rigs, config.limits())
+    listener = Listener(hub, rigs, config.limits(), wire_log=wire_log)
     store = Store(_state(config) / HISTORY)
     vitals = Vitals()
     try:
@@ -110,6 +113,8 @@ async def run(
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await listener.stop()
+        if wire_log is not None:
+            await asyncio.to_thread(wire_log.close)
     return EXIT_OK
 
 
@@ -158,7 +163,7 @@ async def _page(
     if not config.web.enabled:
         yield stratum_url, ""
         return
-    page = Page(hub, store, stratum_url, vitals)
+    page = Page(hub, store, stratum_url, vitals, worker_series=config.web.worker_series)
     web = WebServer(
         config.web.host,
         config.web.port,

@@ -39,6 +39,7 @@ def _about(key: str) -> str:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any setting.")
 @click.option("--log-format", type=click.Choice(logs.FORMATS), help=_about("log_format"))
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help=_about("log_level"))
+@click.option("--wire-log", metavar="FILE", help="Write every line of pools and rigs there.")
 @click.option("--check", is_flag=True, help="Say whether the configuration is good, and end.")
 @click.pass_context
 def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
@@ -91,6 +92,7 @@ def config_from(chosen: Mapping[str, object], env: Mapping[str, str]) -> ProxyCo
         "state_dir": given.get("state_dir"),
         "log_format": given.get("log_format"),
         "log_level": given.get("log_level"),
+        "log_wire": given.get("wire_log"),
     }
     if "listen" in given:
         flags["listen.host"], flags["listen.port"] = parse_listen(str(given["listen"]))

@@ -127,6 +127,15 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     enabled: Annotated[bool, Meta(description="Serve the page.")] = True
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port; 0 for a free one.")] = 9332
+    worker_series: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Workers with metrics of their own: the busiest. All others are one, "
+            "called (other).",
+        ),
+    ] = 200
 
 
 class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,6 +194,14 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Literal["auto", "json", "text"],
         Meta(description="auto: text on a terminal, JSON elsewhere."),
     ] = "auto"
+    log_wire: Annotated[
+        str,
+        Meta(
+            description="A file for every line that pools and rigs say and hear, as JSON, "
+            "passwords left out; it is put aside at 32 MiB, and three such are kept. Nothing if "
+            "empty."
+        ),
+    ] = ""
 
     def state_path(self) -> Path:
         """Return the folder for state."""

@@ -25,7 +25,7 @@ from headframe.runtime.clock import wall_milliseconds
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import HIDDEN, get_logger, redact_url
 
-__all__ = ["RecordedCore", "Tap", "WireLog"]
+__all__ = ["RecordedCore", "Tap", "WireLog", "wire_log_at"]
 
 _log = get_logger(__name__)
 
@@ -205,6 +205,15 @@ class WireLog:
         if now != told:
             self._writer.note_left_out(now - told)
         return now
+
+
+def wire_log_at(path: str) -> WireLog | None:
+    """Open the log that a setting names; `None` for "".
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    return WireLog(Path(path).expanduser()) if path else None
 
 
 class _Writer:

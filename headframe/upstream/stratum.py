@@ -21,6 +21,7 @@ from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.runtime.tunnel import Tunnel
 from headframe.runtime.wire import dial
+from headframe.runtime.wirelog import WireLog
 from headframe.stratum.events import NewJob, Ready, Redirected
 from headframe.stratum.sv1.client import ClientConnection, ClientOptions
 from headframe.upstream.base import (
@@ -84,6 +85,7 @@ class StratumSource:
         options: which pool, and how.
         lineage: names the source and gives the serials.
         candidates: keeps shares that are blocks and cannot be sent; `None`: they are lost.
+        wire_log: where what is said and heard is written down, if it is.
     """
 
     def __init__(
@@ -92,10 +94,12 @@ class StratumSource:
         *,
         lineage: Lineage,
         candidates: Candidates | None = None,
+        wire_log: WireLog | None = None,
     ) -> None:
         self._options = options
         self._lineage = lineage
         self._candidates = candidates
+        self._wire_log = wire_log
         self._ours_from = 0  # jobs of the present connection have this generation at least
         self._jobs: Latest[Job | None] = Latest(None)
         self._status = Latest(
@@ -234,6 +238,8 @@ class StratumSource:
         connection = PoolConnection(
             core, options.limits, name=self._lineage.source, follow=self._follow, act=self._act
         )
+        if self._wire_log is not None:
+            connection.wire.record(self._wire_log, self._lineage.source)
         try:
             await dial(
                 here.host,

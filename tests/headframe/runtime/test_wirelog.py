@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.wirelog import WireLog
+from headframe.runtime.wirelog import WireLog, wire_log_at
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -77,6 +77,14 @@ def test_passwords_are_taken_out(path: Path, line: str) -> None:
     assert "hunter2" not in text
     (record,) = [each for each in records(path) if "line" in each]
     assert record["redacted"] is True
+
+
+def test_a_setting_names_the_file_or_nothing(path: Path) -> None:
+    assert wire_log_at("") is None
+    log = wire_log_at(str(path))
+    assert log is not None
+    log.close()
+    assert path.exists()
 
 
 def test_logins_are_kept(path: Path) -> None:
