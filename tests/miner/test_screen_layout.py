@@ -1,5 +1,6 @@
 import io
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from miner.screen_events import Event
 from miner.screen_layout import draw
 from tests.fakes.minerstatus import miner_status
 
+OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
 STATUS = miner_status()
 LONG = "backup.example.net:443: connection refused: " + "很長的名字 and a long story " * 20
 
@@ -171,6 +173,22 @@ def ansi(console: Console) -> str:
         for line in draw(STATUS, EVENTS, 80, 24):
             console.print(line)
     return captured.get()
+
+
+def test_the_operators_page_shows_the_screen_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    try:
+        events = [
+            event("pool_ready", "source=pool.example.org:3333 version_mask=1fffe000"),
+            event("source_chosen", "source=pool.example.org:3333 idle_seconds=0.0"),
+            event("share_rejected", "count=1 reason=stale words=Stale", "warning"),
+        ]
+        lines = screen(80, 24, STATUS | {"page": "http://127.0.0.1:9333/"}, events)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "```text\n" + "\n".join(lines) + "\n```" in OPERATIONS.read_text(), "\n".join(lines)
 
 
 def test_colours_say_nothing_that_words_do_not() -> None:
