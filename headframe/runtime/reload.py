@@ -9,10 +9,10 @@ be used change nothing.
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TextIO, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -20,9 +20,12 @@ from headframe.runtime.errors import HeadframeError
 from headframe.runtime.logs import HIDDEN, get_logger, is_secret, redact
 from headframe.runtime.settings_fields import to_plain
 
-__all__ = ["Change", "Commit", "Outcome", "Reloader", "changes", "has_gone"]
+__all__ = ["Change", "Commit", "Outcome", "Reloader", "changes"]
 
 log = get_logger(__name__)
+
+_STANDARD: Final = (0, 1, 2)
+"""Standard input, output and errors: some may be redirected on a terminal, hardly all."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -67,6 +70,10 @@ class Outcome:
 
 def _ignore(outcome: Outcome) -> None:
     del outcome
+
+
+def _terminate() -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
 class Reloader(Generic[S]):
@@ -126,27 +133,40 @@ class Reloader(Generic[S]):
         )
 
     async def run(
-        self, *, stream: TextIO | None = None, stop: Callable[[], object] | None = None
+        self,
+        *,
+        files: Sequence[int] = _STANDARD,
+        stop: Callable[[], object] = _terminate,
+        is_terminal: Callable[[int], bool] = os.isatty,
+        look_seconds: float = 5.0,
     ) -> None:
         """Reload at each SIGHUP, until cancelled.
 
-        The same signal comes when the terminal is closed that the program writes to. Then
-        the program shall end, as it would without us.
+        The same signal comes when the terminal is closed that the program was started on.
+        Then it shall end, as it would without us. A terminal that went without that signal
+        was left on purpose: the signal means a reload from then on.
 
         Args:
-            stream: where the program writes; standard output by default.
+            files: descriptors that are a terminal if the program was started on one.
             stop: ends the program; by default as SIGTERM does.
+            is_terminal: tells whether a descriptor is one; it is none once it was closed.
+            look_seconds: how often it is looked whether the terminal is still there.
         """
-        out = sys.stdout if stream is None else stream
-        on_terminal = out.isatty()
+        terminals = [each for each in files if is_terminal(each)]
         loop, wanted = asyncio.get_running_loop(), asyncio.Event()
         loop.add_signal_handler(signal.SIGHUP, wanted.set)
         try:
             while True:
-                await wanted.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(look_seconds if terminals else None):
+                        await wanted.wait()
+                gone = bool(terminals) and not any(map(is_terminal, terminals))
+                terminals = [] if gone else terminals
+                if not wanted.is_set():
+                    continue
                 wanted.clear()
-                if on_terminal and has_gone(out):
-                    (stop or _terminate)()
+                if gone:
+                    stop()
                 else:
                     await self._reload_for_sure()
         finally:
@@ -168,14 +188,6 @@ def changes(old: msgspec.Struct, new: msgspec.Struct) -> Iterator[Change]:
     for key, value in after.items():
         if value != before[key]:
             yield Change(key=key, old=before[key], new=value)
-
-
-def has_gone(stream: TextIO) -> bool:
-    """Tell whether a terminal was closed under a stream: it is none any more then."""
-    try:
-        return not os.isatty(stream.fileno())
-    except (OSError, ValueError):
-        return True
 
 
 def _tell(outcome: Outcome) -> None:
@@ -204,7 +216,3 @@ def _items(*values: object) -> Iterator[object]:
 
 def _shown(value: object) -> str:
     return msgspec.json.encode(redact(value), enc_hook=str).decode()
-
-
-def _terminate() -> None:
-    signal.raise_signal(signal.SIGTERM)

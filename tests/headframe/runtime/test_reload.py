@@ -1,10 +1,9 @@
 """`Reloader`: what changes, what waits for a restart, and what is refused."""
 
 import asyncio
-import io
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.reload import Commit, Outcome, Reloader, changes, has_gone
+from headframe.runtime.reload import Commit, Outcome, Reloader, changes
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +160,7 @@ async def until_taken(program: Program, count: int) -> None:
 
 async def test_each_hangup_signal_reloads(program: Program) -> None:
     before = signal.getsignal(signal.SIGHUP)
-    async with listening(program, stream=io.StringIO()):
+    async with listening(program, files=[]):
         for count in (1, 2):
             signal.raise_signal(signal.SIGHUP)
             await until_taken(program, count)
@@ -171,7 +170,7 @@ async def test_each_hangup_signal_reloads(program: Program) -> None:
 async def test_a_bug_while_reloading_does_not_end_the_program(program: Program) -> None:
     program.file = ZeroDivisionError("a bug")
     with capture_logs() as logs:
-        async with listening(program, stream=io.StringIO()):
+        async with listening(program, files=[]):
             signal.raise_signal(signal.SIGHUP)
             while not logs:
                 await asyncio.sleep(0.001)
@@ -181,35 +180,66 @@ async def test_a_bug_while_reloading_does_not_end_the_program(program: Program) 
     assert told(logs)[0] == ("error", "config_not_reloaded")
 
 
-async def test_when_its_terminal_is_closed_the_program_ends(program: Program) -> None:
-    ours, theirs = os.openpty()
+class Terminal:
+    """A terminal that may be closed."""
+
+    def __init__(self) -> None:
+        self._ours, self.file = os.openpty()
+
+    def close(self) -> None:
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    os.close(opened.file)
+
+
+async def test_when_its_terminal_is_closed_the_program_ends(
+    program: Program, terminal: Terminal
+) -> None:
     stopped = asyncio.Event()
-    with os.fdopen(theirs, "w") as terminal:
-        async with listening(program, stream=terminal, stop=stopped.set):
-            signal.raise_signal(signal.SIGHUP)
-            await until_taken(program, 1)
-            os.close(ours)
-            signal.raise_signal(signal.SIGHUP)
-            await stopped.wait()
+    async with listening(program, files=[terminal.file], stop=stopped.set):
+        signal.raise_signal(signal.SIGHUP)
+        await until_taken(program, 1)
+        assert not stopped.is_set()
+        terminal.close()
+        signal.raise_signal(signal.SIGHUP)
+        await stopped.wait()
     assert len(program.taken) == 1
 
 
-async def test_the_program_ends_as_if_it_were_terminated(program: Program) -> None:
-    ours, theirs = os.openpty()
+async def test_it_ends_as_if_it_were_terminated(program: Program, terminal: Terminal) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     try:
-        with os.fdopen(theirs, "w") as terminal:
-            async with listening(program, stream=terminal):
-                os.close(ours)
-                signal.raise_signal(signal.SIGHUP)
-                await stopped.wait()
+        async with listening(program, files=[terminal.file]):
+            terminal.close()
+            signal.raise_signal(signal.SIGHUP)
+            await stopped.wait()
     finally:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
-def test_a_stream_without_a_file_is_no_terminal() -> None:
-    assert has_gone(io.StringIO())
+async def test_a_program_that_was_left_behind_by_its_terminal_reloads(
+    program: Program, terminal: Terminal
+) -> None:
+    looked, stopped = asyncio.Event(), asyncio.Event()
+
+    def look(file: int) -> bool:
+        looked.set()
+        return os.isatty(file)
+
+    parts = {"files": [terminal.file], "is_terminal": look, "look_seconds": 0.001}
+    async with listening(program, stop=stopped.set, **parts):
+        terminal.close()
+        looked.clear()
+        await looked.wait()
+        signal.raise_signal(signal.SIGHUP)
+        await until_taken(program, 1)
+    assert not stopped.is_set()
 
 
 def test_changes_are_named_by_dotted_keys() -> None:
