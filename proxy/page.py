@@ -24,6 +24,7 @@ from proxy.status import (
     SharesStatus,
 )
 from proxy.store import Figures, Store
+from proxy.workers import WorkerSeries
 
 __all__ = ["METRICS_PREFIX", "Page"]
 
@@ -40,19 +41,28 @@ class Page:
         store: history; `None` when it is not kept.
         stratum_url: where rigs connect.
         vitals: how the process is doing.
+        worker_series: workers that have metrics of their own.
     """
 
     def __init__(
-        self, hub: Hub, store: Store | None, stratum_url: str, vitals: Vitals | None = None
+        self,
+        hub: Hub,
+        store: Store | None,
+        stratum_url: str,
+        vitals: Vitals | None = None,
+        *,
+        worker_series: int = 200,
     ) -> None:
         self._hub = hub
         self._store = store
         self._url = stratum_url
         self._started = hub.clock.monotonic()
         kernels = "python" if native.extension_missing else "native"
+        self._workers = WorkerSeries(hub.ledger, self._rates, most=worker_series)
         self._lasting = (
             Exporter(METRICS_PREFIX, [hub.stats]),
             hub.stats.pools.exporter(METRICS_PREFIX),
+            self._workers.exporter(METRICS_PREFIX),
             *self_report(vitals or Vitals(), program="proxy", kernels=kernels),
         )
 
@@ -85,7 +95,9 @@ class Page:
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
-        self._look(self._hub.clock.monotonic())
+        now = self._hub.clock.monotonic()
+        self._look(now)
+        self._workers.look(now)
         books = Exporter(METRICS_PREFIX, [books_of(self._hub.ledger)])
         return render(books, *self._lasting)
 
@@ -111,6 +123,14 @@ class Page:
         job = source.jobs.get()
         known = job is not None and status.job_at is not None
         stats.job_age = max(now - (status.job_at or 0.0), 0.0) if known else None
+
+    def _rates(self) -> dict[str, float]:
+        """Return the hashrate of each worker, all its rigs together."""
+        now = self._hub.clock.monotonic()
+        rates: dict[str, float] = {}
+        for session in self._sessions():
+            rates[session.user] = rates.get(session.user, 0.0) + session.hps(now)
+        return rates
 
     def _sessions(self) -> list[Session]:
         return [guest for guest in self._hub.guests if isinstance(guest, Session)]

@@ -20,6 +20,7 @@ from miner.status import MinerStatus
 from proxy.config import ProxyConfig
 from proxy.stats import Books, Stats
 from proxy.status import ProxyStatus
+from proxy.workers import WorkerFigures
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
@@ -33,7 +34,9 @@ METRICS_HOW = """Served at `/metrics` by the miner and the proxy, in Prometheus'
 A counter never falls while the program runs, whatever pools, rigs, devices and settings do.
 What a program does not know, as a sensor that a device does not have, has no sample.
 `pool` is the name of a configured upstream, `device` that of a device.
-No label has a value that a stranger can choose.
+`worker` is a name that rigs choose: the `web.worker_series` busiest have series of their own.
+`(other)` is all other workers together; one that was quiet for an hour gives its place away.
+No other label has a value that a stranger can choose.
 Besides those below there are `process_*` (start time, CPU, memory, open files) and `python_*`.
 """
 
@@ -73,7 +76,11 @@ def _metrics() -> str:
             (("device_", "device", DeviceFigures), *pools),
         ),
         ("headframe proxy", "headframe_proxy_", (("", "", Books), ("", "", Stats))),
-        ("headframe proxy: each upstream", "headframe_proxy_", pools),
+        (
+            "headframe proxy: each upstream and each worker",
+            "headframe_proxy_",
+            (*pools, ("worker_", "worker", WorkerFigures)),
+        ),
     ):
         tables = [
             describe(kind, prefix=prefix + more, label=label).splitlines()

@@ -94,6 +94,28 @@ async def test_each_pool_and_the_age_of_the_job_are_told():
     assert "headframe_event_loop_lag_seconds_count" in text
 
 
+async def test_each_worker_is_told_of_while_there_is_room():
+    async with (
+        proxying(ManualSource(verdict=None)) as proxy,
+        connected(proxy.port, "alice") as [rig],
+    ):
+        proxy.publish()
+        page = Page(proxy.hub, None, "")
+        none = Page(proxy.hub, None, "", worker_series=0)
+        for _ in range(2):
+            await rig.say(rig.find(await rig.job()))
+            proxy.time.now += 5
+            told, untold = page.metrics().decode(), none.metrics().decode()
+            proxy.publish()
+    name = "headframe_proxy_worker_shares_accepted_total"
+    assert f'{name}{{worker="alice"}} 1.0' in told
+    assert f'{name}{{worker="(other)"}} 1.0' in told
+    rate = 'headframe_proxy_worker_hashrate_hashes_per_second{worker="alice"} '
+    assert float(told.split(rate)[1].split()[0]) > 0
+    assert "alice" not in untold
+    assert f'{name}{{worker="(other)"}} 2.0' in untold
+
+
 async def test_the_time_that_a_job_takes_to_all_rigs_is_measured():
     async with proxying() as proxy, connected(proxy.port, "alice") as [rig]:
         proxy.time.now = 10.0

@@ -1,0 +1,120 @@
+"""Of many workers a few have series of their own, and no counter falls."""
+
+import random
+import time
+
+from headframe.chain.share import Reason
+from headframe.runtime.metrics import render
+from proxy.ledger import OTHER_WORKERS, Ledger
+from proxy.workers import WorkerSeries
+from tests.fakes.scrapes import Scrapes
+
+ACCEPTED = "x_worker_shares_accepted_total"
+
+
+class Desk:
+    """Books, their series, and a clock."""
+
+    def __init__(self, most: int) -> None:
+        self.ledger = Ledger()
+        self.rates: dict[str, float] = {}
+        self.series = WorkerSeries(self.ledger, lambda: self.rates, most=most)
+        self.collector = self.series.exporter("x_")
+        self.scrapes = Scrapes()
+        self.now = 100.0
+
+    def work(self, name: str, shares: int = 1, work: int = 10) -> None:
+        for _ in range(shares):
+            self.ledger.keep(self.ledger.worker(name), work)
+
+    def scrape(self) -> None:
+        self.now += 15
+        self.series.look(self.now)
+        self.scrapes.add(render(self.collector))
+
+    def named(self) -> set[str]:
+        return self.scrapes.labels(ACCEPTED, "worker") - {OTHER_WORKERS}
+
+    def accepted(self, worker: str) -> float:
+        return self.scrapes.get(ACCEPTED, worker=worker)
+
+
+def test_each_worker_has_its_own_figures_while_there_is_room() -> None:
+    desk = Desk(most=5)
+    desk.rates = {"a": 1000.0, "nobody": 5.0}
+    desk.work("a", 2)
+    desk.work("b", 1)
+    desk.scrape()
+    assert desk.named() == {"a", "b"}
+    assert desk.accepted(OTHER_WORKERS) == 3, "what came before a worker had its place"
+    desk.work("a", 4, work=100)
+    desk.ledger.refuse(desk.ledger.worker("b"), Reason.STALE, 10)
+    desk.scrape()
+    assert (desk.accepted("a"), desk.accepted("b")) == (4, 0)
+    assert desk.scrapes.get("x_worker_work_accepted_hashes_total", worker="a") == 400
+    assert desk.scrapes.get("x_worker_shares_refused_total", worker="b") == 1
+    rate = "x_worker_hashrate_hashes_per_second"
+    assert desk.scrapes.get(rate, worker="a") == 1000
+    assert desk.scrapes.get(rate, worker=OTHER_WORKERS) == 5
+
+
+def test_the_busiest_take_the_places_and_the_others_are_one() -> None:
+    desk = Desk(most=2)
+    for name, work in (("small", 1), ("large", 1000), ("middle", 100)):
+        desk.work(name, work=work)
+    desk.scrape()
+    assert desk.named() == {"large", "middle"}
+    for _ in range(3):
+        desk.work("small", work=10_000)
+        desk.scrape()
+    assert desk.named() == {"large", "small"}
+
+
+def test_two_that_are_alike_do_not_change_places_at_each_scrape() -> None:
+    desk = Desk(most=1)
+    desk.work("a", work=100)
+    desk.scrape()
+    for _ in range(10):
+        desk.work("a", work=100)
+        desk.work("b", work=110)
+        desk.scrape()
+        assert desk.named() == {"a"}
+
+
+def test_one_that_has_gone_quiet_gives_its_place_away() -> None:
+    desk = Desk(most=1)
+    desk.work("a", work=10**9)
+    desk.scrape()
+    desk.now += 3601
+    desk.scrape()
+    assert desk.named() == set()
+    desk.work("b")
+    desk.scrape()
+    assert desk.named() == {"b"}
+
+
+def test_no_counter_falls_and_every_share_is_counted_once() -> None:
+    desk, rng = Desk(most=3), random.Random(5)
+    for _ in range(300):
+        for name in rng.sample("abcdefgh", 4):
+            desk.work(name, rng.randrange(3), work=rng.randrange(1, 10**6))
+        desk.scrape()
+        assert len(desk.named()) <= 3
+    assert desk.scrapes.falls == []
+    everyone = sum(each.figures.shares_accepted for each in desk.series._workers.values())
+    assert everyone + desk.accepted(OTHER_WORKERS) == desk.ledger.total.accepted.shares
+
+
+def test_ten_thousand_workers_are_told_of_in_a_moment() -> None:
+    desk = Desk(most=200)
+    for number in range(12_000):
+        desk.work(f"rig{number}", work=number + 1)
+    desk.scrape()
+    for number in range(12_000):
+        desk.work(f"rig{number}", work=number + 1)
+    began = time.process_time()
+    desk.scrape()
+    assert time.process_time() - began < 0.5
+    assert len(desk.named()) == 200
+    assert "rig9998" in desk.named(), "the busiest of those with a row of their own"
+    assert desk.scrapes.falls == []
