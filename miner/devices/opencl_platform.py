@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from miner.devices.opencl_places import place_of, without_twins
 from native import KernelError
 
 __all__ = ["INSTALL", "ClDevice", "DeviceError", "HungError", "list_devices", "load_pyopencl"]
@@ -74,6 +75,9 @@ def load_pyopencl() -> Any:
 def list_devices(cl: Any) -> Sequence[ClDevice]:
     """List what every OpenCL driver of this machine offers, GPUs first.
 
+    A GPU that two drivers offer is there once, with its maker's own, where both tell at
+    which place on the bus it is.
+
     Args:
         cl: the module pyopencl.
 
@@ -91,6 +95,8 @@ def list_devices(cl: Any) -> Sequence[ClDevice]:
         if getattr(error, "code", None) == _NO_PLATFORM:
             return []
         raise DeviceError(f"OpenCL cannot be asked for devices: {error}") from error
+    places = [(each.platform, place_of(cl, each.handle)) for each in found]
+    found = [found[index] for index in without_twins(places)]
     return sorted(found, key=lambda device: ("gpu", "accelerator", "cpu").index(device.kind))
 
 

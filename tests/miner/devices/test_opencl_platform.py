@@ -61,6 +61,19 @@ def test_devices_and_drivers_are_told_apart_in_the_cache() -> None:
     assert len({device.key for device in list_devices(cl)}) == 3
 
 
+def test_a_gpu_under_two_drivers_is_listed_once() -> None:
+    def at(bus: int, name: str) -> Any:
+        card = make_device(4, name)
+        card.extensions, card.get_info = "", {1: bus, 2: 0, 3: 0}.__getitem__
+        return card
+
+    generic = make_platform(at(1, "one by PoCL"), at(3, "three by PoCL"))
+    generic.name = "Portable Computing Language"
+    cl = make_pyopencl(lambda: [generic, make_platform(at(1, "one"), at(2, "two"))])
+    cl.device_info = SimpleNamespace(PCI_BUS_ID_NV=1, PCI_SLOT_ID_NV=2, PCI_DOMAIN_ID_NV=3)
+    assert [device.name for device in list_devices(cl)] == ["three by PoCL", "one", "two"]
+
+
 def test_no_driver_is_no_device() -> None:
     def none() -> Any:
         raise FakeError(-1001)
