@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -132,6 +133,39 @@ async def test_pools_and_threads_change_and_nothing_else_is_disturbed(
         assert not any(shares["dropped"].values())
     ensure_flawless(one.heard.get())
     ensure_flawless(two.heard.get())
+
+
+async def test_devices_come_and_go_and_their_counters_do_not_fall(
+    pools: tuple[FakePool, FakePool], tmp_path: Path
+) -> None:
+    one, _ = pools
+    async with mining(tmp_path, settings(one)) as desk:
+
+        async def devices() -> dict[str, Any]:
+            rows = (await desk.program.status())["devices"]
+            return {row["name"]: row for row in rows if row["hashrate_hps"] > 0}
+
+        async def hash_with(*names: str) -> None:
+            await desk.hang_up(settings(one, more=f"devices = {[*names]}"))
+
+            async def ready() -> bool:
+                return {*await devices()} == {*names}
+
+            await until(ready, f"{names} to hash", desk.program)
+
+        await more_shares(one)
+        counted = 0
+        for names in (("cpu", "python"), ("python",), ("cpu",)):
+            await hash_with(*(f"{name}:0" for name in names))
+            assert desk.threads() == int("cpu" in names)
+            _, metrics = await desk.program.get("/metrics")
+            found = re.search(rb"^headframe_miner_hashes_total (\S+)", metrics, re.M)
+            assert found is not None
+            assert float(found[1]) >= counted
+            counted = int(float(found[1]))
+        await more_shares(one)
+        assert one.connections.get() == 1
+    ensure_flawless(one.heard.get())
 
 
 @pytest.mark.parametrize(

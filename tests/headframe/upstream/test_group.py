@@ -1,6 +1,8 @@
 """`SourceGroup`: what it counts, whom it trusts, and how fast it is."""
 
 import asyncio
+import itertools
+import random
 from dataclasses import replace
 
 import pytest
@@ -352,6 +354,7 @@ async def test_a_source_without_a_connection_is_gone_at_once() -> None:
 async def test_a_group_may_be_rearranged_before_and_after_it_runs() -> None:
     hands = Changing("a")
     hands.rearrange("b")
+    assert [each.source for each in hands.group.status.get().members] == ["b"]
     async with running(hands.group):
         await hands.work("b")
         assert not hands.sources["a"].runs.get()
@@ -378,3 +381,45 @@ async def test_another_strategy_takes_effect_at_once() -> None:
 def test_a_group_is_never_rearranged_to_nothing() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Changing("a").rearrange()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_happens_every_share_is_answered_and_nothing_falls(seed: int) -> None:
+    chance = random.Random(seed)
+    hands = Changing("a", stable=0.0, linger=0.001)
+    verdicts: list[Verdict] = []
+    jobs: list[Job] = []
+    connects = sent = 0
+    async with running(hands.group):
+        for _ in range(150):
+            names = chance.sample(["a", "b", "c"], chance.randint(1, 3))
+            source = hands.sources[chance.choice(["a", "b", "c"])]
+            match chance.randrange(4):
+                case 0:
+                    hands.rearrange(*names)
+                case 1 if source.running:
+                    source.publish(epoch=chance.randrange(3))
+                case 2:
+                    source.fail()
+                    source.trouble = None
+                    before = source.status.get()
+                    source.status.set(replace(before, connects=before.connects + 1))
+                case _:
+                    await asyncio.sleep(0.002)
+            if (job := hands.group.jobs.get()) is not None:
+                jobs.append(job)
+                hands.group.submit(find_share(job), None, verdicts.append)
+                sent += 1
+            assert len(verdicts) == sent
+            await asyncio.sleep(0)
+            assert hands.group.status.get().connects >= connects
+            connects = hands.group.status.get().connects
+        hands.rearrange("b")
+        async with asyncio.timeout(10):
+            while hands.group._leaving:
+                await asyncio.sleep(0)
+            await hands.sources["b"].wait_runs(1)
+        assert not hands.sources["a"].running
+        assert not hands.sources["c"].running
+    assert all(old.epoch <= new.epoch for old, new in itertools.pairwise(jobs))
+    assert not hands.group._leaving
