@@ -20,8 +20,8 @@ from headframe.runtime.errors import (
 )
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
-from headframe.runtime.notify import Notifier
-from headframe.runtime.reload import Reloader
+from headframe.runtime.notify import Notifier, notify_reloaded, notify_reloading
+from headframe.runtime.reload import Outcome, Reloader
 from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import Actions, WebServer, read_token, reloading
 from headframe.runtime.wirelog import WireLog, wire_log_at
@@ -247,10 +247,10 @@ def make_miner(
     fleet, vitals = Fleet(detect(config.devices, config.wishes())), Vitals()
     reloader = read and Reloader(
         config,
-        read=read,
+        read=lambda: _announced(read),
         prepare=Rearrangement(config, roster, fleet).prepare,
         live=LIVE,
-        note=lambda outcome: vitals.reloaded(wall_seconds(), done=not outcome.error),
+        note=lambda outcome: _account(vitals, outcome),
     )
     return Miner(
         roster.group,
@@ -262,6 +262,17 @@ def make_miner(
         vitals=vitals,
         wire_log=wire_log,
     )
+
+
+def _announced(read: Callable[[], MinerConfig]) -> MinerConfig:
+    """Read the settings again; the service manager knows of it until the outcome is told."""
+    notify_reloading()
+    return read()
+
+
+def _account(vitals: Vitals, outcome: Outcome) -> None:
+    vitals.reloaded(wall_seconds(), done=not outcome.error)
+    notify_reloaded()
 
 
 def state_dir(env: Mapping[str, str]) -> Path:

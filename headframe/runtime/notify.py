@@ -15,7 +15,7 @@ from typing import Final
 
 from headframe.runtime.clock import monotonic
 
-__all__ = ["Notifier", "notify"]
+__all__ = ["Notifier", "notify", "notify_reloaded", "notify_reloading"]
 
 _STATUS_SECONDS: Final = 10.0
 """How often the one line about how it goes is sent, where no watchdog asks for more."""
@@ -43,6 +43,16 @@ def notify(*assignments: str, env: Mapping[str, str] = os.environ) -> bool:
         sock.sendto(text.encode("utf-8", "replace"), address)
         return True
     return False
+
+
+def notify_reloading(env: Mapping[str, str] = os.environ) -> None:
+    """Tell that the settings are being read anew; `notify_reloaded` must follow."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1e6)}", env=env)
+
+
+def notify_reloaded(env: Mapping[str, str] = os.environ) -> None:
+    """Tell that the program serves again, with new settings or with the old."""
+    notify("READY=1", env=env)
 
 
 class Notifier:
@@ -85,16 +95,6 @@ class Notifier:
                 await asyncio.sleep(pause)
         finally:
             notify("STOPPING=1", "STATUS=stopping", env=self._env)
-
-    def reloading(self) -> None:
-        """Tell that the settings are being read anew; `reloaded` must follow."""
-        micros = int(monotonic() * 1e6)
-        notify("RELOADING=1", f"MONOTONIC_USEC={micros}", "STATUS=reloading", env=self._env)
-        self._told = ""
-
-    def reloaded(self) -> None:
-        """Tell that the program serves again, with new settings or with the old."""
-        self._tell("READY=1")
 
     def _tell(self, *assignments: str) -> None:
         """Send these, and the status if it is another one."""

@@ -75,6 +75,28 @@ async def test_a_miner_is_ready_alive_and_stops(manager: Manager, tmp_path: Path
     assert manager.lines.count("READY=1") == 1
 
 
+async def test_a_reload_begins_and_ends_whether_the_new_settings_are_good_or_bad(
+    manager: Manager, tmp_path: Path
+) -> None:
+    async with FakePool() as pool:
+        pool.new_block(target=EASY >> 20)
+        config = tmp_path / "miner.toml"
+        good = f"[[upstreams]]\nurl = 'stratum+tcp://127.0.0.1:{pool.port}'\nuser = 'x'\n"
+        config.write_text(f"threads = 1\n{good}")
+        args = ("mine", "--config", str(config))
+        async with serving(*args, env=manager.env(), folder=tmp_path) as process:
+            await manager.wait("READY=1")
+            for number, text in enumerate((f"threads = 2\n{good}", "thraeds = 1\n")):
+                config.write_text(text)
+                process.send_signal(signal.SIGHUP)
+                await manager.wait("READY=1", number + 2)
+            await pool.wait_heard(1)
+            assert await ends(process, signal.SIGTERM) == 0
+    order = [line for line in manager.lines if line in {"READY=1", "RELOADING=1", "STOPPING=1"}]
+    assert order == ["READY=1", *["RELOADING=1", "READY=1"] * 2, "STOPPING=1"]
+    assert f"{config}:1: no setting 'thraeds'" in (tmp_path / "log").read_text()
+
+
 async def test_a_miner_is_ready_though_its_pool_is_down(manager: Manager, tmp_path: Path) -> None:
     async with FakePool() as pool:
         url = f"stratum+tcp://127.0.0.1:{pool.port}"
