@@ -139,20 +139,15 @@ class Row:
 
     def keep(self, work: int) -> None:
         """Count a good share that is easier than the pool's target."""
-        self._accept(work)
+        self.offered.add(work)
+        self.accepted.add(work)
         self.kept += 1
 
     def queue(self, work: int) -> None:
         """Count a good share that waits to be forwarded."""
-        self._accept(work)
+        self.offered.add(work)
+        self.accepted.add(work)
         self.queued += 1
-
-    def _accept(self, work: int) -> None:
-        offered, accepted = self.offered, self.accepted
-        offered.shares += 1
-        offered.work += work
-        accepted.shares += 1
-        accepted.work += work
 
     def forward(self, pool_work: int) -> None:
         """Count a waiting share as gone up.
@@ -231,9 +226,17 @@ class Ledger:
         self.total.refuse(reason, work)
 
     def keep(self, row: Row, work: int) -> None:
-        """Book a good share that stays here."""
-        row.keep(work)
-        self.total.keep(work)
+        """Book a good share that stays here.
+
+        Spelt out, and not as `Row.keep` twice: this is called for every share.
+        """
+        for book in (row, self.total):
+            offered, accepted = book.offered, book.accepted
+            offered.shares += 1
+            offered.work += work
+            accepted.shares += 1
+            accepted.work += work
+            book.kept += 1
 
     def queue(self, row: Row, work: int) -> None:
         """Book a good share that will go up."""
@@ -255,10 +258,14 @@ class Ledger:
         for book in (row, self.total):
             book.leg(rescued=rescued).answered(verdict.reason, pool_work)
         if verdict.block:
-            if verdict.reason is Reason.ACCEPTED:
-                self.blocks_accepted += 1
-            elif verdict.reason not in {Reason.PENDING, Reason.LOST}:
-                self.blocks_refused += 1
+            self.judge_block(verdict)
+
+    def judge_block(self, verdict: Verdict) -> None:
+        """Count the verdict on a block; by itself for one whose share is not in these books."""
+        if verdict.reason is Reason.ACCEPTED:
+            self.blocks_accepted += 1
+        elif verdict.reason not in {Reason.PENDING, Reason.LOST}:
+            self.blocks_refused += 1
 
     def verify(self) -> None:
         """Check every row, and that the workers add up to the total.

@@ -8,7 +8,7 @@ reaches this place too, is recognised, and stays here, unless the first was lost
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -19,6 +19,8 @@ from headframe.chain.share import Reason, Share, Verdict
 from headframe.runtime.clock import monotonic
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import Done, JobSource
+from headframe.upstream.blocks import BlockEvent, BlockEventKind
+from headframe.upstream.journal_lines import BlockRecord
 from proxy.ledger import Ledger, Row
 from proxy.stats import Stats
 
@@ -29,8 +31,11 @@ log = get_logger(__name__)
 QUEUE_SIZE: Final = 8192
 """Shares on their way; the source takes them as fast as they come, so a queue this long
 means that the event loop itself is behind."""
+_SHOWN: Final = 50
+"""Blocks that are shown."""
 _PROOFS: Final = 4096
 """Block candidates remembered."""
+_JUDGED: Final = frozenset({BlockEventKind.ACCEPTED, BlockEventKind.REFUSED})
 _LOST: Final = Verdict(reason=Reason.LOST)
 _LOST_IN_QUEUE: Final = Verdict(reason=Reason.LOST, detail="the queue to the upstream was full")
 
@@ -65,8 +70,9 @@ class Block:
         height: of the block, where the source knows it.
         hash: in display order.
         time: when it was found, in seconds since 1970.
-        worker: who found it, as its rigs call it.
-        verdict: `Reason` of the upstream's answer, or "sent" before there is one.
+        worker: who found it, as its rigs call it; "" for a block of an earlier run.
+        verdict: `Reason` of the upstream's answer, "sent" before there is one, or "orphaned"
+            when it left the chain again.
         detail: the upstream's words.
     """
 
@@ -107,7 +113,8 @@ class Uplink:
         self._stats = stats or Stats()
         self._queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
         self._proofs: dict[int, None] = {}
-        self.blocks: deque[Block] = deque(maxlen=50)
+        self.blocks: deque[Block] = deque(maxlen=_SHOWN)
+        self._waiting: dict[str, tuple[Parcel, bool]] = {}  # blocks, by display hash
         self.dropped = 0
         self.repeated = 0
 
@@ -163,6 +170,49 @@ class Uplink:
             parcel, partial(self._block_answered, parcel, proof, found, rescued=not accepted)
         )
 
+    def remember(self, records: Iterable[BlockRecord]) -> None:
+        """Show blocks of earlier runs, given oldest first."""
+        for record in records:
+            self._row_of(record)
+
+    def hear(self, event: BlockEvent) -> None:
+        """Book and show what becomes of a block after its first answer, or of an earlier run's."""
+        if event.kind is BlockEventKind.FOUND:
+            return  # by us, or it would not be told
+        record = event.block
+        row = self._row_of(record)
+        before, row.verdict, row.detail = row.verdict, record.state, record.detail
+        parcel, rescued = self._waiting.pop(row.hash, (None, False))
+        verdict = Verdict(reason=record.reason, detail=record.detail, block=True)
+        if parcel is not None:
+            self._ledger.answer(parcel.row, verdict, parcel.work, rescued=rescued)
+        elif event.kind in _JUDGED:
+            ours = int.from_bytes(record.hash, "little") in self._proofs
+            if not ours or before != record.state:
+                self._ledger.judge_block(verdict)
+
+    def _row_of(self, record: BlockRecord) -> Block:
+        """Find a block among those that are shown, or show it."""
+        shown = hash_to_hex(record.hash)
+        row = next((each for each in self.blocks if each.hash == shown), None)
+        if row is None:
+            row = Block(
+                height=record.height,
+                hash=shown,
+                time=record.found_at,
+                worker="",
+                verdict=Reason.PENDING,
+            )
+            if record.reason is not Reason.PENDING:
+                row.verdict, row.detail = record.state, record.detail
+            self.blocks.append(row)
+        return row
+
+    def _wait_for(self, block: str, parcel: Parcel, *, rescued: bool) -> None:
+        self._waiting[block] = (parcel, rescued)
+        if len(self._waiting) > _PROOFS:
+            del self._waiting[next(iter(self._waiting))]
+
     async def run(self) -> None:
         """Hand queued shares to the source until cancelled; what waits then is lost."""
         try:
@@ -212,6 +262,7 @@ class Uplink:
             case Reason.ACCEPTED:  # who submitted it to a node has said so already
                 log.info("block_credited" if verdict.block else "block_sent_to_pool", **facts)
             case Reason.PENDING:
+                self._wait_for(found.hash, parcel, rescued=rescued)
                 log.warning("block_pending", detail=verdict.detail, **facts)
             case Reason.LOST:
                 self._proofs.pop(proof, None)

@@ -288,12 +288,12 @@ class Dispatch:
             self._decided.append(block.hash)
             if len(self._decided) > _LATECOMERS:
                 self._forget(self._decided.popleft())
-        self._publish(block, node, verdict)
-        if case.done is not None:
+        self._journal.resolved(block.hash, verdict, node=node)
+        if case.done is not None:  # first, since it may hear of it on the feed as well
             case.done(verdict)
+        self._publish(block, node, verdict)
 
     def _publish(self, block: FoundBlock, node: str, verdict: Verdict) -> None:
-        self._journal.resolved(block.hash, verdict, node=node)
         facts = {**facts_of(block), "node": node}
         if verdict.reason is Reason.ACCEPTED:
             _log.info("block_accepted", **facts)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -7,6 +8,8 @@ from headframe.chain.job import JobId, SourceId
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.runtime.latest import Latest
 from headframe.upstream.base import SourceState, SourceStatus
+from headframe.upstream.blocks import BlockEvent, BlockEventKind
+from headframe.upstream.journal_lines import BlockRecord
 from proxy.ledger import Ledger, Tally
 from proxy.stats import Stats
 from proxy.uplink import Parcel, Uplink
@@ -174,4 +177,104 @@ async def test_the_way_up_and_the_answer_are_timed_and_counted_for_the_pool():
     stats.pools.look(SourceStatus(source=POOL, url="", state=SourceState.ACTIVE), now[0])
     [row] = stats.pools.rows()
     assert (row.accepted, row.rejected, row.lost, row.work_accepted) == (1, 1, 1, 100)
+    ledger.verify()
+
+
+def record(verdict: Verdict | None = None, proof: int = PROOF, **changes: object) -> BlockRecord:
+    fresh = BlockRecord(
+        hash=proof.to_bytes(32, "little"), height=7, source=SourceId("node"), found_at=3
+    )
+    judged = fresh if verdict is None else fresh.judged(verdict, "node")
+    return replace(judged, **changes)  # type: ignore[arg-type]
+
+
+def event(kind: BlockEventKind, record: BlockRecord) -> BlockEvent:
+    return BlockEvent(kind=kind, block=record)
+
+
+PENDING = Verdict(reason=Reason.PENDING, block=True)
+YES = Verdict(reason=Reason.ACCEPTED, block=True)
+NO = Verdict(reason=Reason.OTHER, detail="bad-cb-amount", block=True)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("verdict", [YES, NO])
+async def test_a_block_that_was_put_off_gets_its_verdict_later(accepted: bool, verdict: Verdict):
+    source = ManualSource(verdict=PENDING)
+    uplink, ledger = make(source)
+    uplink.hear(event(BlockEventKind.FOUND, record()))
+    uplink.block(parcel(ledger), PROOF, accepted=accepted, work=1)
+    leg = ledger.total.pool if accepted else ledger.total.rescued
+    assert (leg.pending.shares, uplink.blocks[0].verdict) == (1, "pending")
+    kind = BlockEventKind.ACCEPTED if verdict is YES else BlockEventKind.REFUSED
+    for _ in range(2):  # once more changes nothing
+        uplink.hear(event(kind, record(verdict)))
+        ledger.verify()
+        assert leg.pending.shares == 0
+        assert leg.acknowledged.shares == (verdict is YES)
+        assert (ledger.blocks_accepted, ledger.blocks_refused) == (verdict is YES, verdict is NO)
+        [block] = uplink.blocks
+        assert (block.verdict, block.detail) == (verdict.reason, verdict.detail)
+        assert block.worker == "alice"
+
+
+async def test_a_pools_block_that_cannot_be_sent_any_more_is_lost():
+    uplink, ledger = make(ManualSource(verdict=PENDING))
+    uplink.block(parcel(ledger), PROOF, accepted=True, work=1)
+    uplink.hear(event(BlockEventKind.LOST, record(Verdict(reason=Reason.LOST, detail="gone"))))
+    ledger.verify()
+    assert ledger.total.pool.lost.shares == 1
+    assert (ledger.blocks_accepted, ledger.blocks_refused) == (0, 0)
+    assert uplink.blocks[0].verdict == "lost"
+
+
+async def test_a_verdict_that_is_known_is_not_counted_again():
+    uplink, ledger = make(ManualSource(verdict=YES))
+    uplink.block(parcel(ledger), PROOF, accepted=True, work=1)
+    uplink.hear(event(BlockEventKind.ACCEPTED, record(YES)))
+    ledger.verify()
+    assert (ledger.blocks_accepted, ledger.total.pool.acknowledged.shares) == (1, 1)
+    assert len(uplink.blocks) == 1
+
+
+async def test_a_block_that_leaves_the_chain_is_shown_so_and_its_share_stays_acknowledged():
+    uplink, ledger = make(ManualSource(verdict=YES))
+    uplink.block(parcel(ledger), PROOF, accepted=True, work=1)
+    uplink.hear(event(BlockEventKind.ORPHANED, record(YES, orphaned=True)))
+    assert uplink.blocks[0].verdict == "orphaned"
+    uplink.hear(event(BlockEventKind.CONFIRMED, record(YES, confirmations=2)))
+    assert uplink.blocks[0].verdict == "accepted"
+    ledger.verify()
+    assert (ledger.blocks_accepted, ledger.total.pool.acknowledged.shares) == (1, 1)
+
+
+async def test_a_refused_block_that_another_node_takes_counts():
+    uplink, ledger = make(ManualSource(verdict=NO))
+    uplink.block(parcel(ledger), PROOF, accepted=True, work=1)
+    uplink.hear(event(BlockEventKind.ACCEPTED, record(YES)))
+    ledger.verify()
+    assert (ledger.blocks_accepted, uplink.blocks[0].verdict) == (1, "accepted")
+
+
+async def test_blocks_of_earlier_runs_are_shown_and_counted_when_they_are_judged():
+    uplink, ledger = make(ManualSource())
+    uplink.remember([record(proof=1), record(YES, proof=2), record(NO, proof=3)])
+    assert [block.verdict for block in uplink.blocks] == ["pending", "accepted", "other"]
+    assert (ledger.blocks_accepted, ledger.blocks_refused) == (0, 0)  # that was then
+    uplink.hear(event(BlockEventKind.ACCEPTED, record(YES, proof=1)))
+    uplink.hear(event(BlockEventKind.REFUSED, record(NO, proof=9)))  # too old to be listed
+    ledger.verify()
+    assert [block.verdict for block in uplink.blocks] == ["accepted", "accepted", "other", "other"]
+    assert (ledger.blocks_accepted, ledger.blocks_refused) == (1, 1)
+    assert (uplink.blocks[0].worker, uplink.blocks[0].time) == ("", 3)
+
+
+async def test_only_so_many_blocks_wait_for_a_verdict():
+    uplink, ledger = make(ManualSource(verdict=PENDING))
+    for proof in range(1, 4099):
+        uplink.block(parcel(ledger), proof, accepted=True, work=1)
+    uplink.hear(event(BlockEventKind.ACCEPTED, record(YES, proof=1)))
+    assert ledger.total.pool.pending.shares == 4098  # its books were closed long ago
+    uplink.hear(event(BlockEventKind.ACCEPTED, record(YES, proof=3)))
+    assert ledger.total.pool.pending.shares == 4097
     ledger.verify()
