@@ -44,6 +44,8 @@ _STYLES: Final = {
 """By state or verdict; others are yellow."""
 _RULER: Final = Console(file=io.StringIO(), width=80)
 """Rich wants a console to wrap a text, and only looks at its tabs."""
+_CALM: Final = frozenset({"info", "debug"})
+"""Levels that are not named; others are, and have a second line for their reason."""
 _LEVELS: Final = {"warning": "yellow", "error": "red", "critical": "red", "debug": "dim"}
 
 
@@ -260,19 +262,19 @@ def _events(events: Sequence[Event], width: int, room: int) -> list[Text]:
     """Show the newest events, the newest at the bottom, as many as there is room for."""
     lines: list[Text] = []
     room -= 1
-    most = min(_EVENT_LINES, max(1, room // 3))
     for event in reversed(events):
-        wrapped = _wrapped(event, width, most)
-        if len(lines) + len(wrapped) > room:
+        if len(lines) == room:
             break
-        lines = wrapped + lines
+        wanted = 1 if event.level in _CALM else 2
+        most = min(_EVENT_LINES, max(wanted, room // 3), room - len(lines))
+        lines = _wrapped(event, width, most) + lines
     return [cut(Text("Events", "bold cyan"), width), *lines] if lines else []
 
 
 def _wrapped(event: Event, width: int, most: int) -> list[Text]:
     """Break an event into lines; those after the first stand under its name."""
     start = f"{event.at}  "
-    level = "" if event.level in {"info", "debug"} else f"{event.level}: "
+    level = "" if event.level in _CALM else f"{event.level}: "
     name = (f"{level}{event.name}", _LEVELS.get(event.level, "bold"))
     indent = len(start) if width > 2 * len(start) else 0
     pieces = list(Text.assemble(name, " ", event.about).wrap(_RULER, width - indent))

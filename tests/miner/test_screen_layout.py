@@ -91,6 +91,13 @@ def test_a_wide_terminal_uses_its_room() -> None:
     assert lines[told + 2].endswith("…")
 
 
+def test_where_events_have_little_room_a_warning_still_tells_its_reason() -> None:
+    lines = screen(80, 24)[-4:-1]
+    assert lines[0].startswith("19:45:27  warning: source_lost source=backup.example.net:443")
+    assert lines[1].startswith("          error=backup.example.net:443: connection refused")
+    assert lines[2] == "19:45:27  block_accepted height=840111"
+
+
 def test_times_of_blocks_are_local() -> None:
     found = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_500))
     assert found in row(screen(100, 40), "840111")

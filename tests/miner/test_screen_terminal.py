@@ -1,7 +1,10 @@
+import fcntl
 import os
 import pty
+import subprocess
+import sys
 from collections.abc import Iterator
-from termios import tcsetwinsize
+from termios import TIOCSCTTY, tcsetwinsize
 
 import pytest
 
@@ -83,6 +86,38 @@ def test_its_size_is_the_terminals(pipe: tuple[int, int]) -> None:
     other = Terminal(pipe[1])
     assert other.size() == (80, 24)
     other.close(20)
+
+
+IN_THE_BACKGROUND = """
+import os
+from miner.screen_terminal import Terminal
+if os.fork():
+    os.wait()
+    print("shell", Terminal(0).ours())
+else:
+    os.setpgid(0, 0)
+    print("job", Terminal(0).ours(), flush=True)
+    os._exit(0)
+"""
+
+
+def test_it_is_not_ours_while_we_run_in_the_background() -> None:
+    master, slave = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", IN_THE_BACKGROUND],
+            stdin=slave,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, TIOCSCTTY, 0),
+        )
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert done.stdout.splitlines() == ["job False", "shell True"]
 
 
 def test_a_picture_is_the_whole_screen_and_leaves_the_ordinary_one_alone() -> None:
