@@ -22,10 +22,10 @@ from headframe.runtime.tls import client_context
 from headframe.stratum.sv1.client import ClientOptions
 from headframe.stratum.sv1.offers import difficulty_line
 from headframe.upstream.endpoint import Endpoint
-from headframe.upstream.failover import FailoverSource
 from headframe.upstream.stratum import StratumOptions, StratumSource
 from headframe.upstream.watch import Limits
 from tests.contracts.source import running
+from tests.fakes.groups import failover
 from tests.fakes.personalities import HARD, PERSONALITIES, Bench, Hasher, Personality
 from tests.fakes.pool import FakePool
 
@@ -64,7 +64,7 @@ async def bench_of(
         main.new_block()
         backup.new_block()
         ids = itertools.count(1)
-        source = FailoverSource(
+        source = failover(
             [
                 pool_source("main", main, ids, personality.limits, tls),
                 pool_source("backup", backup, ids, Limits()),

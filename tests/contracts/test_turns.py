@@ -1,8 +1,9 @@
-"""`QuotaSource` and `RotateSource`: the laws of a source, and turns over real pools."""
+"""Quota and rotation: the laws of a source, and turns over real pools."""
 
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,7 @@ from headframe.chain.share import Reason
 from headframe.stratum.sv1.client import ClientOptions
 from headframe.upstream.base import JobSource
 from headframe.upstream.endpoint import Endpoint
-from headframe.upstream.group import GroupOptions
 from headframe.upstream.stratum import StratumOptions, StratumSource
-from headframe.upstream.turns import QuotaSource, RotateSource
 from tests.contracts.source import (
     Answers,
     SourceContract,
@@ -21,10 +20,11 @@ from tests.contracts.source import (
     find_share,
     running,
 )
+from tests.fakes.groups import quota, rotate
 from tests.fakes.handsource import HandSource, quick, until_source
 from tests.fakes.pool import FakePool
 
-PATIENT = GroupOptions(stable_seconds=0, backoff=quick)
+PATIENT: dict[str, Any] = {"stable_seconds": 0, "backoff": quick}
 
 
 @pytest.fixture
@@ -69,20 +69,20 @@ def rig_of(
 class TestQuotaContract(SourceContract):
     @pytest.fixture
     async def rig(self, pools: tuple[FakePool, FakePool]) -> SourceRig:
-        return rig_of(pools, lambda some: QuotaSource(some, [1], turn_seconds=600, options=PATIENT))
+        return rig_of(pools, lambda some: quota(some, [1], turn_seconds=600, **PATIENT))
 
 
 class TestRotateContract(SourceContract):
     @pytest.fixture
     async def rig(self, pools: tuple[FakePool, FakePool]) -> SourceRig:
-        return rig_of(pools, lambda some: RotateSource(some, turn_seconds=600, options=PATIENT))
+        return rig_of(pools, lambda some: rotate(some, turn_seconds=600, **PATIENT))
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda some: QuotaSource(some, [1, 1], turn_seconds=0.05, options=PATIENT),
-        lambda some: RotateSource(some, turn_seconds=0.05, options=PATIENT),
+        lambda some: quota(some, [1, 1], turn_seconds=0.05, **PATIENT),
+        lambda some: rotate(some, turn_seconds=0.05, **PATIENT),
     ],
 )
 async def test_shares_of_each_turn_reach_their_own_pool(
@@ -105,7 +105,7 @@ async def test_shares_of_each_turn_reach_their_own_pool(
 
 async def test_who_is_lost_in_its_turn_is_replaced_at_once() -> None:
     one, other = HandSource("one"), HandSource("other")
-    group = QuotaSource([one, other], [5, 1], turn_seconds=600, options=PATIENT)
+    group = quota([one, other], [5, 1], turn_seconds=600, **PATIENT)
     async with running(group):
         await one.wait_runs(1)
         await other.wait_runs(1)
@@ -117,14 +117,9 @@ async def test_who_is_lost_in_its_turn_is_replaced_at_once() -> None:
         assert group.status.get().idle_seconds == 0
 
 
-def test_a_weight_for_each_source() -> None:
-    with pytest.raises(ValueError, match="as many weights"):
-        QuotaSource([HandSource("one")], [1, 2], turn_seconds=60, options=PATIENT)
-
-
 async def test_the_seconds_of_a_rotation_go_on_after_a_restart() -> None:
     one, other = HandSource("one"), HandSource("other")
-    group = RotateSource([one, other], turn_seconds=0.02, options=PATIENT)
+    group = rotate([one, other], turn_seconds=0.02, **PATIENT)
     for runs in (1, 2):
         async with running(group):
             await one.wait_runs(runs)

@@ -1,4 +1,4 @@
-"""`FailoverSource`: over sources worked by hand, and over real pools."""
+"""Failover: over sources worked by hand, and over real pools."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from headframe.chain.share import Reason, Share, Verdict
 from headframe.stratum.sv1.client import ClientOptions
 from headframe.upstream.base import SourceState, UnreachableError
 from headframe.upstream.endpoint import Endpoint
-from headframe.upstream.failover import FailoverSource
+from headframe.upstream.group import SourceGroup
 from headframe.upstream.stratum import StratumOptions, StratumSource
 from tests.contracts.source import (
     Answers,
@@ -23,6 +23,7 @@ from tests.contracts.source import (
     next_job,
     running,
 )
+from tests.fakes.groups import failover
 from tests.fakes.handsource import HandSource, quick, until_source
 from tests.fakes.pool import FakePool
 
@@ -38,14 +39,14 @@ def second() -> HandSource:
 
 
 @pytest.fixture
-def both(first: HandSource, second: HandSource) -> FailoverSource:
-    return FailoverSource(
+def both(first: HandSource, second: HandSource) -> SourceGroup:
+    return failover(
         [first, second], hold_seconds=20, linger_seconds=20, stable_seconds=0, backoff=quick
     )
 
 
 async def test_the_next_source_waits_until_the_one_before_failed(
-    both: FailoverSource, first: HandSource, second: HandSource
+    both: SourceGroup, first: HandSource, second: HandSource
 ) -> None:
     async with running(both):
         await first.wait_runs(1)
@@ -66,7 +67,7 @@ async def test_the_next_source_waits_until_the_one_before_failed(
 
 
 async def test_the_first_is_taken_again_when_it_is_back_and_late_shares_find_their_pool(
-    both: FailoverSource, first: HandSource, second: HandSource
+    both: SourceGroup, first: HandSource, second: HandSource
 ) -> None:
     async with running(both):
         await first.wait_runs(1)
@@ -92,7 +93,7 @@ async def test_the_first_is_taken_again_when_it_is_back_and_late_shares_find_the
 async def test_a_source_that_is_not_needed_any_more_is_let_go(
     first: HandSource, second: HandSource
 ) -> None:
-    both = FailoverSource(
+    both = failover(
         [first, second], hold_seconds=20, linger_seconds=0.01, stable_seconds=0, backoff=quick
     )
     async with running(both):
@@ -116,7 +117,7 @@ async def test_a_source_that_is_not_needed_any_more_is_let_go(
 
 
 async def test_a_source_wanted_again_within_its_linger_time_goes_on(
-    both: FailoverSource, first: HandSource, second: HandSource
+    both: SourceGroup, first: HandSource, second: HandSource
 ) -> None:
     async with running(both):
         await first.wait_runs(1)
@@ -137,7 +138,7 @@ async def test_a_source_wanted_again_within_its_linger_time_goes_on(
 async def test_without_any_source_the_job_is_held_and_then_there_is_none(
     first: HandSource,
 ) -> None:
-    alone = FailoverSource([first], hold_seconds=0.1, backoff=quick)
+    alone = failover([first], hold_seconds=0.1, backoff=quick)
     async with running(alone):
         await first.wait_runs(1)
         first.publish(generation=7)
@@ -162,7 +163,7 @@ async def test_without_any_source_the_job_is_held_and_then_there_is_none(
 
 
 async def test_it_tries_for_ever_and_says_so_once(first: HandSource) -> None:
-    alone = FailoverSource([first], backoff=quick)
+    alone = failover([first], backoff=quick)
     first.trouble = UnreachableError("nobody there")
     with capture_logs() as logs:
         async with running(alone):
@@ -174,7 +175,7 @@ async def test_it_tries_for_ever_and_says_so_once(first: HandSource) -> None:
 
 
 async def test_a_bug_in_one_source_does_not_end_the_others(
-    both: FailoverSource, first: HandSource, second: HandSource
+    both: SourceGroup, first: HandSource, second: HandSource
 ) -> None:
     first.trouble = ZeroDivisionError("a bug")
     with capture_logs() as logs:
@@ -187,7 +188,7 @@ async def test_a_bug_in_one_source_does_not_end_the_others(
 
 async def test_a_third_source_waits_for_the_second(first: HandSource, second: HandSource) -> None:
     third = HandSource("third")
-    three = FailoverSource([first, second, third], backoff=quick)
+    three = failover([first, second, third], backoff=quick)
     async with running(three):
         await first.wait_runs(1)
         first.fail()
@@ -199,7 +200,7 @@ async def test_a_third_source_waits_for_the_second(first: HandSource, second: Ha
         await until_source(three, "third")
 
 
-async def test_shares_of_unknown_jobs_are_refused(both: FailoverSource) -> None:
+async def test_shares_of_unknown_jobs_are_refused(both: SourceGroup) -> None:
     answers = Answers()
     stranger = Share(job_id=JobId(5), extranonce=b"", ntime=0, nonce=0, version=0)
     both.submit(stranger, None, answers.done)
@@ -208,7 +209,7 @@ async def test_shares_of_unknown_jobs_are_refused(both: FailoverSource) -> None:
 
 def test_at_least_one_source() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        FailoverSource([])
+        failover([])
 
 
 def pool_source(name: str, port: int, ids: Iterator[int]) -> StratumSource:
@@ -240,7 +241,7 @@ class TestContract(SourceContract):
             await pools[0].come_back()
 
         ids = itertools.count(1)
-        source = FailoverSource(
+        source = failover(
             [pool_source("main", pools[0].port, ids), pool_source("backup", pools[1].port, ids)],
             stable_seconds=0,
             backoff=quick,
@@ -253,7 +254,7 @@ async def test_over_two_pools_one_of_which_dies_and_comes_back(
 ) -> None:
     main, backup = pools
     ids = itertools.count(1)
-    source = FailoverSource(
+    source = failover(
         [pool_source("main", main.port, ids), pool_source("backup", backup.port, ids)],
         stable_seconds=0,
         backoff=quick,
