@@ -1,5 +1,6 @@
 """What the proxy shows: the page's data, and its metrics. Plain data, no secrets."""
 
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -12,8 +13,9 @@ from headframe.runtime.vitals import Vitals, self_report
 from headframe.upstream.base import SourceState
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.hub import Hub
+from proxy.rig import RigState
 from proxy.session import Session
-from proxy.stats import books_of
+from proxy.stats import RIG_STATES, Lifetime, books_of
 from proxy.status import (
     BlocksStatus,
     BlockStatus,
@@ -98,8 +100,9 @@ class Page:
         now = self._hub.clock.monotonic()
         self._look(now)
         self._workers.look(now)
-        books = Exporter(METRICS_PREFIX, [books_of(self._hub.ledger)])
-        return render(books, *self._lasting)
+        self._count_rigs(now)
+        totals = [books_of(self._hub.ledger)]
+        return render(Exporter(METRICS_PREFIX, [*totals, self._over_restarts()]), *self._lasting)
 
     def healthy(self) -> bool:
         """Say whether there is work for rigs."""
@@ -123,6 +126,13 @@ class Page:
         job = source.jobs.get()
         known = job is not None and status.job_at is not None
         stats.job_age = max(now - (status.job_at or 0.0), 0.0) if known else None
+
+    def _count_rigs(self, now: float) -> None:
+        """Count the rigs by state, and the places that are left."""
+        stats, slices = self._hub.stats, self._hub.slices
+        counts = Counter(state for each in self._sessions() for state in each.states(now))
+        stats.rigs_by_state = {state: counts[RigState(state)] for state in RIG_STATES}
+        stats.slices_free = None if slices is None else slices.free
 
     def _rates(self) -> dict[str, float]:
         """Return the hashrate of each worker, all its rigs together."""
@@ -175,9 +185,22 @@ class Page:
             ),
         )
 
-    def _lifetime(self) -> LifetimeStatus:
+    def _since_ever(self) -> Figures:
         before = self._store.totals.values() if self._store is not None else ()
-        figures = sum(before, Figures.of(self._hub.ledger.total))
+        return sum(before, Figures.of(self._hub.ledger.total))
+
+    def _over_restarts(self) -> Lifetime:
+        figures = self._since_ever()
+        return Lifetime(
+            lifetime_shares_offered=figures.offered,
+            lifetime_shares_accepted=figures.accepted,
+            lifetime_shares_refused=figures.refused,
+            lifetime_shares_acknowledged=figures.acknowledged,
+            lifetime_work_accepted=figures.work,
+        )
+
+    def _lifetime(self) -> LifetimeStatus:
+        figures = self._since_ever()
         return LifetimeStatus(
             offered=figures.offered,
             accepted=figures.accepted,

@@ -26,7 +26,7 @@ from proxy.cost import Cost, Level, Price
 from proxy.hub import Hub
 from proxy.jobbook import Entry
 from proxy.ledger import Row
-from proxy.rig import Rig, RigSettings, difficulty_in_password
+from proxy.rig import Rig, RigSettings, RigState, difficulty_in_password
 from proxy.slices import NoSliceLeftError
 
 __all__ = ["Door", "Session"]
@@ -130,6 +130,10 @@ class Session:
         """Estimate the hashrate of its rigs."""
         return sum(rig.hps(now) for rig in self._rigs.values())
 
+    def states(self, now: float) -> list[RigState]:
+        """Say how its rigs are doing."""
+        return [rig.state(now) for rig in self._rigs.values()]
+
     # what the hub asks for
 
     def settle(self, now: float) -> None:
@@ -193,7 +197,8 @@ class Session:
             self.close(self._doom)
             return
         for rig in self._rigs.values():
-            self._look(rig, now)
+            if rig.vardiff.is_due(now):
+                self._look(rig, now)
 
     def _on_lost(self, reason: Exception | None) -> None:
         why = "hung_up"

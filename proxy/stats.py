@@ -9,7 +9,16 @@ from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histo
 from headframe.upstream.report import PoolBook
 from proxy.ledger import Ledger, Tally
 
-__all__ = ["CLOSE_REASONS", "STAGES", "Books", "Rate", "Stats", "books_of"]
+__all__ = [
+    "CLOSE_REASONS",
+    "RIG_STATES",
+    "STAGES",
+    "Books",
+    "Lifetime",
+    "Rate",
+    "Stats",
+    "books_of",
+]
 
 STAGES: Final = ("job_to_rigs", "share_to_sent", "sent_to_verdict")
 """Where time goes here: from a job's arrival until the last rig was told, from a rig's share to
@@ -37,6 +46,10 @@ CLOSE_REASONS: Final = (
 """Why a rig's connection ended; the closed list of the metric's label."""
 
 
+RIG_STATES: Final = ("connected", "hashing", "silent", "invalid")
+"""How a rig can be doing: the values of `proxy.rig.RigState`."""
+
+
 @dataclass(slots=True)
 class Stats:
     """Counters of the proxy that are in no other book."""
@@ -47,6 +60,12 @@ class Stats:
         "Connections that ended, by cause.", "reason", CLOSE_REASONS
     )
     rigs: int = gauge("Rigs that have a seat.")
+    rigs_by_state: dict[str, int] = by_label(
+        "Rigs by how they are doing.", "state", RIG_STATES, kind="gauge"
+    )
+    slices_free: int | None = gauge(
+        "Places for more rigs in the extranonce that the upstream gave; none before a job."
+    )
     jobs: int = counter("Jobs taken from upstream.")
     refreshes: int = counter("Jobs shown again with a later time.")
     offers: int = counter("Jobs shown to rigs, counted per rig.")
@@ -74,7 +93,7 @@ class Stats:
     pools: PoolBook = field(default_factory=PoolBook)
 
     def __post_init__(self) -> None:
-        self.job_age = None
+        self.job_age = self.slices_free = None
 
 
 _REFUSALS: Final = tuple(
@@ -106,6 +125,19 @@ class Books:
     blocks_accepted: int = counter("Blocks that the node accepted.")
     blocks_refused: int = counter("Blocks that the node refused.")
     blocks_rescued: int = counter("Candidates sent although the share was refused here.")
+
+
+@dataclass(slots=True, kw_only=True)
+class Lifetime:
+    """Totals since the history began, over restarts."""
+
+    lifetime_shares_offered: int = counter("Shares that rigs sent, over restarts.")
+    lifetime_shares_accepted: int = counter("Shares that were good, over restarts.")
+    lifetime_shares_refused: int = counter("Shares that were refused here, over restarts.")
+    lifetime_shares_acknowledged: int = counter("Shares that the upstream accepted, over restarts.")
+    lifetime_work_accepted: int = counter(
+        "Work of the good shares, by the rigs' targets, over restarts.", "hashes"
+    )
 
 
 def books_of(ledger: Ledger) -> Books:

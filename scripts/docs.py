@@ -18,7 +18,7 @@ from miner.config import MinerConfig
 from miner.stats import DeviceFigures, MinerStats
 from miner.status import MinerStatus
 from proxy.config import ProxyConfig
-from proxy.stats import Books, Stats
+from proxy.stats import Books, Lifetime, Stats
 from proxy.status import ProxyStatus
 from proxy.workers import WorkerFigures
 
@@ -75,7 +75,11 @@ def _metrics() -> str:
             "headframe_miner_",
             (("device_", "device", DeviceFigures), *pools),
         ),
-        ("headframe proxy", "headframe_proxy_", (("", "", Books), ("", "", Stats))),
+        (
+            "headframe proxy",
+            "headframe_proxy_",
+            (("", "", Books), ("", "", Stats), ("", "", Lifetime)),
+        ),
         (
             "headframe proxy: each upstream and each worker",
             "headframe_proxy_",

@@ -29,6 +29,7 @@ async def test_the_status_is_plain_and_complete(tmp_path: Path):
         await rig.say(share)
         proxy.time.now += 7
         status = msgspec.json.decode(msgspec.json.encode(page.status()))
+        text = page.metrics().decode()
         assert page.healthy() is True
         proxy.publish(size=1)
         await proxy.until(lambda: bool(proxy.hub.problem))
@@ -45,6 +46,11 @@ async def test_the_status_is_plain_and_complete(tmp_path: Path):
     assert [each["user"] for each in status["rigs"]] == ["alice"]
     assert status["rigs_total"] == 1
     assert status["lifetime"]["accepted"] == 5
+    assert "headframe_proxy_lifetime_shares_accepted_total 5.0" in text
+    assert "headframe_proxy_lifetime_shares_offered_total 7.0" in text
+    assert 'headframe_proxy_rigs_by_state{state="hashing"} 1.0' in text
+    assert 'headframe_proxy_rigs_by_state{state="silent"} 0.0' in text
+    assert int(text.split("\nheadframe_proxy_slices_free ")[1].split(".")[0]) > 0
     assert status["pool"]["acknowledged"] == 1
 
 

@@ -5,11 +5,17 @@ from hypothesis import strategies as st
 from headframe.chain.share import Reason, Verdict
 from headframe.runtime.metrics import Exporter, render
 from proxy.ledger import Ledger
-from proxy.stats import CLOSE_REASONS, Rate, Stats, books_of
+from proxy.rig import RigState
+from proxy.stats import CLOSE_REASONS, RIG_STATES, Rate, Stats, books_of
 
 
 def test_every_cause_of_an_end_starts_at_zero():
     assert Stats().connections_closed == dict.fromkeys(CLOSE_REASONS, 0)
+
+
+def test_every_state_of_a_rig_is_a_label():
+    assert set(RIG_STATES) == set(RigState)
+    assert Stats().rigs_by_state == dict.fromkeys(RIG_STATES, 0)
 
 
 def test_the_books_are_exported():
