@@ -151,6 +151,18 @@ def test_text_is_answered_in_text(desk: Desk) -> None:
     assert "|ASCS,Count=2|CMD=pgacount|STATUS=S," in joined
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/+quit+", "/|quit", "/+switchpool|1+", '/{"command":"quit"}']
+)
+def test_a_browser_that_is_sent_here_changes_nothing(desk: Desk, path: str) -> None:
+    request = f'POST {path} HTTP/1.1\r\nHost: 127.0.0.1:4028\r\n\r\n{{"command":"quit"}}'
+    answer = desk.api.answer(request.encode(), Right.WRITE)
+    assert b"BYE" not in answer
+    assert b"STATUS=S" not in answer
+    assert desk.done == []
+    assert [each.url[-1] for each in desk.upstreams.current] == ["1", "2"]
+
+
 words = st.sampled_from(['{"command":"', "summary", "+", "|", "quit", '"}', "\\", "\0", "check"])
 
 
