@@ -171,7 +171,9 @@ class Wire(asyncio.Protocol, Generic[E]):
             if events:
                 self._on_events(events)
             self._busy = False
-            self.flush()
+            data = self.core.data_to_send()
+            if data and not (transport := self._transport).is_closing():  # type: ignore[union-attr]
+                transport.write(data)  # type: ignore[union-attr] # bytes came through it
         except Exception as error:
             log.exception("connection_failed", peer=self._peer)
             self._crashed(error)

@@ -38,6 +38,7 @@ UNREADABLE: Final = (ValueError, RecursionError)
 and nesting without end."""
 
 _ABSENT: Final = msgspec.Raw()
+_SILENT: Final = (b"", b"null")
 
 
 class SubmitParams(msgspec.Struct, array_like=True, gc=False):
@@ -175,7 +176,7 @@ def decode_any(raw: msgspec.Raw) -> object:
 
 def is_silent(request_id: bytes) -> bool:
     """Tell whether a request with this id (raw JSON, or nothing) wants no answer."""
-    return request_id in {b"", b"null"}
+    return request_id in _SILENT
 
 
 def encode_request(
@@ -186,12 +187,14 @@ def encode_request(
 
 
 def encode_answer(request_id: bytes, body: bytes) -> bytes:
-    """Write an answer as one line.
+    """Write an answer as one line; nothing where the request wants none.
 
     Args:
-        request_id: the id as it came, raw JSON.
+        request_id: the id as it came, raw JSON; null or nothing: a notification.
         body: the members `result` and `error`, raw JSON.
     """
+    if request_id in _SILENT:
+        return b""
     return b'{"id":%b,%b}\n' % (request_id, body)
 
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from headframe.stratum.errors import LocalProtocolError
 from headframe.stratum.events import Ticket
-from headframe.stratum.sv1.messages import encode_answer, is_silent
+from headframe.stratum.sv1.messages import encode_answer
 
 __all__ = ["Kind", "Replies"]
 
@@ -50,7 +50,8 @@ class Replies:
         """
         waiting = self._waiting
         waiting.append((kind, request_id))
-        return Ticket(self._oldest + len(waiting) - 1)
+        # To call a NewType takes its time, and this is done for every share.
+        return self._oldest + len(waiting) - 1  # type: ignore[return-value]
 
     def answer(self, kind: Kind, ticket: Ticket, body: bytes) -> None:
         """Answer a request: now, or as soon as all earlier ones are answered.
@@ -69,13 +70,19 @@ class Replies:
         if isinstance(asked, bytes) or asked[0] is not kind:
             raise LocalProtocolError(f"no {kind.name.lower()} request waits for ticket {ticket}")
         request_id = asked[1]
-        line = b"" if is_silent(request_id) else encode_answer(request_id, body)
+        line = encode_answer(request_id, body)
         if place:
             waiting[place] = line
             return
         self._out.append(line)
-        self._oldest += 1
+        self._oldest = ticket + 1
         del waiting[0]
+        if waiting:
+            self._release()
+
+    def _release(self) -> None:
+        """Let the answers go that waited for the oldest one."""
+        waiting = self._waiting
         while waiting and isinstance(early := waiting[0], bytes):
             self._out.append(early)
             self._oldest += 1
