@@ -8,8 +8,10 @@ from pathlib import Path
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.node.config import NodeConfig
+from headframe.node.keyring import load_key_ring
 from headframe.node.server import RpcServer
 from headframe.node.service import NodeService
+from headframe.node.spender import Spender
 from headframe.node.zmq import BlockPublisher
 from headframe.runtime.logs import get_logger
 from headframe.runtime.process import EXIT_OK
@@ -66,6 +68,10 @@ async def _companions(config: NodeConfig, node: NodeService) -> AsyncIterator[No
         if config.zmq:
             publisher = await stack.enter_async_context(BlockPublisher(node, config.zmq))
             tasks.append(group.create_task(publisher.run()))
+        if config.tx_rate:
+            ring = load_key_ring(node.folder / "transactions.key")
+            spender = Spender(node, ring, per_second=config.tx_rate)
+            tasks.append(group.create_task(spender.run()))
         yield
         for task in tasks:
             task.cancel()

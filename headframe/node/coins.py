@@ -5,7 +5,7 @@ the block it belongs to, so it is never believed about another chain.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ __all__ = ["Coin", "CoinIndex"]
 _LONGEST_SCRIPT: Final = 10_000  # consensus: a longer script can never run
 _OP_RETURN: Final = 0x6A
 _FORMAT: Final = 1
+_SCRIPT_AT: Final = 12  # in a packed coin, after value and place
 
 
 class Coin(NamedTuple):
@@ -64,6 +65,14 @@ class CoinIndex:
         """Return the coin of an outpoint (36 bytes, `tx.outpoint`), `None` if it is spent."""
         packed = self._coins.get(point)
         return None if packed is None else _unpack(packed)
+
+    def of_scripts(self, scripts: Collection[bytes]) -> list[tuple[bytes, Coin]]:
+        """Return all coins that pay one of these scripts, each with its outpoint."""
+        return [
+            (point, _unpack(packed))
+            for point, packed in self._coins.items()
+            if packed[_SCRIPT_AT:] in scripts
+        ]
 
     def has_any(self, txid: bytes, outputs: int) -> bool:
         """Say whether any of a transaction's outputs is unspent."""
@@ -146,7 +155,7 @@ def _unpack(packed: bytes) -> Coin:
     place = int.from_bytes(packed[8:12], "little")
     return Coin(
         value=int.from_bytes(packed[:8], "little"),
-        script=packed[12:],
+        script=packed[_SCRIPT_AT:],
         height=place >> 1,
         coinbase=bool(place & 1),
     )

@@ -54,6 +54,9 @@ node_ready with its URL, its height and the cookie's path. Ctrl-C, SIGTERM or th
 )
 @click.option("--listen", help="Address that the RPC listens on. [default: 127.0.0.1]")
 @click.option("--zmq", metavar="ADDRESS", help="Publish new blocks there: tcp://127.0.0.1:28332.")
+@click.option(
+    "--tx-rate", type=float, help="Transactions per second to make, of several kinds. [default: 0]"
+)
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="[default: info]")
 @click.option(
     "--log-format",

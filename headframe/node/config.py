@@ -32,6 +32,15 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             "needs headframe[zmq]. Empty: do not."
         ),
     ] = ""
+    tx_rate: Annotated[
+        float,
+        Meta(
+            description="Transactions per second to make with coins of our own, so that blocks "
+            "are not empty; on a chain without such coins 101 blocks are mined first. 0: none.",
+            ge=0,
+            le=100,
+        ),
+    ] = 0.0
     log_level: Annotated[
         str, Meta(description="The least that is logged: debug, info, warning or error.")
     ] = "info"

@@ -4,7 +4,7 @@ Everything here runs on one thread, the kernel's. What others need to know at an
 one immutable `Tip`, handed over whenever it changes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -221,6 +221,10 @@ class NodeCore:
     def coin(self, point: bytes) -> Coin | None:
         """Return an unspent coin of the best chain by its outpoint (36 bytes)."""
         return self._coins.get(point)
+
+    def coins_of(self, scripts: Collection[bytes]) -> list[tuple[bytes, Coin]]:
+        """Return the unspent coins of these scripts, each with its outpoint."""
+        return self._coins.of_scripts(scripts)
 
     def verifies(self, tx: Tx, spent: Sequence[Coin]) -> bool:
         """Run the scripts of all inputs of a transaction."""

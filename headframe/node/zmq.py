@@ -61,7 +61,7 @@ class BlockPublisher:
         self._socket = self._context.socket(zmq.PUB)
         try:
             self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
-            self._socket.setsockopt(zmq.IPV6, 1)
+            self._socket.setsockopt(zmq.IPV6, int("[" in self._asked))
             self._socket.bind(self._asked)
         except zmq.ZMQError as error:
             self._close()

@@ -23,7 +23,7 @@ from headframe.up.parts import (
     Options,
     Stack,
     mature,
-    regtest_address,
+    own_address,
     start_miner,
     start_node,
     start_proxy,
@@ -67,10 +67,10 @@ async def run(options: Options) -> int:
         stack = Stack(options, Children(options.datadir / "logs", exits))
         address, key = options.address, None
         if not address:
-            address, key = regtest_address(options.datadir)
+            address, key = own_address(options.datadir, options.network)
         node = await start_node(stack)
         exits.push_async_callback(node.rpc.close)
-        height = await mature(node.rpc, address)
+        height = await mature(node.rpc, address, options.network)
         stratum, web = await start_proxy(stack, node, address)
         if options.mine:
             await start_miner(stack, stratum)
@@ -85,7 +85,9 @@ def _greet(
     anywhere = options.listen in ANYWHERE
     host = socket.gethostname() if anywhere else options.listen
     say = click.echo
-    say(f"node     {node.url}  regtest, height {height}, chain in {options.datadir}")
+    say(
+        f"node     {node.url}  {options.network.value}, height {height}, chain in {options.datadir}"
+    )
     say(f"payout   {address}" + (f"  (its key: {key})" if key else ""))
     say(f"page     http://127.0.0.1:{web}/")
     say("join     from another terminal or program:")

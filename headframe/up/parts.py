@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from headframe.runtime.clock import monotonic
 from headframe.runtime.errors import ConfigError
 from headframe.upstream.base import RefusedError, UpstreamError
 from headframe.upstream.node import NodeRpc
+from headframe.upstream.zmq import has_zmq
 
 __all__ = [
     "ANYWHERE",
@@ -26,7 +28,7 @@ __all__ = [
     "Stack",
     "find_bitcoind",
     "mature",
-    "regtest_address",
+    "own_address",
     "running_node",
     "start_miner",
     "start_node",
@@ -39,7 +41,10 @@ MATURE_BLOCKS: Final = 101
 """Blocks until the first coinbase can be spent: 100 on top of it, on every chain."""
 READY_SECONDS: Final = 60
 """How long a process may take until it answers; the node may have to rebuild its index."""
-KEY_FILE: Final = "regtest-key.wif"
+OPEN_CHALLENGE: Final = "51"
+"""OP_TRUE: the private signet's blocks need no signature, and it needs no peers."""
+_RPC_PORTS: Final = {Network.REGTEST: 18443, Network.SIGNET: 38332}
+_ZMQ_PORT: Final = 28332
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +54,15 @@ class Options:
     datadir: Path
     fresh: bool = False
     node: str = "embedded"
+    network: Network = Network.REGTEST
+    tx_rate: float = 0
     rpc: str = ""
     cookie: str = ""
     address: str = ""
     listen: str = "127.0.0.1"
     stratum_port: int = 3333
     web_port: int = 9332
-    rpc_port: int = 18443
+    rpc_port: int | None = None
     pace_seconds: float = 10
     threads: int | None = None
     kernel: str = ""
@@ -91,24 +98,24 @@ class Node:
         return ["--user", self.user, "--password-file", str(path)]
 
 
-def regtest_address(folder: Path) -> tuple[str, Path]:
+def own_address(folder: Path, network: Network = Network.REGTEST) -> tuple[str, Path]:
     """Return the payout address of this folder's key, making the key the first time.
 
-    The key is a private key for regtest in wallet import format, readable by its owner
+    The key is a private key for the network in wallet import format, readable by its owner
     alone; its coins are worth nothing.
     """
     from embit import script  # an optional part, loaded when used
     from embit.ec import PrivateKey
     from embit.networks import NETWORKS
 
-    path = folder / KEY_FILE
-    network = NETWORKS["regtest"]
+    path = folder / f"{network.value}-key.wif"
+    about = NETWORKS[network.value]
     if not path.exists():
-        key = PrivateKey(os.urandom(32), network=network)
+        key = PrivateKey(os.urandom(32), network=about)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(key.wif(network) + "\n")
+            file.write(key.wif(about) + "\n")
     key = PrivateKey.from_wif(path.read_text().strip())
-    return script.p2wpkh(key).address(network), path
+    return script.p2wpkh(key).address(about), path
 
 
 def find_bitcoind() -> str:
@@ -135,18 +142,37 @@ async def start_node(stack: Stack) -> Node:
     options = stack.options
     if options.rpc:
         return await _answering(stack, running_node(options))
-    port = free_port("127.0.0.1", options.rpc_port)
+    port = free_port("127.0.0.1", options.rpc_port or _RPC_PORTS[options.network])
     folder = options.datadir / options.node
     folder.mkdir(exist_ok=True)
-    if options.node == "embedded":
-        argv = [sys.executable, "-m", "headframe.node", "--datadir", str(folder)]
-        argv += ["--rpc-port", str(port), "--log-format", "json"]
-    else:
-        argv = [find_bitcoind(), "-regtest", f"-datadir={folder}", f"-rpcport={port}"]
-        argv += ["-listen=0", "-connect=0", "-dnsseed=0", "-fallbackfee=0.0001", "-printtoconsole"]
-    await stack.children.start("node", argv)
-    cookie = folder / "regtest" / ".cookie"
+    make = _embedded_argv if options.node == "embedded" else _bitcoind_argv
+    await stack.children.start("node", make(options, folder, port))
+    cookie = folder / options.network.value / ".cookie"
     return await _answering(stack, Node(url=f"http://127.0.0.1:{port}", cookie=cookie))
+
+
+def _embedded_argv(options: Options, folder: Path, port: int) -> list[str]:
+    argv = [sys.executable, "-m", "headframe.node", "--datadir", str(folder)]
+    argv += ["--rpc-port", str(port), "--log-format", "json"]
+    if has_zmq():
+        argv += ["--zmq", _feed()]
+    if options.tx_rate:
+        argv += ["--tx-rate", str(options.tx_rate)]
+    return argv
+
+
+def _bitcoind_argv(options: Options, folder: Path, port: int) -> list[str]:
+    argv = [find_bitcoind(), f"-{options.network.value}", f"-datadir={folder}", f"-rpcport={port}"]
+    argv += ["-listen=0", "-connect=0", "-dnsseed=0", "-fallbackfee=0.0001", "-printtoconsole"]
+    if options.network is Network.SIGNET:
+        argv.append(f"-signetchallenge={OPEN_CHALLENGE}")
+    if has_zmq():
+        argv.append(f"-zmqpubhashblock={_feed()}")
+    return argv
+
+
+def _feed() -> str:
+    return f"tcp://127.0.0.1:{free_port('127.0.0.1', _ZMQ_PORT)}"
 
 
 def running_node(options: Options) -> Node:
@@ -163,7 +189,7 @@ def running_node(options: Options) -> Node:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Node(
-        url=f"http://{host}:{parts.port or 18443}",
+        url=f"http://{host}:{parts.port or _RPC_PORTS[options.network]}",
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         cookie=Path(options.cookie) if options.cookie else None,
@@ -184,23 +210,41 @@ async def _first_answer(stack: Stack, node: Node) -> Node:
     while monotonic() < end:
         stack.children.check()
         try:
-            chain = (await node.rpc.call("getblockchaininfo"))["chain"]
+            about = await node.rpc.call("getblockchaininfo")
         except UpstreamError as error:
             if isinstance(error, RefusedError) and stack.options.rpc:
                 raise ConfigError(str(error)) from error
             last = error
             await asyncio.sleep(0.1)
             continue
-        if chain != Network.REGTEST.value:
-            raise ConfigError(f"`up` is for regtest, and the node at {node.url} is on {chain}")
+        _ensure_ours(about, node, stack.options)
         return node
     raise ChildError(f"no answer within {READY_SECONDS} s: {last}")
 
 
-async def mature(rpc: NodeRpc, address: str) -> int:
-    """Bring a young chain to where the first coinbase can be spent; return the height."""
+def _ensure_ours(about: Mapping[str, object], node: Node, options: Options) -> None:
+    wanted, chain = options.network, about.get("chain")
+    if chain != wanted.value:
+        other = Network.SIGNET if wanted is Network.REGTEST else Network.REGTEST
+        raise ConfigError(
+            f"`up` is to run on {wanted.value}, and the node at {node.url} is on {chain}: name "
+            f"another node, or try --network {other.value}"
+        )
+    challenge = about.get("signet_challenge", OPEN_CHALLENGE)
+    if wanted is Network.SIGNET and challenge != OPEN_CHALLENGE:
+        raise ConfigError(
+            f"the node at {node.url} is on a signet whose blocks must be signed (challenge "
+            f"{str(challenge)[:20]}...): start it with -signetchallenge={OPEN_CHALLENGE}"
+        )
+
+
+async def mature(rpc: NodeRpc, address: str, network: Network = Network.REGTEST) -> int:
+    """Bring a young chain to where the first coinbase can be spent; return the height.
+
+    On signet that is left to the miners: each of its blocks takes millions of hashes.
+    """
     height = int(await rpc.call("getblockcount"))
-    if height < MATURE_BLOCKS:
+    if height < MATURE_BLOCKS and network is Network.REGTEST:
         await rpc.call("generatetoaddress", MATURE_BLOCKS - height, address)
         height = int(await rpc.call("getblockcount"))
     return height
@@ -211,7 +255,8 @@ async def start_proxy(stack: Stack, node: Node, address: str) -> tuple[int, int]
     options = stack.options
     stratum = free_port(options.listen, options.stratum_port)
     web = free_port("127.0.0.1", options.web_port)
-    argv = [sys.executable, "-m", "proxy", "--url", f"bitcoind+{node.url}"]
+    # Not --url: it stands for a list of upstreams of its own, without the name.
+    argv = [sys.executable, "-m", "proxy", "--set", f"upstreams.0.url=bitcoind+{node.url}"]
     argv += node.login(options.datadir)
     # A name that stays though the port may change: the journal's blocks belong to it.
     argv += ["--set", "upstreams.0.name=node"]

@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from headframe.node.service import NodeService
 from headframe.runtime.children import free_port
 from tests.fakes.bitcoind import find_bitcoind, running_bitcoind
+from tests.fakes.nodemethods import call
 from tests.fakes.programs import Program, headframe_argv, program, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -103,6 +106,42 @@ async def test_killed_outright_it_leaves_nothing_behind_either(tmp_path: Path) -
             await until(lambda: processes_of(folder) == [], "the children to end", seconds=30)
         except AssertionError:
             pytest.fail("\n".join(processes_of(folder)))
+
+
+@pytest.mark.kernel
+async def test_blocks_have_transactions_and_pay_their_fees_when_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "up"
+    done = await asyncio.to_thread(run, argv(folder, "--tx-rate", "20", "--blocks", "4"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    async with NodeService(folder / "embedded" / "regtest") as node:
+        last = await call(node, "getblock", await call(node, "getbestblockhash"), 2)
+    assert last["nTx"] > 1
+    subsidy = 5_000_000_000 >> (last["height"] // 150)
+    coinbase = last["tx"][0]["vout"]
+    assert sum(Decimal(bytes(out["value"]).decode()) for out in coinbase) * 100_000_000 > subsidy
+
+
+@pytest.mark.node
+def test_a_private_signet_is_mined_on_a_real_bitcoind(tmp_path: Path) -> None:
+    folder = tmp_path / "up"
+    done = run(argv(folder, "--network", "signet", "--blocks", "2"), BITCOIND=find_bitcoind())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert heights(done.stdout)[:2] == [1, 2]  # of a chain that nobody else mines
+    assert re.search(r"^node .* signet, height 0,", done.stdout, re.M)
+    assert re.search(r"^payout +tb1q\w+ +\(its key: .*signet-key.wif\)$", done.stdout, re.M)
+    log = (folder / "logs" / "proxy.log").read_text()
+    assert '"zmq_connected"' in log
+    assert '"source":"node"' in log  # so that the journal knows it on another port, too
+
+
+@pytest.mark.node
+def test_a_node_of_another_network_is_one_clear_line(tmp_path: Path) -> None:
+    with running_bitcoind(tmp_path / "bitcoind") as node:
+        args = ["--rpc", node.url, "--cookie", str(node.cookie), "--network", "signet"]
+        done = run(argv(tmp_path / "up", *args))
+    assert done.returncode == 2
+    assert "`up` is to run on signet, and the node at" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.node

@@ -61,6 +61,7 @@ async def test_each_new_tip_is_published_as_bitcoind_does(tmp_path: Path) -> Non
         first = counters[0]
         assert counters == [first, first + 1, first + 2, first + 3]
         task.cancel()
+        assert publisher.address.startswith("tcp://127.0.0.1:")
     assert node.published_at == ""
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from headframe.runtime.errors import ConfigError
 from headframe.up.app import own_folder
-from headframe.up.parts import Options, regtest_address
+from headframe.up.parts import Options, own_address
 
 
 async def test_a_second_up_in_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -19,9 +19,9 @@ async def test_a_second_up_in_the_same_folder_is_refused(tmp_path: Path) -> None
 
 
 async def test_fresh_forgets_the_chain_and_keeps_the_key(tmp_path: Path) -> None:
-    address, _ = regtest_address(tmp_path)
+    address, _ = own_address(tmp_path)
     (tmp_path / "embedded").mkdir()
     (tmp_path / "embedded" / "block").write_text("old")
     async with own_folder(Options(datadir=tmp_path, fresh=True)):
         assert not (tmp_path / "embedded").exists()
-    assert regtest_address(tmp_path)[0] == address
+    assert own_address(tmp_path)[0] == address

@@ -9,17 +9,27 @@ from embit import bech32
 from headframe.chain.address import script_from_address
 from headframe.chain.network import Network
 from headframe.runtime.errors import ConfigError
-from headframe.up.parts import Options, find_bitcoind, regtest_address, running_node
+from headframe.up.parts import Options, find_bitcoind, own_address, running_node
 
 
 def test_the_key_is_made_once_private_and_pays_on_regtest(tmp_path: Path) -> None:
-    address, path = regtest_address(tmp_path)
-    assert regtest_address(tmp_path) == (address, path)
+    address, path = own_address(tmp_path)
+    assert own_address(tmp_path) == (address, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     version, program = bech32.decode("bcrt", address)
     assert version == 0
     assert program is not None
     assert script_from_address(address, Network.REGTEST) == bytes([0, 20, *program])
+
+
+def test_each_network_has_a_key_of_its_own(tmp_path: Path) -> None:
+    regtest, _ = own_address(tmp_path)
+    signet, path = own_address(tmp_path, Network.SIGNET)
+    assert regtest.startswith("bcrt1q")
+    assert path.name == "signet-key.wif"
+    assert script_from_address(signet, Network.SIGNET) != script_from_address(
+        regtest, Network.REGTEST
+    )
 
 
 def test_bitcoind_is_taken_from_the_environment_first(
@@ -51,6 +61,8 @@ def test_a_running_node_is_read_from_its_url(tmp_path: Path) -> None:
 def test_a_running_node_may_be_asked_with_its_cookie(tmp_path: Path) -> None:
     node = running_node(Options(datadir=tmp_path, rpc="http://[::1]", cookie="/x/.cookie"))
     assert node.url == "http://[::1]:18443"
+    signet = Options(datadir=tmp_path, network=Network.SIGNET, rpc="http://[::1]")
+    assert running_node(signet).url == "http://[::1]:38332"
     assert node.login(tmp_path) == ["--cookie", "/x/.cookie"]
 
 
