@@ -65,7 +65,8 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="First time here? `headframe up` mines blocks on a regtest node of its own. "
-    "`headframe COMMAND --help` teaches each command.",
+    "`headframe COMMAND --help` teaches each command. Exit codes: 0 done, 1 failed, 2 a setting or "
+    "argument cannot be used, 69 an upstream cannot (with --once), 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="headframe")
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from headframe.check.upstreams import Finding, check_upstreams
+from headframe.check.upstreams import Finding, check_blocks, check_upstreams
 from headframe.node.config import NodeConfig
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings_fields import all_keys
@@ -102,6 +102,9 @@ def check_room(config: ProxyConfig, free: int, key: str) -> Iterator[Finding]:
 
 def _miner(config: MinerConfig) -> Iterator[Finding]:
     yield from check_upstreams(config.upstreams, config.pools)
+    yield from check_blocks(config.blocks)
+    if config.log.wire:
+        yield from _folder("log.wire", Path(config.log.wire).expanduser().parent)
     yield from _told("pin", config.wishes)
     yield from _told("api.read", partial(Access.of, config.api.read, ()))
     yield from _told("api.write", partial(Access.of, (), config.api.write))
@@ -123,6 +126,9 @@ def _miner(config: MinerConfig) -> Iterator[Finding]:
 
 def _proxy(config: ProxyConfig) -> Iterator[Finding]:
     yield from check_upstreams(config.upstreams, config.pools)
+    yield from check_blocks(config.blocks)
+    if config.log_wire:
+        yield from _folder("log_wire", Path(config.log_wire).expanduser().parent)
     yield from _told("listen.password_file", config.rig_settings, only="secret")
     yield from _told("vardiff.start", config.rig_settings, only="vardiff")
     sizes = list(_told("extranonce", config.hub_settings))

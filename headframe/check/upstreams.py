@@ -22,10 +22,15 @@ from headframe.upstream.base import JobSource
 from headframe.upstream.blockdesk import BlockDesk
 from headframe.upstream.endpoint import Endpoint, parse_url
 from headframe.upstream.journal import Journal
-from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
-from headframe.upstream.settings import SCHEMES, Parts
+from headframe.upstream.options import (
+    BlocksSettings,
+    PoolsSettings,
+    StrategyName,
+    UpstreamSettings,
+)
+from headframe.upstream.settings import SCHEMES, Parts, desk_options
 
-__all__ = ["Finding", "check_upstreams", "endpoint_of", "source_of"]
+__all__ = ["Finding", "check_blocks", "check_upstreams", "endpoint_of", "source_of"]
 
 _NOWHERE: Final = Path(os.devnull)
 
@@ -67,6 +72,20 @@ def check_upstreams(
         yield Finding(key="pools.strategy", text=text)
 
 
+def check_blocks(blocks: BlocksSettings) -> Iterator[Finding]:
+    """Yield what is wrong with what is done for found blocks."""
+    parts = {
+        "submit_to": msgspec.structs.replace(blocks, hook="", hook_file=""),
+        "hook_file": msgspec.structs.replace(blocks, submit_to=()) if blocks.hook_file else None,
+        "hook": msgspec.structs.replace(blocks, submit_to=(), hook_file=""),
+    }
+    for name, part in parts.items():
+        try:
+            BlockDesk(_journal(), desk_options(part or BlocksSettings(), Path.home()))
+        except ConfigError as error:
+            yield Finding(key=f"blocks.{name}", text=str(error))
+
+
 def endpoint_of(one: UpstreamSettings) -> Endpoint:
     """Take the URL of an upstream apart.
 
@@ -85,11 +104,16 @@ def source_of(one: UpstreamSettings) -> JobSource:
     endpoint = endpoint_of(one)
     parts = Parts(
         lineage=Lineage(SourceId(one.name or endpoint.place), count(1)),
-        desk=BlockDesk(Journal(_NOWHERE, wall=wall_seconds)),
+        desk=BlockDesk(_journal()),
         clock=monotonic,
         home=Path.home(),
     )
     return SCHEMES[endpoint.scheme].make(one, endpoint, parts)
+
+
+def _journal() -> Journal:
+    """Make a journal that keeps nothing."""
+    return Journal(_NOWHERE, wall=wall_seconds)
 
 
 def _name(one: UpstreamSettings) -> str:

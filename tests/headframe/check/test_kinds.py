@@ -71,6 +71,11 @@ POOL = "[[upstreams]]\nurl = 'stratum+tcp://a:1'\nuser = 'x'\n"
         ("proxy", "[extranonce]\nslice_first = 9\nslice_end = 9\n", "extranonce"),
         ("proxy", "[listen]\nport = 9332\n", "web.port"),
         ("node", "datadir = '/dev/null/x'\n", "datadir"),
+        ("miner", "[log]\nwire = '/dev/null/x/wire.jsonl'\n", "log.wire"),
+        ("proxy", "log_wire = '/dev/null/x/wire.jsonl'\n", "log_wire"),
+        ("miner", "[blocks]\nsubmit_to = ['stratum+tcp://a:1']\n", "blocks.submit_to"),
+        ("proxy", "[blocks]\nhook = 'gopher://h'\n", "blocks.hook"),
+        ("proxy", "[blocks]\nhook_file = '/nowhere'\n", "blocks.hook_file"),
     ],
 )
 def test_what_only_one_program_has_is_checked(

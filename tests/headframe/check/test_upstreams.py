@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from headframe.check.upstreams import Finding, check_upstreams, endpoint_of, source_of
+from headframe.check.upstreams import Finding, check_blocks, check_upstreams, endpoint_of, source_of
 from headframe.runtime.errors import ConfigError
-from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
+from headframe.upstream.options import BlocksSettings, PoolsSettings, StrategyName, UpstreamSettings
 
 REGTEST_ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"  # BIP 173's key, regtest
 POOL = UpstreamSettings(url="stratum+tcp://a.example:3333", user="me")
@@ -100,6 +100,17 @@ def test_how_upstreams_go_together_is_looked_at() -> None:
     (finding,) = found(idle, strategy=StrategyName.QUOTA)
     assert finding.key == "pools.strategy"
     assert found(idle, POOL.__class__(url="stratum+tcp://b:1", user="x"), strategy="quota") == []
+
+
+def test_what_is_done_for_blocks_is_looked_at(tmp_path: Path) -> None:
+    node = "bitcoind+http://u:hunter2@127.0.0.1:18443"
+    hook = tmp_path / "hook"
+    hook.write_text("https://user:hunter2@chat.example/hook")
+    assert not list(check_blocks(BlocksSettings(submit_to=(node,), hook_file=str(hook))))
+    hook.write_text("hunter2")
+    wrong = list(check_blocks(BlocksSettings(submit_to=("x",), hook_file=str(hook))))
+    assert [each.key for each in wrong] == ["blocks.submit_to", "blocks.hook_file"]
+    assert not [each for each in wrong if "hunter2" in each.text]
 
 
 def test_a_source_that_cannot_work_is_not_made() -> None:
