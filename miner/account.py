@@ -1,7 +1,7 @@
 """`Account`: what became of each share, counted, and told where it is worth a line."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -10,6 +10,9 @@ from headframe.chain.job import Job
 from headframe.chain.share import Checked, Reason, Verdict
 from headframe.chain.target import MAX_TARGET, difficulty_from_target, work_of
 from headframe.runtime.logs import get_logger
+from headframe.upstream.blockdesk import BlockDesk
+from headframe.upstream.blocks import BlockEvent, BlockEventKind
+from headframe.upstream.journal_lines import BlockRecord
 from miner.sparing import Sparing
 from miner.stats import BlockRow, MinerStats
 
@@ -23,6 +26,10 @@ _ADVICE: Final = {
     Reason.BAD_VERSION: "the pool does not take rolled versions: try version_mask = 0",
 }
 """What to do about a refusal, where there is something."""
+
+
+_MOST_WAITING: Final = 1024
+"""Blocks whose verdict is waited for; more are only shown."""
 
 
 class Account:
@@ -49,6 +56,7 @@ class Account:
         self._height = height
         self._sparing = Sparing()
         self._best = MAX_TARGET + 1
+        self._waiting: dict[str, _Sent] = {}  # blocks without a verdict, by display hash
 
     def wrong(self) -> None:
         """Count a nonce that hashlib refuses."""
@@ -99,15 +107,59 @@ class Account:
                     verdict=str(verdict.reason),
                 )
             )
+        self._count(sent, verdict, block=block)
+
+    def _count(self, sent: "_Sent", verdict: Verdict, *, block: bool) -> None:
         match verdict.reason:
             case Reason.ACCEPTED:
                 self._accepted(sent, verdict, block=block)
             case Reason.LOST:
                 self._stats.shares_lost += 1
             case Reason.PENDING:
-                self._stats.shares_pending += 1
+                self._wait_for(sent)
             case _:
                 self._rejected(sent, verdict, block=block)
+
+    def hear_of_blocks(self, desk: BlockDesk) -> None:
+        """Take what becomes of blocks after their first answer, and of an earlier run's."""
+        self._stats.block_stats = desk.feed.stats
+        for record in desk.journal.records():
+            self._show(record)
+        desk.feed.watch(self._hear)
+
+    def _hear(self, event: BlockEvent) -> None:
+        record = event.block
+        shown = hash_to_hex(record.hash)
+        if event.kind is BlockEventKind.FOUND:
+            return  # its verdict is told
+        sent = self._waiting.pop(shown, None)
+        if sent is not None:
+            self._stats.shares_pending = len(self._waiting)
+            verdict = Verdict(reason=record.reason, detail=record.detail, block=True)
+            self._count(sent, verdict, block=True)
+        elif event.kind is BlockEventKind.ACCEPTED and self._verdict_of(shown) != "accepted":
+            self._stats.blocks_accepted += 1  # an earlier run's, or another node took it
+        self._show(record)
+
+    def _wait_for(self, sent: "_Sent") -> None:
+        self._waiting[sent.hash] = sent
+        if len(self._waiting) > _MOST_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._stats.shares_pending = len(self._waiting)
+
+    def _verdict_of(self, shown: str) -> str:
+        return next((row.verdict for row in self._stats.blocks if row.hash == shown), "")
+
+    def _show(self, record: BlockRecord) -> None:
+        """Put a block into the list, or what is new of it."""
+        shown, rows = hash_to_hex(record.hash), self._stats.blocks
+        for place, row in enumerate(rows):
+            if row.hash == shown:
+                rows[place] = replace(row, verdict=record.state)
+                return
+        rows.append(
+            BlockRow(height=record.height, hash=shown, time=record.found_at, verdict=record.state)
+        )
 
     def _accepted(self, sent: "_Sent", verdict: Verdict, *, block: bool) -> None:
         self._stats.shares_accepted += 1

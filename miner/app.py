@@ -26,6 +26,7 @@ from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import Actions, WebServer, read_token, reloading
 from headframe.runtime.wirelog import WireLog, wire_log_at
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
+from headframe.upstream.blockdesk import BlockDesk
 from headframe.upstream.roster import Roster
 from miner.cgapi.service import ApiService
 from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSettings
@@ -69,6 +70,7 @@ class Miner:
         reloader: reads the settings again when it is asked to.
         vitals: how this process is doing.
         wire_log: what the source's connections are written down in, to be closed at the end.
+        desk: looks after found blocks.
         clock: seconds that never go back.
     """
 
@@ -83,6 +85,7 @@ class Miner:
         reloader: Reloader[MinerConfig] | None = None,
         vitals: Vitals | None = None,
         wire_log: WireLog | None = None,
+        desk: BlockDesk | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.stats = MinerStats()
@@ -99,6 +102,8 @@ class Miner:
         self._wire_log = wire_log
         self._scope: asyncio.Timeout | None = None
         self._engine = Engine(source, self._fleet, self.stats, clock=clock)
+        if desk is not None:
+            self._engine.hear_of_blocks(desk)
         self.vitals = vitals or Vitals()
         """Of this process."""
         self._monitor = Monitor(source, self._fleet, self.stats, clock, self.vitals)
@@ -241,7 +246,12 @@ def make_miner(
     journal = (config.state_dir or state_dir(env)) / JOURNAL
     wire_log = wire_log_at(config.log.wire)
     roster = Roster(
-        config.upstreams, config.pools, ids=count(1), journal=journal, wire_log=wire_log
+        config.upstreams,
+        config.pools,
+        ids=count(1),
+        journal=journal,
+        blocks=config.blocks,
+        wire_log=wire_log,
     )
     api = ApiService(config.api, roster)
     fleet, vitals = Fleet(detect(config.devices, config.wishes())), Vitals()
@@ -261,6 +271,7 @@ def make_miner(
         reloader=reloader,
         vitals=vitals,
         wire_log=wire_log,
+        desk=roster.desk,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from headframe.upstream.settings import PoolsSettings, UpstreamSettings
+from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
 from miner.devices.base import Wishes
 from miner.devices.manners import Manners, Priority, parse_cores
 
@@ -144,6 +144,9 @@ class MinerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pools: Annotated[PoolsSettings, msgspec.Meta(description="How several upstreams are used.")] = (
         PoolsSettings()
     )
+    blocks: Annotated[
+        BlocksSettings, msgspec.Meta(description="What is done for blocks that are found.")
+    ] = BlocksSettings()
     devices: Annotated[
         tuple[str, ...],
         msgspec.Meta(

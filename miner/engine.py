@@ -15,6 +15,7 @@ from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import JobSource
+from headframe.upstream.blockdesk import BlockDesk
 from miner.account import Account
 from miner.devices.base import Device, Solution
 from miner.fleet import Fleet
@@ -59,6 +60,10 @@ class Engine:
     async def run(self) -> None:
         """Let the devices hash until cancelled; they have stopped when it returns."""
         await self._devices.run(self._source.jobs, self.found)
+
+    def hear_of_blocks(self, desk: BlockDesk) -> None:
+        """Let counters, page and metrics have what becomes of found blocks."""
+        self._account.hear_of_blocks(desk)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the verdicts of shares in flight, at most this long."""

@@ -60,7 +60,7 @@ class Monitor:
         self._hashes: dict[str, int] = {}  # by device, those that have gone included
         kernels = "python" if native.extension_missing else "native"
         self._collectors = (
-            Exporter(PREFIX, [stats]),
+            Exporter(PREFIX, [stats, stats.block_stats]),
             Exporter(PREFIX + "device_", [Rows("device", DeviceFigures, self._figures)]),
             stats.pools.exporter(PREFIX),
             *self_report(vitals or Vitals(), program="miner", kernels=kernels),

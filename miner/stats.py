@@ -6,6 +6,7 @@ from typing import Final
 
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
+from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import PoolBook
 
 __all__ = [
@@ -54,7 +55,7 @@ class BlockRow:
         height: its height, where the source told.
         hash: in display order.
         time: when the verdict came, in seconds since 1970.
-        verdict: "accepted", or why not.
+        verdict: "accepted", or why not; "orphaned" when it left the chain again.
     """
 
     height: int | None
@@ -83,7 +84,7 @@ class MinerStats:
         "Shares that the upstream refused.", "reason", REFUSED
     )
     shares_lost: int = counter("Shares whose connection went before a verdict came.")
-    shares_pending: int = counter("Blocks that wait in the journal for a node's verdict.")
+    shares_pending: int = gauge("Shares whose block waits in the journal for a node's verdict.")
     shares_dropped: dict[str, int] = by_label("Shares found but not sent.", "cause", DROPPED)
     work_accepted: int = counter("Expected hashes behind the accepted shares.", "hashes")
     blocks_found: int = counter(
@@ -115,6 +116,7 @@ class MinerStats:
     best_difficulty: float = gauge("Difficulty of the best share that was sent.")
 
     pools: PoolBook = field(default_factory=PoolBook)
+    block_stats: BlockStats = field(default_factory=BlockStats)
     blocks: deque[BlockRow] = field(default_factory=lambda: deque(maxlen=_MOST_BLOCKS))
 
     def __post_init__(self) -> None:

@@ -61,7 +61,14 @@ def roster_of(config: ProxyConfig, wire_log: WireLog | None = None) -> Roster:
         ConfigError: they can never work, and why.
     """
     journal = _state(config) / JOURNAL
-    return Roster(config.upstreams, config.pools, ids=count(1), journal=journal, wire_log=wire_log)
+    return Roster(
+        config.upstreams,
+        config.pools,
+        ids=count(1),
+        journal=journal,
+        blocks=config.blocks,
+        wire_log=wire_log,
+    )
 
 
 async def run(
@@ -88,7 +95,7 @@ async def run(
     """
     rigs = config.rig_settings()
     _raise_file_limit()
-    hints = None
+    hints, roster = None, None
     wire_log = wire_log_at(config.log_wire)
     if source is None:
         roster = roster_of(config, wire_log)
@@ -96,6 +103,8 @@ async def run(
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
     hub = Hub(source, config.hub_settings(), ids=count(1), hasher=native, clock=clock)
+    if roster is not None:
+        hub.hear_of_blocks(roster.desk)
     listener = Listener(hub, rigs, config.limits(), wire_log=wire_log)
     store = Store(_state(config) / HISTORY)
     vitals = Vitals()

@@ -11,7 +11,7 @@ from headframe.chain.job import BIP320_MASK
 from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
-from headframe.upstream.settings import PoolsSettings, UpstreamSettings
+from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
 from proxy.hub import HubSettings
 from proxy.listener import Limits
 from proxy.rig import RigSettings
@@ -148,6 +148,9 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pools: Annotated[PoolsSettings, Meta(description="How several upstreams are used.")] = (
         PoolsSettings()
     )
+    blocks: Annotated[
+        BlocksSettings, Meta(description="What is done for blocks that are found.")
+    ] = BlocksSettings()
     listen: Annotated[ListenSettings, Meta(description="Where rigs connect.")] = ListenSettings()
     vardiff: Annotated[VardiffSettings, Meta(description="Difficulty of the rigs.")] = (
         VardiffSettings()

@@ -21,6 +21,7 @@ from headframe.runtime.logs import get_logger
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted
 from headframe.upstream.base import JobSource
+from headframe.upstream.blockdesk import BlockDesk
 from proxy.jobbook import Entry, Hasher, JobBook, widen
 from proxy.ledger import Ledger, LedgerError, Row
 from proxy.slices import Layout, LayoutError, Slices, fit
@@ -181,6 +182,12 @@ class Hub:
     def hurry(self, guest: Guest) -> None:
         """Show this session a job soon: its target changed."""
         self._impatient[guest] = None
+
+    def hear_of_blocks(self, desk: BlockDesk) -> None:
+        """Let the books, the page and the metrics have what becomes of found blocks."""
+        self.stats.blocks = desk.feed.stats
+        self.uplink.remember(desk.journal.records())
+        desk.feed.watch(self.uplink.hear)
 
     def judge(self, seat: Seat, share: ShareSubmitted, row: Row) -> tuple[Checked, int]:
         """Judge a share, book it, and send it up if it is good enough.

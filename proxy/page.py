@@ -62,7 +62,7 @@ class Page:
         kernels = "python" if native.extension_missing else "native"
         self._workers = WorkerSeries(hub.ledger, self._rates, most=worker_series)
         self._lasting = (
-            Exporter(METRICS_PREFIX, [hub.stats]),
+            Exporter(METRICS_PREFIX, [hub.stats, hub.stats.blocks]),
             hub.stats.pools.exporter(METRICS_PREFIX),
             self._workers.exporter(METRICS_PREFIX),
             *self_report(vitals or Vitals(), program="proxy", kernels=kernels),

@@ -6,6 +6,7 @@ from typing import Final
 
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
+from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import PoolBook
 from proxy.ledger import Ledger, Tally
 
@@ -90,6 +91,7 @@ class Stats:
         STAGES,
     )
 
+    blocks: BlockStats = field(default_factory=BlockStats)
     pools: PoolBook = field(default_factory=PoolBook)
 
     def __post_init__(self) -> None:

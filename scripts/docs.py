@@ -13,6 +13,7 @@ from headframe.runtime.metrics import describe
 from headframe.runtime.settings import example, reference
 from headframe.runtime.vitals import BUILD_INFO_HELP, BUILD_LABELS, PREFIX, Vitals
 from headframe.runtime.web.schema import encode_schema
+from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import PoolFigures, PoolShares
 from miner.config import MinerConfig
 from miner.stats import DeviceFigures, MinerStats
@@ -69,7 +70,7 @@ def _metrics() -> str:
     pools = (("pool_", "pool", PoolFigures), ("pool_", "pool", PoolShares))
     for title, prefix, kinds in (
         ("All programs", PREFIX, (("", "", Vitals),)),
-        ("headframe mine", "headframe_miner_", (("", "", MinerStats),)),
+        ("headframe mine", "headframe_miner_", (("", "", MinerStats), ("", "", BlockStats))),
         (
             "headframe mine: each device and each upstream",
             "headframe_miner_",
@@ -78,7 +79,7 @@ def _metrics() -> str:
         (
             "headframe proxy",
             "headframe_proxy_",
-            (("", "", Books), ("", "", Stats), ("", "", Lifetime)),
+            (("", "", Books), ("", "", Stats), ("", "", BlockStats), ("", "", Lifetime)),
         ),
         (
             "headframe proxy: each upstream and each worker",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMES",
+    "BlocksSettings",
     "Parts",
     "PoolsSettings",
     "Scheme",

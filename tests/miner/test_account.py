@@ -1,16 +1,23 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from headframe.chain.hashes import sha256d
 from headframe.chain.share import Checked, Reason, Verdict
 from headframe.chain.target import DIFFICULTY_1, work_of
 from headframe.upstream.base import SourceState, SourceStatus
+from headframe.upstream.blockdesk import BlockDesk
+from headframe.upstream.blocks import BlockEventKind
+from headframe.upstream.journal import FoundBlock, Journal
+from headframe.upstream.journal_lines import BlockRecord
 from miner.account import Account
 from miner.stats import MinerStats
+from tests.fakes.foundblocks import NODE
 from tests.fakes.source import EASY, make_job
 
 JOB = make_job()
@@ -172,3 +179,75 @@ def test_the_way_out_and_the_answer_are_timed_and_what_nobody_answered_is_not(de
     )
     assert (way_out.count, way_out.sum) == (1, 0.25)
     assert (answer.count, answer.sum) == (1, 0.5)
+
+
+class _Blocks:
+    """A desk for blocks, whose feed a test speaks on; with blocks of an earlier run."""
+
+    def __init__(self, desk: Desk, path: Path, *earlier: Verdict) -> None:
+        self.block_desk = BlockDesk(Journal(path, wall=lambda: 3))
+        for number, verdict in enumerate(earlier):
+            raw = bytes([number]) * 80
+            found = FoundBlock(source=NODE, height=number, hash=sha256d(raw), raw=raw)
+            self.block_desk.journal.found(found)
+            self.block_desk.journal.resolved(found.hash, verdict)
+        desk.account.hear_of_blocks(self.block_desk)
+
+    def tell(self, kind: BlockEventKind, verdict: Verdict | None = None, **changes: object) -> None:
+        block_hash = SHARE.proof.to_bytes(32, "little")
+        record = BlockRecord(hash=block_hash, height=840_000, source=NODE, found_at=3)
+        if verdict is not None:
+            record = record.judged(verdict, "node")
+        self.block_desk.feed.tell(kind, replace(record, **changes))  # type: ignore[arg-type]
+
+
+YES = Verdict(reason=Reason.ACCEPTED, block=True)
+NO = Verdict(reason=Reason.OTHER, detail="bad-cb-amount", block=True)
+
+
+@pytest.mark.parametrize("verdict", [YES, NO])
+def test_a_block_that_was_put_off_gets_its_verdict_later(
+    desk: Desk, tmp_path: Path, verdict: Verdict
+) -> None:
+    blocks = _Blocks(desk, tmp_path / "j")
+    blocks.tell(BlockEventKind.FOUND)
+    desk.answer(Reason.PENDING, checked=BLOCK, told=True)
+    assert desk.stats.shares_pending == 1
+    assert [row.verdict for row in desk.stats.blocks] == ["pending"]
+    kind = BlockEventKind.ACCEPTED if verdict is YES else BlockEventKind.REFUSED
+    blocks.tell(kind, verdict)
+    assert desk.stats.shares_pending == 0
+    assert desk.stats.shares_accepted == desk.stats.blocks_accepted == (verdict is YES)
+    assert desk.stats.rejected == (verdict is NO)
+    assert [row.verdict for row in desk.stats.blocks] == [verdict.reason]
+    assert desk.stats.blocks_found == 1
+    assert desk.stats.block_stats.blocks_judged[verdict.reason] == 1
+
+
+def test_a_block_that_leaves_the_chain_is_shown_so(desk: Desk, tmp_path: Path) -> None:
+    blocks = _Blocks(desk, tmp_path / "j")
+    desk.answer(Reason.ACCEPTED, checked=BLOCK, told=True)
+    blocks.tell(BlockEventKind.ACCEPTED, YES)  # its own verdict, once more
+    blocks.tell(BlockEventKind.ORPHANED, YES, orphaned=True)
+    assert [row.verdict for row in desk.stats.blocks] == ["orphaned"]
+    blocks.tell(BlockEventKind.CONFIRMED, YES)
+    assert [row.verdict for row in desk.stats.blocks] == ["accepted"]
+    assert (desk.stats.blocks_accepted, desk.stats.shares_accepted) == (1, 1)
+
+
+def test_blocks_of_earlier_runs_are_shown_and_counted_when_judged(
+    desk: Desk, tmp_path: Path
+) -> None:
+    blocks = _Blocks(desk, tmp_path / "j", YES, NO)
+    assert [row.verdict for row in desk.stats.blocks] == ["accepted", "other"]
+    assert desk.stats.blocks_accepted == 0
+    blocks.tell(BlockEventKind.ACCEPTED, YES)
+    assert desk.stats.blocks_accepted == 1
+    assert [(row.verdict, row.time) for row in desk.stats.blocks][-1] == ("accepted", 3)
+
+
+def test_only_so_many_verdicts_are_waited_for(desk: Desk) -> None:
+    for proof in range(1, 1026):
+        checked = replace(BLOCK, proof=proof)
+        desk.account.sent(JOB, checked)(Verdict(reason=Reason.PENDING, block=True))
+    assert desk.stats.shares_pending == 1024

@@ -31,7 +31,8 @@ def test_every_setting_is_explained() -> None:
 
 def test_the_example_is_valid_and_changes_nothing_but_the_url() -> None:
     text = example(MinerConfig)
-    assert tomllib.loads(text).keys() <= {"upstreams", "pools", "web", "api", "log", "stop"}
+    known = {"upstreams", "pools", "blocks", "web", "api", "log", "stop"}
+    assert tomllib.loads(text).keys() <= known
 
 
 def test_environment_and_overrides_reach_nested_settings() -> None:
