@@ -1,9 +1,10 @@
 """The answers to what may be asked: one function for each report. Pure.
 
 Field names and units are cgminer's (`api.c` of ckolivas/cgminer); `GHS av` and `GHS 5s` are
-those of the firmwares made from it, which pyasic and others read. Rates and difficulties
-have more digits than cgminer gives them, because a CPU's are so small. A field that would
-have to be made up is left out.
+those of the firmwares made from it, which pyasic and others read. Whole numbers are whole here
+as there, since clients are strict about it; rates and difficulties have more digits than
+cgminer gives them, because a CPU's are so small. A field that would have to be made up is left
+out.
 """
 
 import sys
@@ -77,7 +78,7 @@ def summary(figures: Figures) -> Reply:
         "Total MH": round(figures.status.hashes / 1e6, 4),
         "Work Utility": round(figures.status.hashes / DIFFICULTY_1_HASHES / minutes, 2),
         "Difficulty Accepted": _difficulty(figures.difficulty_accepted),
-        "Best Share": _difficulty(figures.status.best_difficulty),
+        "Best Share": int(figures.status.best_difficulty),
         "Device Hardware%": _percent(figures.wrong, figures.wrong + figures.solutions),
         "Pool Rejected%": _percent(shares.rejected, shares.accepted + shares.rejected),
     }
@@ -158,7 +159,7 @@ def lcd(figures: Figures) -> Reply:
         "GHS av": _giga(figures.average_hps),
         "GHS 5s": _giga(figures.status.hashrate_5s_hps),
         "Temperature": max(map(_celsius, figures.status.devices), default=0.0),
-        "Best Share": _difficulty(figures.status.best_difficulty),
+        "Best Share": int(figures.status.best_difficulty),
         "Found Blocks": figures.status.blocks.found,
         "Current Pool": url_of(using) if using else "none",
         "User": using.user if using else "",

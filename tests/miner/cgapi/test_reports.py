@@ -49,7 +49,7 @@ def test_the_summary_adds_up() -> None:
     assert told["MHS av"] == round(18_000 / 6000.4, 6)
     assert told["Utility"] == 0.12  # 12 shares in 100 minutes
     assert told["Work Utility"] == 0.04  # 18e9 / 2**32, in 100 minutes
-    assert (told["Found Blocks"], told["Best Share"]) == (1, 17.25)
+    assert (told["Found Blocks"], told["Best Share"]) == (1, 17)
 
 
 def test_a_miner_that_just_started_divides_by_nothing() -> None:
@@ -155,3 +155,47 @@ def test_no_pools_is_told() -> None:
 @pytest.mark.parametrize("parameter", ["-1", "2", "x", "9" * 5000, "²", "0x1"])
 def test_a_device_that_is_not_there_is_told(parameter: str) -> None:
     assert reports.one_device(FIGURES, parameter).code.number == 107
+
+
+OF_CGMINER = {
+    "version": "CGMiner,API",
+    "config": "ASC Count,PGA Count,Pool Count,Strategy,Log Interval,Device Code,OS,Hotplug",
+    "summary": "Elapsed,MHS av,MHS 5s,MHS 1m,MHS 5m,MHS 15m,Found Blocks,Getworks,Accepted,"
+    "Rejected,"
+    "Hardware Errors,Utility,Discarded,Stale,Get Failures,Local Work,Remote Failures,"
+    "Network Blocks,Total MH,Work Utility,Difficulty Accepted,Difficulty Rejected,Difficulty Stale,"
+    "Best Share,Device Hardware%,Device Rejected%,Pool Rejected%,Pool Stale%,Last getwork",
+    "pools": "POOL,URL,Status,Priority,Quota,Long Poll,Getworks,Accepted,Rejected,Works,Discarded,"
+    "Stale,Get Failures,Remote Failures,User,Last Share Time,Diff1 Shares,Proxy Type,Proxy,"
+    "Difficulty Accepted,Difficulty Rejected,Difficulty Stale,Last Share Difficulty,"
+    "Work Difficulty,Has Stratum,Stratum Active,Stratum URL,Stratum Difficulty,Has Vmask,Has GBT,"
+    "Best Share,Pool Rejected%,Pool Stale%,Bad Work,Current Block Height,Current Block Version",
+    "devs": "ASC,Name,ID,Enabled,Status,Temperature,MHS av,MHS 5s,MHS 1m,MHS 5m,MHS 15m,Accepted,"
+    "Rejected,Hardware Errors,Utility,Last Share Pool,Last Share Time,Total MH,Diff1 Work,"
+    "Difficulty Accepted,Difficulty Rejected,Last Share Difficulty,No Device,Last Valid Work,"
+    "Device Hardware%,Device Rejected%,Device Elapsed",
+    "devdetails": "DEVDETAILS,Name,ID,Driver,Kernel,Model,Device Path",
+    "coin": "Hash Method,Current Block Time,Current Block Hash,LP,Network Difficulty",
+    "notify": "NOTIFY,Name,ID,Last Well,Last Not Well,Reason Not Well,*Dev Nostart",
+    "lcd": "Elapsed,GHS av,GHS 5m,GHS 5s,Temperature,Last Share Difficulty,Last Share Time,"
+    "Best Share,Last Valid Work,Found Blocks,Current Pool,User",
+}
+"""Fields that cgminer 4.11.1 gives, in its order (api.c)."""
+OURS = {"version": {"Miner"}, "summary": {"GHS av", "GHS 5s"}}
+WHOLE = {"Elapsed", "Accepted", "Rejected", "Best Share", "Found Blocks", "Stale", "Discarded"}
+WHOLE |= {"Remote Failures", "Hardware Errors", "Last Share Time", "Current Block Height"}
+WHOLE |= {"POOL", "ASC", "Priority", "Diff1 Work", "ASC Count", "Log Interval"}
+
+
+@pytest.mark.parametrize("name", OF_CGMINER)
+def test_fields_are_cgminers_and_in_its_order(name: str) -> None:
+    theirs = OF_CGMINER[name].split(",")
+    ours = [field for field in row(name) if field not in OURS.get(name, ())]
+    assert ours == [field for field in theirs if field in ours]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_whole_numbers_are_whole(name: str) -> None:
+    for each in REPORTS[name](FIGURES).rows:
+        wrong = {field for field in each if (field in WHOLE) and type(each[field]) is not int}
+        assert not wrong
