@@ -1,5 +1,6 @@
 """The command line of the proxy."""
 
+import gc
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,7 +68,18 @@ def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
             return
     except HeadframeError as error:
         ctx.exit(process.report(error))
+    _calm_collector()
     ctx.exit(process.run(lambda: run(config)))
+
+
+def _calm_collector() -> None:
+    """Let the garbage collector look less often at what lives long.
+
+    A full collection with 5,000 rigs stops the loop for a tenth of a second, and finds
+    nothing: what a rig leaves behind is freed when it goes.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
 
 
 def config_from(chosen: Mapping[str, object], env: Mapping[str, str]) -> ProxyConfig:

@@ -199,6 +199,9 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._tell_eof()
         reason = self._reason or exc
         self._guarded(lambda: self._on_lost(reason))
+        # The owner holds the wire: so that both are freed at once, not by the collector.
+        self._on_events = self._on_lost = _ignore
+        self._on_made = self._transport = None
         self._over = True
         if self._closed is not None:
             self._closed.set()
@@ -234,6 +237,10 @@ class Wire(asyncio.Protocol, Generic[E]):
         if self._reason is None:
             self._reason = reason
         self.abort()
+
+
+def _ignore(_told: object) -> None:
+    """Stand in for the callbacks of a wire that is over."""
 
 
 async def dial(

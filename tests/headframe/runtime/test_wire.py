@@ -1,9 +1,11 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import json
 import socket
 import ssl
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -541,3 +543,16 @@ async def test_a_wire_that_never_stood_does_nothing():
     assert end.wire.closing
     assert end.wire.peer == ""
     assert end.core.data_to_send() == b"kept"
+
+
+async def test_a_wire_that_is_over_and_its_owner_are_freed_without_the_collector():
+    end = End()
+    freed = weakref.ref(end), weakref.ref(end.wire)
+    gc.disable()
+    try:
+        end.wire.connection_lost(None)
+        assert end.lost == [None]
+        del end
+        assert [each() for each in freed] == [None, None]
+    finally:
+        gc.enable()
