@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Protocol, TextIO, cast
 
 from rich.console import Console
@@ -106,9 +106,37 @@ def make_display(
         return plain
     if settings.format != "text":
         return ScreenDisplay(stream, settings.level, plain.run)
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    terminal = cast("TextIO", _Passing(stream))
+    console = Console(file=terminal, highlight=False, markup=False, emoji=False)
     logs.setup(level=settings.level, format="text", stream=cast("TextIO", _Above(console)))
     return LiveDisplay(console)
+
+
+class _Passing(io.TextIOBase):
+    """A terminal that may be closed: what is written then is lost, and stops nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # it is read only in truth
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Above(io.TextIOBase):

@@ -1,7 +1,9 @@
 import asyncio
 import io
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import pytest
@@ -106,3 +108,28 @@ def test_the_level_is_honoured() -> None:
     get_logger("test").warning("loud")
     assert "quiet" not in out.getvalue()
     assert "loud" in out.getvalue()
+
+
+async def test_a_terminal_that_was_closed_stops_nothing() -> None:
+    ours, theirs = os.openpty()
+    well = False
+    with suppress(OSError), os.fdopen(theirs, "w") as terminal:  # what is left in its buffer
+        display = make_display(LogSettings(format="text"), terminal, {"TERM": "xterm"})
+        assert isinstance(display, LiveDisplay)
+        os.close(ours)
+        with display.shown():
+            get_logger("test").info("hello")
+            async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+                asked = asyncio.Event()
+
+                def status() -> Mapping[str, Any]:
+                    asked.set()
+                    return STATUS
+
+                task = tasks.create_task(display.run(status))
+                await asked.wait()
+                await asyncio.sleep(0)
+                assert not task.done()
+                task.cancel()
+        well = True
+    assert well
