@@ -189,6 +189,8 @@ async def test_whatever_happens_every_share_is_answered_and_nothing_falls(seed: 
     jobs: list[Job] = []
     connects = sent = 0
     async with running(hands.group):
+        await hands.sources["a"].wait_runs(1)
+        tasks = len(asyncio.all_tasks())
         for _ in range(150):
             names = chance.sample(["a", "b", "c"], chance.randint(1, 3))
             source = hands.sources[chance.choice(["a", "b", "c"])]
@@ -216,8 +218,9 @@ async def test_whatever_happens_every_share_is_answered_and_nothing_falls(seed: 
         async with asyncio.timeout(10):
             while hands.group._leaving:
                 await asyncio.sleep(0)
-            await hands.sources["b"].wait_runs(1)
-        assert not hands.sources["a"].running
-        assert not hands.sources["c"].running
+            while not hands.sources["b"].running:
+                await asyncio.sleep(0)
+        assert [name for name, each in hands.sources.items() if each.running] == ["b"]
+        assert len(asyncio.all_tasks()) == tasks, "nothing is left behind"
     assert all(old.epoch <= new.epoch for old, new in itertools.pairwise(jobs))
     assert not hands.group._leaving

@@ -193,6 +193,8 @@ async def test_no_two_devices_ever_have_a_header_in_common(seed: int) -> None:
     jobs: Jobs = Latest(None)
     fleet = Fleet(pool[:1])
     async with running(fleet, jobs):
+        await until_posted(fleet, pool[0])
+        tasks = len(asyncio.all_tasks())
         for _ in range(60):
             if chance.random() < 0.5:
                 size, mask = chance.choice([0, 1, 2, 3, 8]), chance.choice([0, 0x6000, 0x1FFFE000])
@@ -209,3 +211,7 @@ async def test_no_two_devices_ever_have_a_header_in_common(seed: int) -> None:
             assert given, "somebody hashes"
             pairs = itertools.combinations(given, 2)
             assert not [pair for pair in pairs if overlap(*pair)]
+        fleet.change(pool[-1:])
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == tasks, "nothing is left behind"
