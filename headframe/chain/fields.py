@@ -28,6 +28,11 @@ class Fields:
         self._members = members
         self._path = path
 
+    @property
+    def members(self) -> Mapping[str, object]:
+        """The object itself, for who reads it without questions."""
+        return self._members
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 

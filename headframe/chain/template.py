@@ -22,7 +22,7 @@ from headframe.chain.fields import Fields
 from headframe.chain.header import HEADER_BYTES
 from headframe.chain.job import Job, Lineage, SplitCoinbase
 from headframe.chain.merkle import first_leaf_path
-from headframe.chain.offer import TemplateTx, parse_offer
+from headframe.chain.offer import TemplateTx, parse_offers
 from headframe.chain.share import MAX_FUTURE_SECONDS, ShareFields, header_of
 from headframe.chain.target import DIFFICULTY_1, Target, nbits_from_target, target_from_nbits
 from headframe.chain.wire import compact_size
@@ -148,7 +148,7 @@ def parse_template(
     mintime = fields.integer("mintime", high=_U32_MAX)
     if curtime < mintime:
         raise TemplateError(f"template: curtime {curtime} is before mintime {mintime}")
-    transactions = tuple(parse_offer(entry, known) for entry in fields.mappings("transactions"))
+    transactions = parse_offers(fields, known)
     return Template(
         version=fields.integer("version", low=-(2**31), high=_U32_MAX) & _U32_MAX,
         version_required=fields.integer("vbrequired", high=_U32_MAX, default=0),

@@ -6,7 +6,8 @@ import pytest
 from headframe.chain.errors import TemplateError, WireError
 from headframe.chain.fields import Fields
 from headframe.chain.hashes import hash_from_hex, hash_to_hex, sha256d
-from headframe.chain.offer import TemplateTx, parse_offer, without_witness
+from headframe.chain.offer import TemplateTx, parse_offers, without_witness
+from headframe.chain.wire import compact_size
 from tests.fakes.vectors import cases, load
 
 TEMPLATES = [*cases("gbt_blocks"), *cases("gbt_to_job")]
@@ -15,7 +16,8 @@ SEGWIT = next(tx for tx in ANSWER["transactions"] if tx["txid"] != tx["hash"])
 
 
 def offer(entry: dict[str, Any], **known: TemplateTx) -> TemplateTx:
-    return parse_offer(Fields(entry, "transactions.0."), {tx.wtxid: tx for tx in known.values()})
+    (tx,) = parse_offers(Fields({"transactions": [entry]}), {tx.wtxid: tx for tx in known.values()})
+    return tx
 
 
 @pytest.mark.parametrize("vector", TEMPLATES)
@@ -36,6 +38,10 @@ def test_ids_of_a_nodes_transactions_are_the_hashes_of_their_bytes(vector):
         ("hash", SEGWIT["txid"], "hash .* is not the hash of data"),
         ("weight", SEGWIT["weight"] + 1, f"weight is not what data weighs, {SEGWIT['weight']}"),
         ("sigops", -1, "sigops is -1, outside"),
+        ("sigops", True, "sigops should be a whole number"),
+        ("fee", "1", "fee should be a whole number"),
+        ("txid", SEGWIT["txid"][:-1] + " ", "txid should be 64 hex digits"),
+        ("txid", SEGWIT["txid"] + "00", "txid should be 64 hex digits"),
     ],
 )
 def test_a_transaction_that_is_not_what_it_is_called_is_refused(name, value, message):
@@ -44,18 +50,46 @@ def test_a_transaction_that_is_not_what_it_is_called_is_refused(name, value, mes
 
 
 def test_bytes_that_are_no_transaction_are_refused_whatever_their_hash():
-    data = bytes.fromhex(SEGWIT["data"])[:60]
-    entry = {**SEGWIT, "data": data.hex(), "hash": hash_to_hex(sha256d(data))}
-    with pytest.raises(TemplateError, match="data is no transaction: the data ends"):
-        offer(entry)
+    data = bytes.fromhex(SEGWIT["data"])
+    for size in range(6, 60):
+        cut = data[:size]
+        with pytest.raises(WireError, match=f"ends too early, at byte {size}"):
+            without_witness(cut)
+        entry = {**SEGWIT, "data": cut.hex(), "hash": hash_to_hex(sha256d(cut))}
+        with pytest.raises(TemplateError, match="data is no transaction: the data ends"):
+            offer(entry)
+
+
+@pytest.mark.parametrize("count", [0xFC, 0xFD, 0xFFFF, 0x10000])
+def test_scripts_of_every_length_are_stepped_over(count):
+    body = (
+        b"\x01" + bytes(36) + compact_size(count) + bytes(count) + bytes(4)
+        + b"\x01" + bytes(8) + compact_size(count) + bytes(count)
+    )  # fmt: skip
+    marked = b"\x02\0\0\0" + b"\x00\x01" + body + b"\x01\x01\xaa" + b"lock"
+    assert without_witness(marked) == b"\x02\0\0\0" + body + b"lock"
+
+
+def test_a_list_that_would_be_longer_than_all_memory_ends_at_once():
     with pytest.raises(WireError):
-        without_witness(b"\x02\x00\x00\x00\x00\x01")
+        without_witness(b"\x02\0\0\0\x00\x01" + b"\xff" * 9 + bytes(200))
 
 
 def test_a_node_that_counts_no_signature_checks():
     entry = copy.deepcopy(SEGWIT)
     del entry["sigops"]
     assert offer(entry).sigops == 0
+
+
+def test_a_transaction_without_witness_has_one_hash():
+    legacy = next(tx for tx in ANSWER["transactions"] if tx["txid"] == tx["hash"])
+    assert offer(legacy).txid == offer(legacy).wtxid
+    with pytest.raises(TemplateError, match=r"txid 0+ is not the hash"):
+        offer({**legacy, "txid": "00" * 32})
+
+
+def test_hex_of_either_case_is_read():
+    assert offer({**SEGWIT, "data": SEGWIT["data"].upper()}) == offer(SEGWIT)
 
 
 def test_what_was_read_before_is_not_read_again():
