@@ -52,10 +52,14 @@ class Limits:
     per_address: int = 10_000
 
 
-@dataclass(slots=True)
-class _Address:
-    cost: Cost
-    open: int = 0
+class _Address(Cost):
+    """What an address costs, and how many connections it has."""
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        super().__init__(soft=_SOFT, hard=_HARD, decay=_DECAY)
+        self.open = 0
 
 
 class Listener:
@@ -134,7 +138,7 @@ class Listener:
         self._open += 1
         known = self._address(address, now)
         known.open += 1
-        costly = known.cost.add(Price.CONNECT, now) is not Level.FINE
+        costly = known.add(Price.CONNECT, now) is not Level.FINE
         why = ""
         if self._open > self._limits.connections:
             why = f"{self._limits.connections} connections are open"
@@ -159,21 +163,20 @@ class Listener:
         known = self._address(address, now)
         known.open -= 1
         if faulty:
-            known.cost.add(Price.FAULT, now)
+            known.add(Price.FAULT, now)
 
     def _address(self, address: str, now: float) -> _Address:
         known = self._addresses.get(address)
         if known is None:
             if len(self._addresses) >= self._forget_at:
                 self._forget(now)
-            known = _Address(Cost(soft=_SOFT, hard=_HARD, decay=_DECAY))
-            self._addresses[address] = known
+            known = self._addresses[address] = _Address()
         return known
 
     def _forget(self, now: float) -> None:
         """Drop addresses that have no connection and owe nothing."""
         for address, known in tuple(self._addresses.items()):
-            if known.open <= 0 and known.cost.points(now) <= 0:
+            if known.open <= 0 and known.points(now) <= 0:
                 del self._addresses[address]
         # Those that stay are not looked at again for each that comes: a large farm has
         # more addresses than this on any day.

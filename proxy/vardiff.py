@@ -12,7 +12,7 @@ Between the last two looks a difference within the hysteresis band changes nothi
 share count of 20 scatters by a fifth on its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -42,6 +42,7 @@ class Bounds:
         per_minute: shares wanted in a minute.
         easiest: the largest target, from the least difficulty.
         hardest: the smallest target, from the largest difficulty.
+        per_second: shares wanted in a second.
 
     Raises:
         ValueError: the rate is not above zero, or `hardest` is easier than `easiest`.
@@ -51,7 +52,10 @@ class Bounds:
     easiest: Target
     hardest: Target
 
+    per_second: float = field(init=False, repr=False)
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "per_second", self.per_minute / 60)
         if self.per_minute <= 0:
             raise ValueError(f"a share rate is above zero, not {self.per_minute}")
         if not 0 < self.hardest <= self.easiest:
@@ -86,11 +90,10 @@ class Vardiff:
         now: monotonic seconds.
     """
 
-    __slots__ = ("_bounds", "_due", "_per_second", "_shares", "_since", "_target", "_work")
+    __slots__ = ("_bounds", "_due", "_shares", "_since", "_target", "_work")
 
     def __init__(self, bounds: Bounds, start: Target, now: float) -> None:
         self._bounds = bounds
-        self._per_second = bounds.per_minute / 60
         self._target = bounds.clamp(start)
         self._restart(now)
 
@@ -120,9 +123,9 @@ class Vardiff:
             now >= self._due
             or (
                 shares >= _FAST_SHARES
-                and shares > _FAST_RATIO * self._per_second * (now - self._since)
+                and shares > _FAST_RATIO * self._bounds.per_second * (now - self._since)
             )
-            or (shares == 0 and self._per_second * (now - self._since) >= _IDLE_SHARES)
+            or (shares == 0 and self._bounds.per_second * (now - self._since) >= _IDLE_SHARES)
         )
 
     def retarget(self, now: float, *, hardest: Target) -> Target | None:
@@ -138,7 +141,7 @@ class Vardiff:
         """
         if not self.is_due(now):
             return None
-        expected = (now - self._since) * self._per_second
+        expected = (now - self._since) * self._bounds.per_second
         # One share's worth where nothing came: the rig may be about to send its first.
         work = self._work or work_of(self._target)
         ratio = work / work_of(self._target) / max(expected, 1e-6)
@@ -155,6 +158,6 @@ class Vardiff:
 
     def _restart(self, now: float) -> None:
         self._since = now
-        self._due = now + _WINDOW_SHARES / self._per_second
+        self._due = now + _WINDOW_SHARES / self._bounds.per_second
         self._shares = 0
         self._work = 0

@@ -257,7 +257,12 @@ class Proxy(Server):
             argv += ["--set", each]
         with self._log.open("wb") as out:
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=HERE.parents[1]
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=HERE.parents[1],
+                env=_environment(),
             )
         self.pid = self._process.pid
         self.port = self._wait_ready()
@@ -288,6 +293,14 @@ class Proxy(Server):
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but with compiled modules kept, as where programs are installed.
+
+    To compile them at each start takes some megabytes that are never given back.
+    """
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 def pool_upstream(pool: Floor) -> str:

@@ -158,7 +158,8 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._transport = cast("asyncio.Transport", transport)
         self._peer = format_peer(transport.get_extra_info("peername"))
         self._transport.set_write_buffer_limits(high=self._max_buffer_bytes)
-        self._guarded(self._on_made)
+        made, self._on_made = self._on_made, None
+        self._guarded(made)
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the core, its events to the owner, and write the answers.

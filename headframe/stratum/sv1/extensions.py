@@ -6,6 +6,7 @@ server answers. What is settled lies in a `Terms`, one per connection.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from headframe.chain.target import Target
@@ -19,6 +20,9 @@ Members = dict[str, object]
 
 _ALL_BITS: Final = 0xFFFFFFFF
 _INFO: Final = ("info.connection-url", "info.hw-version", "info.sw-version", "info.hw-id")
+
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Terms:
     mask: int | None = None
     extranonce_changes: bool = False
     wish: Target | None = None
-    info: dict[str, str] = field(default_factory=dict)
+    info: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,7 @@ def answer_all(terms: Terms, params: object) -> Members:
             asked = {}
         case _:
             raise RemoteProtocolError("mining.configure wants a list of extensions")
-    terms.wish, terms.info = None, {}
+    terms.wish, terms.info = None, _NOTHING
     members: Members = {}
     for name in names:
         if isinstance(name, str):

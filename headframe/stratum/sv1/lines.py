@@ -23,7 +23,7 @@ class LineBuffer:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parts: list[bytes] = []
+        self._parts: list[bytes] | None = None  # few lines are ever cut
         self._size = 0
         self.overflow = False
         """A line was longer than the limit; the rest of the stream is lost."""
@@ -31,7 +31,7 @@ class LineBuffer:
     @property
     def rest(self) -> bytes:
         """The beginning of a line whose end has not come yet."""
-        return b"".join(self._parts)
+        return b"".join(self._parts or ())
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         r"""Take bytes, cut in any way; return the lines that are complete now.
@@ -47,9 +47,11 @@ class LineBuffer:
         *lines, rest = data.split(b"\n")
         if lines and self._parts:
             lines[0] = b"".join((*self._parts, lines[0]))
-            self._parts.clear()
+            self._parts = None
             self._size = 0
         if rest:
+            if self._parts is None:
+                self._parts = []
             self._parts.append(rest)
             self._size += len(rest)
         if longest > self._limit and self._too_long(lines):
@@ -61,7 +63,7 @@ class LineBuffer:
 
     def _overflow(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         self.overflow = True
-        self._parts.clear()
+        self._parts = None
         good = []
         for line in lines:
             if len(line) > self._limit:
