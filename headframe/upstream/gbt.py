@@ -21,11 +21,7 @@ from headframe.chain.job import Job, JobId, Lineage
 from headframe.chain.network import Network
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import Target, difficulty_from_target
-from headframe.chain.template import (
-    Template,
-    assemble_block,
-    make_job,
-)
+from headframe.chain.template import Template, assemble_block, make_job
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
@@ -88,10 +84,7 @@ class GbtSource:
     ) -> None:
         self._circle = circle or Circle()
         self._health = Health(
-            rpc,
-            self._circle,
-            source=lineage.source,
-            allow_mainnet=options.allow_mainnet,
+            rpc, self._circle, source=lineage.source, allow_mainnet=options.allow_mainnet
         )
         self._options = options
         self._rpc = rpc
@@ -112,6 +105,7 @@ class GbtSource:
         self._newest = ""  # best block as last heard of, display hex
         self._awaited = ""  # the same, while its template is wanted
         self._good_at = 0.0
+        self._busy_until = 0.0  # by the loop's clock, with a call of the run before
 
     @property
     def jobs(self) -> Latest[Job | None]:
@@ -201,20 +195,29 @@ class GbtSource:
             poll_seconds=options.poll_seconds,
         )
         _log.info("node_ready", source=name, network=chain.network.label, height=chain.height)
-        with self._circle.hearing(watch.nudge):
-            await run_together(
-                self._follow(run),
-                watch.poll(),
-                self._wait_for_tips(watch),
-                watch.hear(options.zmq),
-                self._health.run(),
-                *([run.fees.run()] if options.fee_gain_percent else []),
-            )
+        try:
+            with self._circle.hearing(watch.nudge):
+                await self._run_all(run, watch)
+        finally:
+            self._busy_until = watch.busy_until
+
+    async def _run_all(self, run: _Run, watch: TipWatch) -> None:
+        options = self._options
+        await run_together(
+            self._follow(run),
+            watch.poll(),
+            self._wait_for_tips(watch),
+            watch.hear(options.zmq),
+            self._health.run(),
+            *([run.fees.run()] if options.fee_gain_percent else []),
+        )
 
     async def _wait_for_tips(self, watch: TipWatch) -> None:
         """Wait for blocks once there is work: a run that fails at once leaves no call behind."""
         while self._jobs.get() is None:
             await self._jobs.wait_newer(self._jobs.serial)
+        # The node may not have noticed yet that the call of an earlier run has no client.
+        await asyncio.sleep(max(self._busy_until - asyncio.get_running_loop().time(), 0.0))
         await watch.wait()
 
     def _payout_script(self, network: Network) -> bytes:

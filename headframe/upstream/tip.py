@@ -62,6 +62,8 @@ class TipWatch:
         self._source = source
         self._poll_seconds = poll_seconds
         self._nudged = asyncio.Event()
+        self.busy_until = 0.0
+        """Until when, by the loop's clock, the node may be busy with a call of `wait`."""
         self._ways: list[Callable[[str], Awaitable[str]]] = [
             self._wait_beyond,
             self._wait_for_any,
@@ -149,9 +151,11 @@ class TipWatch:
         return await self._wait_for_block(_WAIT_SECONDS * 1000)
 
     async def _wait_for_block(self, *params: object) -> str:
+        self.busy_until = asyncio.get_running_loop().time() + _WAIT_SECONDS
         answer = await self._rpc.call(
             "waitfornewblock", *params, timeout_seconds=_WAIT_SECONDS + _WAIT_GRACE_SECONDS
         )
+        self.busy_until = 0.0
         return _ensure_hash(answer.get("hash") if isinstance(answer, dict) else None)
 
     async def _wait_by_template(self, tip: str) -> str:
@@ -159,9 +163,11 @@ class TipWatch:
         request = self._long_poll()
         if request is None:
             return tip
+        self.busy_until = asyncio.get_running_loop().time() + _LONG_POLL_SECONDS
         answer = await self._rpc.call(
             "getblocktemplate", request, timeout_seconds=_LONG_POLL_SECONDS
         )
+        self.busy_until = 0.0
         return _ensure_hash(answer.get("previousblockhash") if isinstance(answer, dict) else None)
 
 

@@ -696,6 +696,49 @@ async def test_an_empty_block_bridges_the_time_until_a_slow_template(
         assert txid in await publishing.acall("getrawmempool")
 
 
+@pytest.mark.node
+async def test_a_reorganisation_of_several_blocks_is_followed_both_ways(
+    publishing: Bitcoind, tmp_path: Path
+) -> None:
+    source = source_on(NodeRpc(publishing.url, cookie=publishing.cookie), tmp_path / "j")
+    async with running(source):
+        start = await next_job(source)
+        branch = await publishing.acall("generatetoaddress", 3, WALLET.address)
+        job = start
+        while hash_to_hex(job.prev_hash) != branch[-1]:
+            job = await next_job(source, job)
+        await publishing.acall("invalidateblock", branch[0])  # ZMQ says nothing of this
+        back = job
+        while back.prev_hash != start.prev_hash:
+            back = await next_job(source, back)
+        assert back.generation > job.generation  # work on the branch is dead
+        assert (await mine(source, back)).reason is Reason.ACCEPTED
+        await publishing.acall("reconsiderblock", branch[0])  # the longer one wins again
+        again = back
+        while hash_to_hex(again.prev_hash) != branch[-1]:
+            again = await next_job(source, again)
+        assert again.generation > back.generation
+        assert (await mine(source, again)).reason is Reason.ACCEPTED
+        assert await publishing.acall("getblockcount") == 105
+
+
+@pytest.mark.node
+async def test_a_node_with_few_threads_is_not_jammed(tmp_path: Path) -> None:
+    # Nodes before version 29 have four; a waiting call holds one until it is answered.
+    few = ["-rpcthreads=2", "-rpcworkqueue=4", f"-zmqpubhashblock=tcp://127.0.0.1:{free_port()}"]
+    with running_bitcoind(tmp_path / "node", extra=few) as node:
+        source = source_on(
+            NodeRpc(node.url, cookie=node.cookie), tmp_path / "j", fee_gain_percent=1.0
+        )
+        for _ in range(3):  # runs that end leave no second call behind
+            async with running(source):
+                job = await next_job(source)
+                for _ in range(3):
+                    assert (await mine(source, job)).reason is Reason.ACCEPTED
+                    job = await next_height(source, job)
+        assert await node.acall("getblockcount") == 9
+
+
 async def test_a_header_that_cannot_be_had_makes_no_empty_job(tmp_path: Path) -> None:
     answers = answers_for(TEMPLATE)
     answers["getblockheader"] = Fault(-5, "Block not found")

@@ -6,7 +6,7 @@ import pytest
 
 from headframe.upstream.base import BadUpstreamError, UnreachableError
 from headframe.upstream.node import NodeRpc, RpcError
-from headframe.upstream.tip import TipWatch
+from headframe.upstream.tip import NO_ZMQ, TipWatch
 from tests.fakes.rpcnode import Fault, Hold, RpcNode, Script
 
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32
@@ -149,3 +149,48 @@ async def test_a_refusal_of_another_kind_comes_out() -> None:
         async with watcher.rpc:
             with pytest.raises(RpcError, match="no"):
                 await watcher.watch.wait()
+
+
+async def test_hints_bring_the_cheap_question_forward_but_not_without_end() -> None:
+    async with RpcNode({"getbestblockhash": A}) as node:
+        watcher = Watcher(node)
+        patient = TipWatch(
+            watcher.rpc, long_poll=lambda: None, saw=watcher.seen.put_nowait, poll_seconds=1000
+        )
+        async with watcher.rpc, asyncio.TaskGroup() as group:
+            task = group.create_task(patient.poll())
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            for _ in range(5):
+                for _ in range(100):
+                    patient.nudge()
+                assert await watcher.next() == A
+            assert loop.time() - started >= 0.2  # twenty a second at most
+            assert len(node.calls) == 5
+            task.cancel()
+
+
+async def test_it_tells_how_long_the_node_may_be_busy_with_a_call_nobody_waits_for() -> None:
+    hold = Hold({"hash": B, "height": 1})
+    answers = {"getbestblockhash": A, "waitfornewblock": hold}
+    async with RpcNode(answers) as node:
+        watcher = Watcher(node)
+        async with watcher.rpc, asyncio.TaskGroup() as group:
+            assert watcher.watch.busy_until == 0
+            task = group.create_task(watcher.watch.wait())
+            await node.wait_called("waitfornewblock")
+            left = watcher.watch.busy_until - asyncio.get_running_loop().time()
+            assert 10 < left <= 20  # the bound that the node was given
+            task.cancel()
+        assert watcher.watch.busy_until > 0
+        hold.free.set()
+
+
+async def test_a_feed_that_is_off_or_not_there_is_not_listened_to() -> None:
+    async with RpcNode({"getzmqnotifications": []}) as node:
+        watcher = Watcher(node)
+        async with watcher.rpc, asyncio.timeout(20):
+            await watcher.watch.hear(NO_ZMQ)
+            assert node.calls == []
+            await watcher.watch.hear()
+            assert [method for method, _ in node.calls] == ["getzmqnotifications"]
