@@ -1,0 +1,176 @@
+"""Which route a rig takes: rules in order, the first that fits decides. Pure.
+
+A rule looks at the listener that a rig came to, at its address, at the name it gave first
+and at what its software calls itself. What a rule does not name fits all. A rig that no
+rule fits takes the first route.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+__all__ = ["Decision", "Guest", "Router", "Rule", "parse_network"]
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        route: where rigs go that it fits; "" turns them away.
+        listener: the name of the listener they came to; "" for any.
+        addresses: ranges that they come from; none for any.
+        login: a pattern (`*`, `?`, `[...]`) for the name that a rig gives first, in which
+            case counts; "" for any.
+        agent: a pattern for what it calls itself, in which case does not count; "" for any.
+    """
+
+    route: str
+    listener: str = ""
+    addresses: tuple[Network, ...] = ()
+    login: str = ""
+    agent: str = ""
+
+    @property
+    def words(self) -> str:
+        """Say in words what it fits."""
+        parts = [
+            f"listener {self.listener}" if self.listener else "",
+            f"address in {', '.join(map(str, self.addresses))}" if self.addresses else "",
+            f"login {self.login}" if self.login else "",
+            f"agent {self.agent}" if self.agent else "",
+        ]
+        return ", ".join(each for each in parts if each) or "every rig"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """What rules look at.
+
+    Attributes:
+        listener: the name of the listener that it came to.
+        address: where it comes from, without the port.
+        login: the name it gave first.
+        agent: what its software calls itself.
+    """
+
+    listener: str
+    address: str
+    login: str
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a rig goes.
+
+    Attributes:
+        route: the name of the route; "" when it is turned away.
+        why: the rule that said so, in words.
+    """
+
+    route: str
+    why: str
+
+    @property
+    def refused(self) -> bool:
+        """It is turned away."""
+        return not self.route
+
+
+class Router:
+    """Chooses routes.
+
+    Args:
+        rules: the first that fits decides.
+        default: where those go that none fits; "" turns them away.
+    """
+
+    def __init__(self, rules: Sequence[Rule], default: str) -> None:
+        self.rules = tuple(rules)
+        self.default = default
+        self._tests = tuple(map(_Test, self.rules))
+        self._else = Decision(default, "no rule fits: the first route")
+
+    def choose(self, guest: Guest) -> Decision:
+        """Say where a rig goes."""
+        address = _address(guest.address)
+        for test in self._tests:
+            if test.knows(guest.listener, address) and test.likes(guest.login, guest.agent):
+                return test.decision
+        return self._else
+
+    def foresee(self, listener: str, address: str) -> Decision | None:
+        """Say where all rigs of a place go, if neither login nor agent matter there.
+
+        Args:
+            listener: as for `Guest`.
+            address: likewise.
+
+        Returns:
+            The decision; `None` when it depends on what the rig will say.
+        """
+        known = _address(address)
+        for test in self._tests:
+            if test.knows(listener, known):
+                return test.decision if test.is_open else None
+        return self._else
+
+
+class _Test:
+    """A rule, made ready."""
+
+    __slots__ = ("_agent", "_login", "_rule", "decision")
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._login = re.compile(translate(rule.login)) if rule.login else None
+        self._agent = re.compile(translate(rule.agent), re.IGNORECASE) if rule.agent else None
+        self.decision = Decision(rule.route, rule.words)
+
+    @property
+    def is_open(self) -> bool:
+        """It asks for no login and no agent."""
+        return self._login is None and self._agent is None
+
+    def knows(self, listener: str, address: IPv4Address | IPv6Address | None) -> bool:
+        rule = self._rule
+        if rule.listener and rule.listener != listener:
+            return False
+        if not rule.addresses:
+            return True
+        return address is not None and any(address in network for network in rule.addresses)
+
+    def likes(self, login: str, agent: str) -> bool:
+        if self._login is not None and self._login.match(login) is None:
+            return False
+        return self._agent is None or self._agent.match(agent) is not None
+
+
+def parse_network(text: str) -> Network:
+    """Read a range of addresses such as `10.0.0.0/8`, or one address.
+
+    Raises:
+        ValueError: it is none; says what is wrong.
+    """
+    return ip_network(text.strip())
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; one of IPv4 that came over an IPv6 socket is what it stands for."""
+    try:
+        address = ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
