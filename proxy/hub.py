@@ -9,7 +9,7 @@ within a second, of its own.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -203,6 +203,8 @@ class Hub:
         book = self._book
         assert book is not None  # noqa: S101 - a seat implies a book
         checked = book.check(seat, share, self.clock.wall())
+        if share.refused is not None:
+            checked = replace(checked, reason=share.refused)
         work = 0 if share.target is None else _work_of(share.target)
         accepted = checked.reason is _ACCEPTED
         entry = book.find(share.job_id)
@@ -222,7 +224,7 @@ class Hub:
         checked, work = result
         parcel = Parcel(
             share=widen(entry, seat, share),
-            worker=self._settings.worker_sent(share.worker),
+            worker=None if share.refused else self._settings.worker_sent(share.worker),
             row=row,
             work=entry.work,
             source=entry.upstream.source,

@@ -94,7 +94,7 @@ class Session:
         self._door = door
         self._settings = settings
         self._core = core
-        self._cost = Cost(soft=_SOFT, hard=_HARD, decay=_DECAY)
+        self._cost: Cost | None = None  # most rigs never do wrong
         self._opened = hub.clock.monotonic()
         self._joining: dict[int, Joined] = {}
         self._rigs: dict[int, Rig] = {}
@@ -214,12 +214,13 @@ class Session:
         if rig is None:
             self._core.reply(share.ticket, _VERDICTS[Reason.NOT_SUBSCRIBED])
             return
-        row = self._rows.get(share.worker) or self._row(share.worker)
+        row = self._rows.get(share.worker) or self._row_for(share)
         checked, work = self._hub.judge(rig.seat, share, row)
         self._core.reply(share.ticket, _VERDICTS[checked.reason])
         rig.count(checked, work, now)
         if checked.reason is _ACCEPTED:
-            self._cost.forgive(Price.REFUSED_SHARE)
+            if self._cost is not None:
+                self._cost.forgive(Price.REFUSED_SHARE)
             return
         log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)
         late = checked.reason in _LATE
@@ -337,11 +338,18 @@ class Session:
 
     # books and the end
 
+    def _row_for(self, share: ShareSubmitted) -> Row:
+        if share.refused is None:
+            return self._row(share.worker)
+        return self._rows.get(self._user) or self._hub.ledger.worker(_NOBODY)
+
     def _row(self, worker: str) -> Row:
         row = self._rows[worker] = self._hub.ledger.worker(worker)
         return row
 
     def _charge(self, points: float, now: float) -> None:
+        if self._cost is None:
+            self._cost = Cost(soft=_SOFT, hard=_HARD, decay=_DECAY)
         if self._cost.add(points, now) is Level.HARD and not self._doom:
             log.warning("rig_dropped", rig=self._user, peer=self.address, why="too_costly")
             self._doom = "too_costly"

@@ -12,7 +12,7 @@ from typing import NewType
 import msgspec
 
 from headframe.chain.job import Job, JobId
-from headframe.chain.share import Verdict
+from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import Target
 
 __all__ = [
@@ -151,6 +151,8 @@ class ShareSubmitted(msgspec.Struct, gc=False, kw_only=True):
             it, since it may be narrower than the job's.
         target: what the rig was asked for with this job, or `None` when this
             connection was never shown the job.
+        refused: what the reply must say whatever the share is worth, or `None`. It is
+            offered all the same, without a target: its hash may make it a block.
     """
 
     channel: int
@@ -163,6 +165,7 @@ class ShareSubmitted(msgspec.Struct, gc=False, kw_only=True):
     version: int
     target: Target | None
     mask: int = 0xFFFFFFFF
+    refused: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,15 +258,16 @@ class ServerConnection:
 
     def _receive_submit(self, request_id: bytes, params: messages.SubmitParams) -> None:
         ticket = self._replies.take(_SHARE, request_id)
-        if params.worker not in self._workers:
-            return self._refuse(ticket, Reason.UNAUTHORIZED)
+        known = params.worker in self._workers
         seat = self._seat
         if seat is None:
-            return self._refuse(ticket, Reason.NOT_SUBSCRIBED)
+            return self._refuse(ticket, Reason.NOT_SUBSCRIBED if known else Reason.UNAUTHORIZED)
         share = self._offers.share(params, ticket, size=seat.size, mask=self._terms.mask or 0)
-        if isinstance(share, ShareSubmitted):
-            return self._events.append(share)
-        return self._refuse(ticket, share)
+        if not isinstance(share, ShareSubmitted):
+            return self._refuse(ticket, share if known else Reason.UNAUTHORIZED)
+        if not known:  # a block is a block, whoever's name it comes under
+            share.refused, share.target = Reason.UNAUTHORIZED, None
+        return self._events.append(share)
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> None:
         self._replies.answer(Kind.SHARE, ticket, encode_verdict(Verdict(reason=reason)))

@@ -387,12 +387,29 @@ def test_answers_leave_in_order_whatever_the_order_of_the_replies() -> None:
     assert [answer["id"] for answer in sent(core)] == ["a", "b", "c", "d"]
 
 
-def test_an_unauthorised_worker_is_refused_by_the_core() -> None:
+def test_a_share_under_an_unknown_name_is_offered_for_the_block_it_may_be() -> None:
     core = seated()
+    [share] = core.receive_data(submit(worker="stranger"))
+    assert isinstance(share, ShareSubmitted)
+    assert (share.refused, share.target, share.job_id) == (Reason.UNAUTHORIZED, None, 0x11)
+    core.reply(share.ticket, Verdict(reason=Reason.UNAUTHORIZED))
+    assert sent(core) == [{"id": 4, "result": None, "error": [24, "Unauthorized worker", None]}]
+
+
+def test_a_share_under_an_unknown_name_that_cannot_be_read_is_refused_by_the_core() -> None:
+    core = seated()
+    line = request(4, "mining.submit", "stranger", "11", "0000", f"{NTIME:08x}", "00000001")
+    assert list(core.receive_data(line)) == [
+        Notice(kind="share_refused", text="unauthorized")
+    ]
+    assert sent(core)[0]["error"] == [24, "Unauthorized worker", None]
+
+
+def test_an_unknown_name_before_the_seat_is_what_is_said_first() -> None:
+    core = ServerConnection()
     assert list(core.receive_data(submit(worker="stranger"))) == [
         Notice(kind="share_refused", text="unauthorized")
     ]
-    assert sent(core) == [{"id": 4, "result": None, "error": [24, "Unauthorized worker", None]}]
 
 
 def test_a_share_before_the_seat_is_refused_by_the_core() -> None:
