@@ -1,4 +1,4 @@
-"""A real bitcoind on regtest, as a process of its own, for the tests that need one.
+"""A real bitcoind, without peers, as a process of its own, for the tests that need one.
 
 It is found at `$BITCOIND`, on `PATH`, or in the private copy that
 `scripts/bitcoind-from-debian` keeps. Without one, tests that ask for it are skipped with
@@ -24,6 +24,8 @@ __all__ = ["Bitcoind", "NodeRpcError", "find_bitcoind", "free_port", "rpc_call",
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+_FOLDERS = {"main": ".", "test": "testnet3"}
+"""Where the others have their name."""
 
 
 class NodeRpcError(Exception):
@@ -85,16 +87,20 @@ def rpc_call(port: int, userpass: str, method: str, params: Sequence[object] = (
 
 
 class Bitcoind:
-    """A bitcoind process on regtest, with its data in a folder of the test's.
+    """A bitcoind process without peers, with its data in a folder of the test's.
 
     Attributes:
-        datadir: its data folder; the chain is in `datadir/regtest`.
+        datadir: its data folder; the chain is in a subfolder, `regtest` for that one.
+        chain: regtest, or another of bitcoind's names.
         port: where its RPC listens, on 127.0.0.1.
         process: the process; `process.pid` is bitcoind's own.
     """
 
-    def __init__(self, program: str, datadir: Path, *, extra: Sequence[str] = ()) -> None:
+    def __init__(
+        self, program: str, datadir: Path, *, extra: Sequence[str] = (), chain: str = "regtest"
+    ) -> None:
         self._program = program
+        self.chain = chain
         self._extra = tuple(extra)
         self.datadir = datadir
         self.port = 0
@@ -108,7 +114,7 @@ class Bitcoind:
     @property
     def cookie(self) -> Path:
         """The cookie file; new at each start."""
-        return self.datadir / "regtest" / ".cookie"
+        return self.datadir / _FOLDERS.get(self.chain, self.chain) / ".cookie"
 
     def start(self, port: int = 0) -> Self:
         """Start it and wait until its RPC answers; again with another port if it exits.
@@ -122,7 +128,8 @@ class Bitcoind:
             self.process = subprocess.Popen(
                 [
                     self._program,
-                    "-regtest",
+                    f"-chain={self.chain}",
+                    *([] if self.chain == "regtest" else ["-connect=0"]),
                     f"-datadir={self.datadir}",
                     f"-rpcport={self.port}",
                     "-listen=0",
@@ -139,7 +146,7 @@ class Bitcoind:
             )
             if self._wait_ready():
                 return self
-        raise RuntimeError(f"{self._program} did not start; see {self.datadir}/regtest/debug.log")
+        raise RuntimeError(f"{self._program} did not start; see debug.log in {self.datadir}")
 
     def _wait_ready(self) -> bool:
         assert self.process is not None
@@ -180,14 +187,17 @@ class Bitcoind:
 
 
 @contextmanager
-def running_bitcoind(datadir: Path, *, extra: Sequence[str] = ()) -> Iterator[Bitcoind]:
+def running_bitcoind(
+    datadir: Path, *, extra: Sequence[str] = (), chain: str = "regtest"
+) -> Iterator[Bitcoind]:
     """Run a bitcoind for the length of a `with` block.
 
     Args:
         datadir: an empty folder of the test's.
         extra: more of its options, such as `-zmqpubhashblock=...`.
+        chain: regtest, or another of bitcoind's names; it is never connected to anybody.
     """
-    node = Bitcoind(find_bitcoind(), datadir, extra=extra)
+    node = Bitcoind(find_bitcoind(), datadir, extra=extra, chain=chain)
     try:
         yield node.start()
     finally:

@@ -1,6 +1,7 @@
 """Nodes that are not fit to be mined on, or not any more."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from headframe.upstream.base import BadUpstreamError, RefusedError
 from headframe.upstream.circle import Circle
 from headframe.upstream.health import Health
 from headframe.upstream.node import NodeRpc
+from tests.fakes.bitcoind import running_bitcoind
 from tests.fakes.rpcnode import Fault, Raw, RpcNode, Script
 
 A, B = SourceId("a"), SourceId("b")
@@ -71,6 +73,40 @@ async def test_a_node_of_another_network_is_not() -> None:
     async with RpcNode({"getblockchaininfo": info(100)}) as node, NodeRpc(node.url) as rpc:
         with pytest.raises(BadUpstreamError, match="a is on testnet4, and b is on signet"):
             await health_of(rpc, circle).admit()
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        ("main", "is on mainnet, which is refused unless allow_mainnet is set"),
+        ("test", "is still synchronising testnet3 (block 0 of 0 known)"),
+        ("testnet4", "is still synchronising testnet4 (block 0 of 0 known)"),
+        ("signet", "is on a signet whose blocks must be signed by its owners"),
+    ],
+)
+async def test_real_nodes_of_public_networks_without_peers_are_not(
+    tmp_path: Path, chain: str, words: str
+) -> None:
+    # Test chains hand out templates nonetheless, on their genesis block.
+    with running_bitcoind(tmp_path / "node", chain=chain) as node:
+        async with NodeRpc(node.url, cookie=node.cookie) as rpc:
+            with pytest.raises(BadUpstreamError) as caught:
+                await health_of(rpc, Circle()).admit()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.node
+async def test_a_real_private_signet_is_used_and_not_beside_regtest(tmp_path: Path) -> None:
+    with running_bitcoind(tmp_path, chain="signet", extra=["-signetchallenge=51"]) as node:
+        async with NodeRpc(node.url, cookie=node.cookie) as rpc:
+            chain = await health_of(rpc, Circle()).admit()
+            assert (chain.network, chain.private, chain.height) == (Network.SIGNET, True, 0)
+            circle = Circle()
+            circle.admit(B, Network.REGTEST)
+            with pytest.raises(BadUpstreamError, match="a is on signet, and b is on regtest"):
+                await health_of(rpc, circle).admit()
 
 
 async def test_a_node_that_falls_behind_is_left_the_second_time() -> None:

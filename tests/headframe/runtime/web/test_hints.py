@@ -1,8 +1,10 @@
 """Hints from other programs on this machine, as bitcoind's blocknotify gives them."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -11,6 +13,8 @@ from aiohttp import web
 from headframe.runtime.web import WebServer
 from headframe.runtime.web.hints import add_hints
 from headframe.runtime.web.server import Handler
+from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.wallet import Wallet
 
 HASH = "00" * 32
 
@@ -21,15 +25,16 @@ class Ears:
     def __init__(self, listeners: int = 1) -> None:
         self.listeners = listeners
         self.heard = 0
+        self.came = asyncio.Event()
 
     def nudge(self) -> int:
         self.heard += 1
+        self.came.set()
         return self.listeners
 
 
-@asynccontextmanager
-async def serving(ears: Ears | None) -> AsyncIterator[aiohttp.ClientSession]:
-    server = WebServer(
+def server_of(ears: Ears | None) -> WebServer:
+    return WebServer(
         "127.0.0.1",
         0,
         status=dict,
@@ -38,6 +43,11 @@ async def serving(ears: Ears | None) -> AsyncIterator[aiohttp.ClientSession]:
         title="Test",
         hints=None if ears is None else ears.nudge,
     )
+
+
+@asynccontextmanager
+async def serving(ears: Ears | None) -> AsyncIterator[aiohttp.ClientSession]:
+    server = server_of(ears)
     async with asyncio.timeout(60), server, aiohttp.ClientSession(server.url) as session:
         yield session
 
@@ -98,3 +108,21 @@ async def test_only_programs_on_this_machine_may_hint(remote: str, status: int) 
     finally:
         await runner.cleanup()
     assert ears.heard == (status == 200)
+
+
+@pytest.mark.node
+async def test_a_real_bitcoind_calls_it_for_each_block(tmp_path: Path) -> None:
+    ears = Ears()
+    async with asyncio.timeout(100), server_of(ears) as server:
+        url = f"{server.url}api/v1/blocknotify?hash=%s"
+        get = f"import urllib.request as r; r.urlopen('{url}').read()"
+        notify = f'-blocknotify="{sys.executable}" -c "{get}"'
+        with running_bitcoind(tmp_path / "node", extra=[notify]) as node:
+            address = Wallet.numbered(1).address
+            # Silent in initial download, which the first block of today ends.
+            await node.acall("generatetoaddress", 1, address)
+            for count in range(1, 3):
+                await node.acall("generatetoaddress", 1, address)
+                await ears.came.wait()
+                ears.came.clear()
+                assert ears.heard >= count
