@@ -27,8 +27,8 @@ def quick() -> Backoff:
 class Told:
     """A feed, and what was told on it."""
 
-    def __init__(self) -> None:
-        self.feed = BlockFeed()
+    def __init__(self, feed: BlockFeed | None = None) -> None:
+        self.feed = feed or BlockFeed()
         self.events: list[BlockEvent] = []
         self._came = asyncio.Event()
         self.feed.watch(self._on_event)
@@ -41,6 +41,10 @@ class Told:
     def words(self) -> list[tuple[str, int]]:
         """What happened, and to the block of which height."""
         return [(event.kind.value, event.block.height) for event in self.events]
+
+    def feed_verdicts(self) -> dict[str, int]:
+        """How many blocks got which verdict."""
+        return {reason: count for reason, count in self.feed.stats.blocks_judged.items() if count}
 
     async def wait(self, kind: str, height: int) -> BlockEvent:
         """Wait until something has happened to a block; the newest such event."""
