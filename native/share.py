@@ -16,7 +16,7 @@ from native.kernel import KernelError
 if not extension_missing:
     from native._native import ffi, lib
 
-    _HASH = ffi.typeof("uint8_t[32]")
+    _HASH, _new, _buffer = ffi.typeof("uint8_t[32]"), ffi.new, ffi.buffer
 
 __all__ = ["choose_hasher", "hash_in_python", "pack_context", "share_hash"]
 
@@ -68,7 +68,7 @@ def share_hash(context: bytes, extranonce: bytes, version: int, ntime: int, nonc
     """
     if extension_missing:
         return hash_in_python(context, extranonce, version, ntime, nonce)
-    out = ffi.new(_HASH)
+    out = _new(_HASH)
     try:
         code = lib.hf_share_hash(
             out,
@@ -85,7 +85,7 @@ def share_hash(context: bytes, extranonce: bytes, version: int, ntime: int, nonc
         raise _bad_numbers((version, ntime, nonce)) from error
     if code:
         raise _bad_context(context)
-    return bytes(ffi.buffer(out))
+    return bytes(_buffer(out))
 
 
 def hash_in_python(

@@ -154,7 +154,7 @@ def test_dropped_shares_and_wrong_nonces_are_counted(desk: Desk, lines: list[Eve
 def test_the_best_share_is_remembered_by_its_difficulty(desk: Desk) -> None:
     assert desk.stats.best_difficulty == 0
     for proof in (DIFFICULTY_1, DIFFICULTY_1 // 4, DIFFICULTY_1 // 2):
-        desk.answer(Reason.ACCEPTED, checked=SHARE._replace(proof=proof))
+        desk.answer(Reason.ACCEPTED, checked=replace(SHARE, proof=proof))
     assert desk.stats.best_difficulty == 4
 
 
@@ -248,6 +248,6 @@ def test_blocks_of_earlier_runs_are_shown_and_counted_when_judged(
 
 def test_only_so_many_verdicts_are_waited_for(desk: Desk) -> None:
     for proof in range(1, 1026):
-        checked = BLOCK._replace(proof=proof)
+        checked = replace(BLOCK, proof=proof)
         desk.account.sent(JOB, checked)(Verdict(reason=Reason.PENDING, block=True))
     assert desk.stats.shares_pending == 1024

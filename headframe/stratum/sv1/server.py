@@ -66,6 +66,8 @@ class ServerState(Enum):
     """The peer broke the protocol or hung up; input is ignored, commands still work."""
 
 
+_FEW: Final = 4
+"""So many names are looked through; a rig has one or two, and a set takes more memory."""
 # An enum's member is looked up anew each time; these are needed for every share.
 _CLOSED: Final = ServerState.CLOSED
 _SHARE: Final = Kind.SHARE
@@ -108,7 +110,7 @@ class ServerConnection:
         self._subscribed = Ticket(-1)  # nothing is held back for it before there is one
         self._seat: Seat | None = None
         self._authorizing: dict[Ticket, str] = {}
-        self._workers: set[str] = set()
+        self._workers: tuple[str, ...] | frozenset[str] = ()
         self._offers = Offers()
         self._difficulty = b""
 
@@ -212,8 +214,9 @@ class ServerConnection:
         user = self._authorizing.pop(ticket)
         if not self._authorizing:
             self._authorizing.clear()  # gives its memory back
-        if ok:
-            self._workers.add(user)
+        if ok and user not in self._workers:
+            known = (*self._workers, user)
+            self._workers = known if len(known) <= _FEW else frozenset(known)
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
         """Show a job: set_difficulty and set_version_mask if they changed, then notify.
