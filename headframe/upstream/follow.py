@@ -120,7 +120,7 @@ class Follower:
         now = self._journal.record(block.hash) or block
         say = _log.warning if kind is BlockEventKind.ORPHANED else _log.info
         say(
-            f"block_{kind.value}",
+            _SAID[kind],
             source=now.source,
             height=now.height,
             hash=hash_to_hex(now.hash),
@@ -129,6 +129,11 @@ class Follower:
         self._feed.tell(kind, now)
 
 
+_SAID: Final = {
+    BlockEventKind.ORPHANED: "block_orphaned",
+    BlockEventKind.CONFIRMED: "block_confirmed",
+    BlockEventKind.SETTLED: "block_settled",
+}
 _BEGINNINGS: Final = frozenset({BlockEventKind.ACCEPTED, BlockEventKind.REFUSED})
 
 
