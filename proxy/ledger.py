@@ -8,11 +8,12 @@
 *Kept* are good shares that are easier than the pool's target. Block candidates that
 went up although the rig's share was refused here are *rescued*: they have a pool leg of
 their own, so that the equations above stay exact. All figures are whole numbers, and the
-equations hold between any two calls (`Ledger.verify`). The work of a share is
-`floor(2^256 / (target + 1))`. The two legs' work agrees only statistically.
+equations hold between any two calls (`Ledger.verify`, and in turns `Ledger.check`). The work
+of a share is `floor(2^256 / (target + 1))`. The two legs' work agrees only statistically.
 """
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from headframe.chain.share import Reason, Verdict
@@ -43,6 +44,11 @@ class Tally:
         """Take one share back."""
         self.shares -= 1
         self.work -= work
+
+    def absorb(self, other: "Tally") -> None:
+        """Add another one's figures."""
+        self.shares += other.shares
+        self.work += other.work
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(self.shares + other.shares, self.work + other.work)
@@ -82,6 +88,15 @@ class PoolLeg:
                 self.lost.add(work)
             case _:
                 self.refused.setdefault(reason, Tally()).add(work)
+
+    def absorb(self, other: "PoolLeg") -> None:
+        """Add another one's figures."""
+        self.forwarded.absorb(other.forwarded)
+        self.pending.absorb(other.pending)
+        self.acknowledged.absorb(other.acknowledged)
+        self.lost.absorb(other.lost)
+        for reason, tally in other.refused.items():
+            self.refused.setdefault(reason, Tally()).absorb(tally)
 
     def verify(self, whose: str) -> None:
         """Check the pool leg's equation.
@@ -176,6 +191,24 @@ class Row:
             self.pool = PoolLeg()
         return self.pool
 
+    @property
+    def open(self) -> bool:
+        """Shares of it are on their way: it will be written to again."""
+        return bool(self.queued or self.pool.pending.shares or self.rescued.pending.shares)
+
+    def absorb(self, other: "Row") -> None:
+        """Add another one's figures."""
+        self.offered.absorb(other.offered)
+        self.accepted.absorb(other.accepted)
+        self.kept += other.kept
+        self.queued += other.queued
+        for reason, tally in other.refused.items():
+            self.refused.setdefault(reason, Tally()).absorb(tally)
+        if other.pool is not _UNUSED:
+            self.leg(rescued=False).absorb(other.pool)
+        if other.rescued is not _UNUSED:
+            self.leg(rescued=True).absorb(other.rescued)
+
     def verify(self) -> None:
         """Check all three equations.
 
@@ -195,18 +228,48 @@ class Row:
         self.rescued.verify(f"{self.name}, rescued")
 
 
+_PORTION: Final = 256
+"""Rows that are checked each second: a millisecond."""
+_SUMS: Final = tuple(
+    (name, attrgetter(name))
+    for name in (
+        *(
+            f"{account}.{unit}"
+            for account in ("offered", "accepted")
+            for unit in ("shares", "work")
+        ),
+        *("kept", "queued"),
+        *(
+            f"{leg}.{account}.{unit}"
+            for leg in ("pool", "rescued")
+            for account in ("forwarded", "pending", "acknowledged", "lost")
+            for unit in ("shares", "work")
+        ),
+    )
+)
+"""What the workers must add up to the total in; with each row's equations, that is all."""
+
+
 class Ledger:
-    """All workers' books, and the totals.
+    """All workers' books of a route, and the totals.
+
+    A worker that was idle for long may be folded (`fold`): its figures stay in `idle`, and
+    when it comes again it begins anew.
 
     Args:
+        route: whose books they are; "" where there is only one.
         max_workers: names that get a row of their own; a stranger chooses names, so
             the rest share `OTHER_WORKERS`.
     """
 
-    def __init__(self, *, max_workers: int = 10_000) -> None:
-        self._max = max_workers
+    def __init__(self, *, route: str = "", max_workers: int = 10_000) -> None:
+        self.route = route
+        self.max_workers = max_workers
         self.total = Row("(all)")
+        self.idle = Row("(idle)")
         self.workers: dict[str, Row] = {}
+        self._unchecked: list[Row] = []
+        self._checks = 0
         self.blocks_found = 0
         self.blocks_accepted = 0
         self.blocks_refused = 0
@@ -215,7 +278,7 @@ class Ledger:
         """Return a worker's row, opening it if need be."""
         row = self.workers.get(name)
         if row is None:
-            if len(self.workers) >= self._max:
+            if len(self.workers) >= self.max_workers:
                 name = OTHER_WORKERS
             row = self.workers.setdefault(name, Row(name))
         return row
@@ -267,6 +330,44 @@ class Ledger:
         elif verdict.reason not in {Reason.PENDING, Reason.LOST}:
             self.blocks_refused += 1
 
+    def restore(self, row: Row, *, idle: bool) -> None:
+        """Add books of an earlier run, to be called before any share is booked.
+
+        Args:
+            row: of one worker, settled: nothing of it is on its way.
+            idle: it has not been seen for long, and gets no row of its own.
+        """
+        self.total.absorb(row)
+        if idle or len(self.workers) >= self.max_workers:
+            self.idle.absorb(row)
+        else:
+            self.workers[row.name] = row
+
+    def fold(self, name: str) -> bool:
+        """Take a worker's row out, its figures going to `idle`; not while shares are open."""
+        row = self.workers[name]
+        if row.open:
+            return False
+        self.idle.absorb(row)
+        del self.workers[name]
+        return True
+
+    def check(self) -> None:
+        """Check the totals, the next few rows and the next sum: cheap enough for each second.
+
+        Raises:
+            LedgerError: the books do not balance.
+        """
+        self.total.verify()
+        self.idle.verify()
+        if not self._unchecked:
+            self._unchecked = list(self.workers.values())
+        for row in self._unchecked[-_PORTION:]:
+            row.verify()
+        del self._unchecked[-_PORTION:]
+        self._compare(self._checks % len(_SUMS))
+        self._checks += 1
+
     def verify(self) -> None:
         """Check every row, and that the workers add up to the total.
 
@@ -274,14 +375,17 @@ class Ledger:
             LedgerError: the books do not balance.
         """
         self.total.verify()
-        offered = Tally()
-        forwarded = Tally()
+        self.idle.verify()
         for row in self.workers.values():
             row.verify()
-            offered += row.offered
-            forwarded += row.pool.forwarded
-        if offered != self.total.offered or forwarded != self.total.pool.forwarded:
+        for index in range(len(_SUMS)):
+            self._compare(index)
+
+    def _compare(self, index: int) -> None:
+        """Compare one sum over all workers with the total."""
+        name, figure = _SUMS[index]
+        found = sum(map(figure, self.workers.values()), figure(self.idle))
+        if found != figure(self.total):
             raise LedgerError(
-                f"workers offered {offered} and forwarded {forwarded}, the total says "
-                f"{self.total.offered} and {self.total.pool.forwarded}"
+                f"{name}: the workers add up to {found}, the total says {figure(self.total)}"
             )

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headframe.chain.share import Reason, Verdict
-from proxy.ledger import OTHER_WORKERS, Ledger, LedgerError, Tally
+from proxy.ledger import OTHER_WORKERS, Ledger, LedgerError, Row, Tally
 
 REFUSALS = [r for r in Reason if r not in {Reason.ACCEPTED, Reason.PENDING, Reason.LOST}]
 
@@ -124,7 +124,9 @@ def test_more_answers_than_shares_are_told():
 
 actions = st.lists(
     st.tuples(
-        st.sampled_from(["refuse", "keep", "queue", "forward", "answer", "rescue", "late"]),
+        st.sampled_from(
+            ["refuse", "keep", "queue", "forward", "answer", "rescue", "late", "fold", "fold"]
+        ),
         st.sampled_from(["a", "b", "c", "d"]),
         st.integers(1, 2**200),
         st.sampled_from([*REFUSALS, Reason.ACCEPTED, Reason.LOST]),
@@ -139,7 +141,7 @@ def test_the_books_balance_after_every_step(steps):
     ledger = Ledger(max_workers=3)
     queued, pending, rescued = [], [], []
     for action, name, work, reason in steps:
-        row = ledger.worker(name)
+        row = Row("nobody") if action == "fold" else ledger.worker(name)
         if action == "refuse" and reason in REFUSALS:
             ledger.refuse(row, reason, work)
         elif action == "keep":
@@ -160,6 +162,64 @@ def test_the_books_balance_after_every_step(steps):
         elif action == "late" and rescued:
             sent, weight = rescued.pop()
             ledger.answer(sent, Verdict(reason=reason), weight, rescued=True)
+        elif action == "fold" and name in ledger.workers:
+            ledger.fold(name)
         ledger.verify()
+        ledger.check()
     assert ledger.total.queued == len(queued)
     assert ledger.total.pool.pending.shares == len(pending)
+
+
+def test_the_folded_worker_leaves_its_figures_behind():
+    ledger = Ledger()
+    row = ledger.worker("a")
+    ledger.keep(row, 7)
+    ledger.refuse(row, Reason.STALE, 5)
+    ledger.rescue(row, 3)
+    assert not ledger.fold("a"), "its block is not judged yet"
+    ledger.answer(row, Verdict(reason=Reason.ACCEPTED, block=True), 3, rescued=True)
+    assert ledger.fold("a")
+    ledger.verify()
+    assert ledger.workers == {}
+    assert ledger.idle.offered == Tally(2, 12)
+    assert ledger.idle.refused == {Reason.STALE: Tally(1, 5)}
+    assert ledger.idle.rescued.acknowledged == Tally(1, 3)
+    assert ledger.worker("a").offered == Tally()
+
+
+def test_books_of_an_earlier_run_are_gone_on_with():
+    before = Ledger(route="north")
+    for name in ("a", "b"):
+        before.keep(before.worker(name), 7)
+    after = Ledger(route="north", max_workers=1)
+    after.restore(before.worker("a"), idle=False)
+    after.restore(before.worker("b"), idle=False)
+    after.keep(after.worker("a"), 1)
+    after.verify()
+    assert after.workers["a"].offered == Tally(2, 8)
+    assert after.idle.offered == Tally(1, 7), "there was no room for b"
+    assert after.total.offered == Tally(3, 15)
+
+
+def check_often(ledger: Ledger) -> None:
+    for _ in range(50):
+        ledger.check()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda ledger: ledger.workers["w7"].keep(3),
+        lambda ledger: ledger.workers["w399"].offered.add(1),
+        lambda ledger: ledger.idle.queue(1),
+        lambda ledger: ledger.total.leg(rescued=True).sent(9),
+    ],
+)
+def test_whatever_is_wrong_is_found_within_a_round_of_checks(spoil):
+    ledger = Ledger()
+    for number in range(400):
+        ledger.keep(ledger.worker(f"w{number}"), 1)
+    check_often(ledger)
+    spoil(ledger)
+    with pytest.raises(LedgerError):
+        check_often(ledger)
