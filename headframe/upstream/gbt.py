@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from headframe.chain.address import script_from_address
-from headframe.chain.coinbase import Output
-from headframe.chain.errors import AddressError, ChainError
+from headframe.chain.errors import ChainError
 from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.job import Job, JobId, Lineage
 from headframe.chain.network import Network
@@ -40,6 +38,7 @@ from headframe.upstream.health import Health
 from headframe.upstream.journal import FoundBlock
 from headframe.upstream.node import NodeRpc, RpcError
 from headframe.upstream.pace import Pace
+from headframe.upstream.payees import Payees, find_payees
 from headframe.upstream.preflight import Chain
 from headframe.upstream.tasks import run_together
 from headframe.upstream.templates import Templates
@@ -55,7 +54,7 @@ class _Run:
     """What is known of the node from one connection to its end."""
 
     chain: Chain
-    script: bytes
+    payees: Payees
     templates: Templates
     fees: FeeWatch
 
@@ -170,13 +169,13 @@ class GbtSource:
     async def _work(self) -> None:
         options, name = self._options, self._lineage.source
         chain = await self._health.admit()
-        script = self._payout_script(chain.network)
+        payees = find_payees(options.address, options.shares, chain.network, source=name)
         self._tell(network=chain.network.value, height=chain.height + 1)
         self._good_at = self._clock()
         self._newest, self._awaited = chain.tip, ""
         run = _Run(
             chain=chain,
-            script=script,
+            payees=payees,
             templates=Templates(
                 self._rpc, chain, source=name, clock=self._clock, wall=wall_seconds
             ),
@@ -219,14 +218,6 @@ class GbtSource:
         # The node may not have noticed yet that the call of an earlier run has no client.
         await asyncio.sleep(max(self._busy_until - asyncio.get_running_loop().time(), 0.0))
         await watch.wait()
-
-    def _payout_script(self, network: Network) -> bytes:
-        try:
-            return script_from_address(self._options.address, network)
-        except AddressError as error:
-            raise BadUpstreamError(
-                f"{self._lineage.source}: the payout address cannot be used: {error}"
-            ) from error
 
     async def _follow(self, run: _Run) -> None:
         """Make a job, and a new one whenever there is a reason to."""
@@ -317,7 +308,7 @@ class GbtSource:
         job = make_job(
             template,
             lineage=self._lineage,
-            outputs=(Output(value=template.value, script=run.script),),
+            outputs=run.payees.outputs(template.value),
             extranonce_size=self._options.extranonce_size,
             tag=self._options.tag.encode(),
             version_mask=self._options.version_mask,

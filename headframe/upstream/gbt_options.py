@@ -5,6 +5,7 @@ from typing import Final
 
 from headframe.chain.job import BIP320_MASK
 from headframe.upstream.pace import EASIEST_WORK
+from headframe.upstream.payees import PayeeShare
 
 __all__ = ["DEFAULT_PACE_SECONDS", "GbtOptions"]
 
@@ -18,6 +19,7 @@ class GbtOptions:
 
     Attributes:
         address: who is paid; checked against the node's network.
+        shares: others who are paid, too; `address` gets what they leave.
         tag: text for the coinbase.
         extranonce_size: free bytes for the miners.
         pace_seconds: time between blocks; 0 for none, `None` for the chain's default.
@@ -37,6 +39,7 @@ class GbtOptions:
     """
 
     address: str
+    shares: tuple[PayeeShare, ...] = ()
     tag: str = "/headframe/"
     extranonce_size: int = 8
     pace_seconds: float | None = None

@@ -126,6 +126,13 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     address: Annotated[
         str, msgspec.Meta(description="Who is paid for blocks found on a node: required there.")
     ] = ""
+    payouts: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="Others who get a share of each block found on a node, each as "
+            "address=basis points (150 is 1.5 percent); `address` gets the rest."
+        ),
+    ] = ()
     tag: Annotated[
         str, msgspec.Meta(description="Text for the coinbase of blocks found on a node.")
     ] = "/headframe/"

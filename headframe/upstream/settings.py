@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import ssl
 
     from headframe.stratum.sv1.options import ClientOptions
+    from headframe.upstream.payees import PayeeShare
 
 __all__ = [
     "SCHEMES",
@@ -162,11 +163,12 @@ def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
 
     if settings.proxy:
         raise ConfigError(f"upstream {endpoint.url} has a `proxy`: that is for pools alone")
-    _ensure_payable(settings, endpoint)
+    shares = _shares(settings, endpoint)
     _ensure_zmq(settings, endpoint)
     access = access_of(settings, endpoint, parts.home)
     options = GbtOptions(
         address=settings.address,
+        shares=shares,
         tag=settings.tag,
         extranonce_size=settings.extranonce_size,
         pace_seconds=settings.pace_seconds,
@@ -251,17 +253,30 @@ def _cookie(settings: UpstreamSettings, endpoint: Endpoint, home: Path) -> Path:
     return home / ".bitcoin" / folder / ".cookie"
 
 
-def _ensure_payable(settings: UpstreamSettings, endpoint: Endpoint) -> None:
-    """Refuse an address that no chain we may mine on can pay; the rest waits for the node."""
+def _shares(settings: UpstreamSettings, endpoint: Endpoint) -> "tuple[PayeeShare, ...]":
+    """Read who is paid, and refuse what no chain that we may mine on can pay."""
+    from headframe.upstream.payees import parse_shares
+
     if not settings.address:
         raise ConfigError(
             f"upstream {endpoint.url} needs an `address`: who is paid for the blocks found there"
         )
+    try:
+        shares = parse_shares(settings.payouts)
+    except ConfigError as error:
+        raise ConfigError(f"upstream {endpoint.url}: {error}") from None
+    for address in (settings.address, *(share.address for share in shares)):
+        _ensure_payable(address, settings, endpoint)
+    return shares
+
+
+def _ensure_payable(address: str, settings: UpstreamSettings, endpoint: Endpoint) -> None:
+    """Refuse an address that no chain we may mine on can pay; the rest waits for the node."""
     first: AddressError | None = None
     networks = [each for each in Network if settings.allow_mainnet or each is not Network.MAIN]
     for network in reversed(networks):  # regtest first: its words fit most who get them
         try:
-            script_from_address(settings.address, network)
+            script_from_address(address, network)
         except AddressError as error:
             first = first or error
         else:

@@ -26,6 +26,7 @@ from headframe.upstream.gbt import GbtSource
 from headframe.upstream.gbt_options import GbtOptions
 from headframe.upstream.journal import Journal
 from headframe.upstream.node import NodeRpc
+from headframe.upstream.payees import PayeeShare
 from headframe.upstream.tip import NO_ZMQ
 from tests.contracts.source import (
     Answers,
@@ -694,6 +695,30 @@ async def test_an_empty_block_bridges_the_time_until_a_slow_template(
         assert (block["height"], block["nTx"]) == (103, 1)
         assert sum(out["value"] for out in block["tx"][0]["vout"]) == 50
         assert txid in await publishing.acall("getrawmempool")
+
+
+@pytest.mark.node
+async def test_several_are_paid_by_their_shares_of_subsidy_and_fees(
+    publishing: Bitcoind, tmp_path: Path
+) -> None:
+    other = Wallet.numbered(4712)
+    coin = await coinbase_of(publishing.acall, 1)
+    await publishing.acall("sendrawtransaction", WALLET.spend(coin, fee=10_001))
+    source = source_on(
+        NodeRpc(publishing.url, cookie=publishing.cookie),
+        tmp_path / "j",
+        shares=(PayeeShare(address=other.address, basis_points=150),),
+    )
+    async with running(source):
+        job = await next_job(source)
+        assert (await mine(source, job)).reason is Reason.ACCEPTED
+    paid = (await coinbase_of(publishing.acall, 102)).vout
+    value = 5_000_000_000 + 10_001
+    share = value * 150 // 10_000
+    assert [(out.value, bytes(out.script_pubkey.data)) for out in paid[:2]] == [
+        (value - share, WALLET.script),
+        (share, other.script),
+    ]
 
 
 @pytest.mark.node

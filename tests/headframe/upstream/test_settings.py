@@ -93,6 +93,14 @@ def test_default_ports_and_names(tmp_path: Path) -> None:
         ({"url": "stratum+tcp://h", "user": "u", "suggest_target": "ff"}, "64 hex digits"),
         ({"url": NODE, "address": REGTEST_ADDRESS, "proxy": "http://h"}, "for pools alone"),
         (
+            {"url": NODE, "address": REGTEST_ADDRESS, "payouts": (f"{REGTEST_ADDRESS}=",)},
+            "should be an address and its share in basis points",
+        ),
+        (
+            {"url": NODE, "address": REGTEST_ADDRESS, "payouts": (f"{MAINNET_ADDRESS}=1",)},
+            "mainnet address",
+        ),
+        (
             {"url": NODE, "address": REGTEST_ADDRESS, "zmq": "127.0.0.1:28332"},
             "zmq '127.0.0.1:28332' is no address to listen to: write tcp://host:port",
         ),
