@@ -37,7 +37,7 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
 
 HIDDEN = "***"
-_SECRET_KEY = re.compile(r"password|passwd|secret|token|cookie|authorization", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"password|passwd|secret|token|cookie|authorization|^hook$", re.IGNORECASE)
 _PLACE_KEY = re.compile(r"_(file|path)$", re.IGNORECASE)
 # As far as the last @ of the word: a password may hold a slash or an @ that should have been
 # escaped, and hiding too much is the lesser harm.

@@ -14,12 +14,19 @@ from headframe.chain.hashes import sha256d
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.logs import is_secret, redact
 from headframe.upstream.journal import FoundBlock, Journal
-from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
+from headframe.upstream.options import (
+    BlocksSettings,
+    PoolsSettings,
+    StrategyName,
+    UpstreamSettings,
+)
 from headframe.upstream.roster import Roster
 from tests.contracts.source import Answers, find_share, next_job, running
 from tests.fakes.handsource import until_source
 from tests.fakes.pool import FakePool
+from tests.fakes.wallet import Wallet
 
 POOLS = PoolsSettings(stable_seconds=600)
 
@@ -206,3 +213,52 @@ def test_it_tells_the_settings_in_force(tmp_path: Path) -> None:
     upstreams.apply(plan)
     assert upstreams.settings == (second, first)
     assert upstreams.pools.standby
+
+
+def with_blocks(tmp_path: Path, settings: UpstreamSettings, **blocks: Any) -> Roster:
+    return Roster(
+        (settings,),
+        POOLS,
+        ids=itertools.count(1),
+        journal=tmp_path / "journal",
+        blocks=BlocksSettings(**blocks),
+        home=tmp_path,
+    )
+
+
+NODE_SETTINGS = UpstreamSettings(
+    url="bitcoind+http://127.0.0.1:18443", address=Wallet.numbered(5).address, name="solo"
+)
+POOL_SETTINGS = UpstreamSettings(url="stratum+tcp://127.0.0.1:1", user="u")
+
+
+def test_blocks_go_to_the_nodes_that_are_mined_on_and_to_the_extra_ones(tmp_path: Path) -> None:
+    extra = ("bitcoind+http://u:p@127.0.0.2", "bitcoind+http://[::1]:48332")
+    upstreams = with_blocks(tmp_path, NODE_SETTINGS, submit_to=extra)
+    urls = [client.url for client in upstreams.desk.dispatch.clients]
+    assert urls == ["http://127.0.0.1:18443", "http://127.0.0.2:18443", "http://[::1]:48332"]
+    upstreams.apply(upstreams.plan([POOL_SETTINGS], POOLS))
+    assert [client.url for client in upstreams.desk.dispatch.clients] == urls[1:]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        ({"submit_to": ("stratum+tcp://h:1",)}, "no scheme 'stratum[+]tcp'"),
+        ({"submit_to": ("bitcoind+http://h:9999",)}, "needs the node's `cookie` file"),
+        ({"hook": "nonsense"}, "hook is no URL"),
+        ({"hook_file": "/no/such"}, "secret file /no/such cannot be read"),
+    ],
+)
+def test_what_can_never_be_done_for_blocks_is_said_at_once(
+    tmp_path: Path, blocks: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        with_blocks(tmp_path, NODE_SETTINGS, **blocks)
+
+
+def test_the_hooks_url_is_a_secret_wherever_settings_are_shown() -> None:
+    assert is_secret("hook")
+    assert not is_secret("hook_file")
+    shown = redact({"hook": "https://h/s3cret", "submit_to": ["bitcoind+http://u:p@h:1"]})
+    assert shown == {"hook": "***", "submit_to": ["bitcoind+http://***@h:1"]}
