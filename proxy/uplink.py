@@ -36,6 +36,7 @@ _SHOWN: Final = 50
 _PROOFS: Final = 4096
 """Block candidates remembered."""
 _JUDGED: Final = frozenset({BlockEventKind.ACCEPTED, BlockEventKind.REFUSED})
+_ACCEPTED: Final = Verdict(reason=Reason.ACCEPTED)
 _LOST: Final = Verdict(reason=Reason.LOST)
 _LOST_IN_QUEUE: Final = Verdict(reason=Reason.LOST, detail="the queue to the upstream was full")
 
@@ -52,6 +53,7 @@ class Parcel:
         source: whose job it answers.
         came_at: when the rig's share was judged, in monotonic seconds; 0.0 where nobody
             noted it.
+        answer: answers the rig, where it waits for the upstream's verdict; called once.
     """
 
     share: Share
@@ -60,6 +62,12 @@ class Parcel:
     work: int
     source: SourceId
     came_at: float = 0.0
+    answer: Done | None = None
+
+    def tell(self, verdict: Verdict) -> None:
+        """Answer the rig, if it waits for that."""
+        if self.answer is not None:
+            self.answer(verdict)
 
 
 @dataclass(slots=True)
@@ -132,6 +140,7 @@ class Uplink:
             self.dropped += 1
             self._ledger.forward(parcel.row, parcel.work)
             self._ledger.answer(parcel.row, _LOST_IN_QUEUE, parcel.work, rescued=False)
+            parcel.tell(_LOST_IN_QUEUE)
 
     def block(self, parcel: Parcel, proof: int, *, accepted: bool, work: int) -> None:
         """Send a block candidate, at once.
@@ -153,6 +162,7 @@ class Uplink:
             self._ledger.rescue(parcel.row, parcel.work)
         if repeated:
             self.repeated += 1
+            parcel.tell(_ACCEPTED)  # nobody is asked again: ours is the only verdict
             return
         self._proofs[proof] = None
         if len(self._proofs) > _PROOFS:
@@ -225,6 +235,7 @@ class Uplink:
                 parcel = self._queue.get_nowait()
                 self._ledger.forward(parcel.row, parcel.work)
                 self._answered(parcel, _LOST)
+                parcel.tell(_LOST)
 
     def _submit(self, parcel: Parcel, done: Done) -> None:
         sent_at = self._clock()
@@ -241,6 +252,7 @@ class Uplink:
             self._stats.share_latency["sent_to_verdict"].observe(taken)
         self._stats.pools.answered(parcel.source, verdict, parcel.work, self._wall())
         done(verdict)
+        parcel.tell(verdict)
 
     def _answered(self, parcel: Parcel, verdict: Verdict) -> None:
         self._ledger.answer(parcel.row, verdict, parcel.work, rescued=False)

@@ -278,3 +278,27 @@ async def test_only_so_many_blocks_wait_for_a_verdict():
     uplink.hear(event(BlockEventKind.ACCEPTED, record(YES, proof=3)))
     assert ledger.total.pool.pending.shares == 4097
     ledger.verify()
+
+
+async def test_a_rig_that_waits_for_the_verdict_gets_it_however_its_share_ends():
+    told: list[Reason] = []
+    source = silent()
+    uplink, ledger = make(source, size=1)
+
+    def asked(nonce: int) -> Parcel:
+        return replace(parcel(ledger, nonce), answer=lambda verdict: told.append(verdict.reason))
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(uplink.run())
+        uplink.forward(asked(1), work=1)
+        await source.wait_for(1)
+        source.sent[0][2](Verdict(reason=Reason.STALE))
+        uplink.block(asked(2), PROOF, accepted=True, work=1)
+        uplink.block(asked(3), PROOF, accepted=True, work=1)  # the same one
+        source.sent[1][2](Verdict(reason=Reason.ACCEPTED))
+        assert told == [Reason.STALE, Reason.ACCEPTED, Reason.ACCEPTED]
+        uplink.forward(asked(4), work=1)
+        uplink.forward(asked(5), work=1)  # the queue is full
+        task.cancel()
+    assert told[3:] == [Reason.LOST, Reason.LOST]
+    ledger.verify()

@@ -1,0 +1,49 @@
+from headframe.chain.job import SourceId
+from headframe.chain.share import Reason, Verdict
+from headframe.stratum.events import Ticket
+from proxy.waiting import Waiting
+
+ONE, OTHER = SourceId("one"), SourceId("other")
+YES = Verdict(reason=Reason.ACCEPTED)
+
+
+def test_a_verdict_is_told_once():
+    waiting, told = Waiting(), list[Verdict]()
+    done = waiting.expect(Ticket(1), ONE, told.append)
+    done(YES)
+    done(YES)
+    assert told == [YES]
+    assert not len(waiting)
+
+
+def test_what_waits_for_a_lost_source_is_given_up_and_nothing_else():
+    waiting, told, others = Waiting(), list[Verdict](), list[Verdict]()
+    late = waiting.expect(Ticket(1), ONE, told.append)
+    done = waiting.expect(Ticket(2), OTHER, others.append)
+    waiting.give_up({ONE})
+    assert [each.reason for each in told] == [Reason.LOST]
+    assert others == []
+    late(YES)  # the pool was only slow: that is for the books
+    done(YES)
+    assert len(told) == 1
+    assert others == [YES]
+
+
+def test_the_oldest_is_given_up_when_too_many_wait():
+    waiting, told = Waiting(most=2), list[tuple[int, Reason]]()
+    for ticket in (1, 2, 3):
+        waiting.expect(
+            Ticket(ticket),
+            ONE,
+            lambda verdict, ticket=ticket: told.append((ticket, verdict.reason)),
+        )
+    assert told == [(1, Reason.LOST)]
+    assert len(waiting) == 2
+
+
+def test_nothing_is_answered_to_a_rig_that_has_gone():
+    waiting, told = Waiting(), list[Verdict]()
+    done = waiting.expect(Ticket(1), ONE, told.append)
+    waiting.clear()
+    done(YES)
+    assert told == []
