@@ -6,7 +6,7 @@ function names the program that it is for.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from headframe.chain.target import Target, target_from_difficulty
@@ -25,6 +25,7 @@ __all__ = [
     "text_or_empty",
     "u32_from_hex",
     "unwrapped",
+    "wish_of",
 ]
 
 _TEXT_LIMIT: Final = 200
@@ -127,6 +128,29 @@ def target_from_hex(text: object) -> Target:
     if not isinstance(text, str) or len(text) != 64 or not target:
         raise RemoteProtocolError(f"not a target: {printable(str(text))!r}")
     return Target(target)
+
+
+_WISHES: Final[Mapping[str, Callable[[object], Target]]] = {
+    "mining.suggest_difficulty": target_wished,
+    "mining.suggest_target": target_from_hex,
+}
+"""Methods by which a rig proposes its target, and how each writes it."""
+
+
+def wish_of(method: str, params: object) -> Target | None:
+    """Read a rig's proposal of a target; `None` when the method makes none.
+
+    Raises:
+        RemoteProtocolError: the proposal makes no sense.
+    """
+    named = difficulty_in_name(method)
+    if named is not None:
+        return target_wished(named)
+    read = _WISHES.get(method)
+    if read is None:
+        return None
+    items = unwrapped(params)
+    return read(items[0] if items else None)
 
 
 def strict_submit(params: LooseSubmitParams) -> SubmitParams:

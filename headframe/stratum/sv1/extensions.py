@@ -32,6 +32,7 @@ class Terms:
     Attributes:
         own_mask: version bits that this side allows.
         min_bits: version bits that this side would like to have at least (client).
+        asked: version bits that the client would roll (server).
         mask: bits that may be rolled; `None` while nothing is negotiated.
         extranonce_changes: the client takes `mining.set_extranonce`.
         wish: the easiest target that the client wants to work on, if it said so (server).
@@ -40,10 +41,26 @@ class Terms:
 
     own_mask: int
     min_bits: int = 0
+    asked: int = 0
     mask: int | None = None
     extranonce_changes: bool = False
     wish: Target | None = None
     info: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+    def allow(self, mask: int) -> int | None:
+        """Set the version bits that this side allows from now on (server).
+
+        BIP 310 lets a server change the mask at any time, both ways, within what the
+        client asked for: a pool that allows fewer bits may be followed by one with more.
+
+        Returns:
+            The bits that the client may roll now, if it has negotiated and that is a change.
+        """
+        self.own_mask = mask
+        if self.mask is None or self.mask == self.asked & mask:
+            return None
+        self.mask = self.asked & mask
+        return self.mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +155,7 @@ def _answer_version(terms: Terms, params: Params) -> Members:
         asked = u32_from_hex(params.get("version-rolling.mask", _ALL_BITS))
     except RemoteProtocolError:
         return {"version-rolling": False}
+    terms.asked = asked
     mask = asked & terms.own_mask
     if not mask:
         terms.mask = None

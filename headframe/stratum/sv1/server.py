@@ -35,17 +35,13 @@ from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT, LineBuffer
 from headframe.stratum.sv1.messages import UNREADABLE, decode_submit
 from headframe.stratum.sv1.offers import Offers, difficulty_line
 from headframe.stratum.sv1.replies import Kind, Replies
+from headframe.stratum.sv1.workers import Workers
 
-__all__ = ["MAX_USER", "MAX_WAITING", "MAX_WORKERS", "ServerConnection", "ServerState"]
+__all__ = ["MAX_WAITING", "ServerConnection", "ServerState"]
 
 MAX_WAITING: Final = 4096
 """Requests that may wait for their answers. One read hands over at most some 2,000
 submits, and answers come between reads, so a peer with more does not listen."""
-MAX_WORKERS: Final = 1024
-"""Workers on one connection: a rig has one, a proxy behind us one per rig of its own."""
-MAX_USER: Final = 256
-"""Longest name of a worker, in characters: twice what the firmware with most room for it takes.
-Names are kept, told to the pool and shown; a stranger chooses them."""
 
 _SIMPLE: Final[Mapping[str, bytes]] = {
     "mining.get_transactions": messages.encode_result([]),
@@ -66,8 +62,6 @@ class ServerState(Enum):
     """The peer broke the protocol or hung up; input is ignored, commands still work."""
 
 
-_FEW: Final = 4
-"""So many names are looked through; a rig has one or two, and a set takes more memory."""
 # An enum's member is looked up anew each time; these are needed for every share.
 _CLOSED: Final = ServerState.CLOSED
 _SHARE: Final = Kind.SHARE
@@ -82,7 +76,6 @@ class ServerConnection:
     """
 
     __slots__ = (
-        "_authorizing",
         "_begun",
         "_difficulty",
         "_events",
@@ -109,8 +102,7 @@ class ServerConnection:
         self._subscribing: list[Ticket] = []
         self._subscribed = Ticket(-1)  # nothing is held back for it before there is one
         self._seat: Seat | None = None
-        self._authorizing: dict[Ticket, str] = {}
-        self._workers: tuple[str, ...] | frozenset[str] = ()
+        self._workers = Workers()
         self._offers = Offers()
         self._difficulty = b""
 
@@ -168,7 +160,7 @@ class ServerConnection:
     # commands
 
     def seat(self, ticket: Ticket, seat: Seat) -> None:
-        """Answer `Joined`: the rig gets its extranonce; version bits narrow to the seat's.
+        """Answer `Joined`: the rig gets its extranonce, and the seat's version bits at most.
 
         Raises:
             LocalProtocolError: no rig waits for a seat under this ticket.
@@ -182,7 +174,7 @@ class ServerConnection:
         for waiting in self._subscribing:
             self._replies.answer(Kind.SUBSCRIBE, waiting, body)
         self._subscribing.clear()
-        self._narrow(self._mask & seat.mask)
+        self._allow(self._mask & seat.mask)
 
     def reseat(self, seat: Seat) -> bool:
         """Give a seated rig another place, from the next `offer` on, which must be clean.
@@ -211,12 +203,7 @@ class ServerConnection:
         """
         body = TRUE if ok else encode_verdict(Verdict(reason=Reason.UNAUTHORIZED))
         self._replies.answer(Kind.AUTHORIZE, ticket, body)
-        user = self._authorizing.pop(ticket)
-        if not self._authorizing:
-            self._authorizing.clear()  # gives its memory back
-        if ok and user not in self._workers:
-            known = (*self._workers, user)
-            self._workers = known if len(known) <= _FEW else frozenset(known)
+        self._workers.settle(ticket, ok=ok)
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
         """Show a job: set_difficulty and set_version_mask if they changed, then notify.
@@ -243,7 +230,7 @@ class ServerConnection:
         if asked != self._difficulty:
             self._difficulty = asked
             self._push(asked)
-        self._narrow(self._mask & seat.mask & job.version_mask)
+        self._allow(self._mask & seat.mask & job.version_mask)
         self._push(line)
         mask = self._terms.mask or 0
         self._offers.remember(job, mask=mask, size=seat.size, target=sent)
@@ -261,15 +248,16 @@ class ServerConnection:
 
     def _receive_submit(self, request_id: bytes, params: messages.SubmitParams) -> None:
         ticket = self._replies.take(_SHARE, request_id)
-        known = params.worker in self._workers
+        known = params.worker in self._workers.known
         seat = self._seat
         if seat is None:
             return self._refuse(ticket, Reason.NOT_SUBSCRIBED if known else Reason.UNAUTHORIZED)
         share = self._offers.share(params, ticket, size=seat.size, mask=self._terms.mask or 0)
         if not isinstance(share, ShareSubmitted):
-            return self._refuse(ticket, share if known else Reason.UNAUTHORIZED)
-        if not known:  # a block is a block, whoever's name it comes under
-            share.refused, share.target = Reason.UNAUTHORIZED, None
+            named = known or self._workers.is_asking(params.worker)
+            return self._refuse(ticket, share if named else Reason.UNAUTHORIZED)
+        if not known:
+            self._workers.hold(share)
         return self._events.append(share)
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> None:
@@ -290,10 +278,11 @@ class ServerConnection:
         ticket_id = bytes(request.id)
         handler = self._METHODS.get(request.method)
         try:
+            params = messages.decode_any(request.params)
             if handler is not None:
-                handler(self, ticket_id, messages.decode_any(request.params))
+                handler(self, ticket_id, params)
             else:
-                self._receive_simple(request.method, ticket_id)
+                self._receive_simple(request.method, ticket_id, params)
         except RemoteProtocolError as error:
             self._answer(ticket_id, encode_error(20, "Malformed request"))
             self._fault(f"{dialect.printable(request.method)}: {error}")
@@ -325,13 +314,10 @@ class ServerConnection:
     def _receive_authorize(self, request_id: bytes, params: object) -> None:
         if not isinstance(params, list) or not params or not isinstance(params[0], str):
             raise RemoteProtocolError("no user name")
-        if len(params[0]) > MAX_USER:
-            raise RemoteProtocolError(f"a user name of more than {MAX_USER} characters")
-        if len(self._workers) + len(self._authorizing) >= MAX_WORKERS:
-            raise RemoteProtocolError(f"more than {MAX_WORKERS} workers on one connection")
         user, password = params[0], dialect.text_or_empty(params, 1)
+        self._workers.ensure_room(user)
         ticket = self._replies.take(Kind.AUTHORIZE, request_id)
-        self._authorizing[ticket] = user
+        self._workers.ask(ticket, user)
         self._events.append(AuthorizeAsked(channel=0, ticket=ticket, user=user, password=password))
 
     def _receive_configure(self, request_id: bytes, params: object) -> None:
@@ -344,34 +330,21 @@ class ServerConnection:
             text = ", ".join(f"{key} {value}" for key, value in terms.info.items())
             self._events.append(Notice(kind="rig_info", text=text))
 
-    def _receive_wish(self, request_id: bytes, target: Target) -> None:
-        self._answer(request_id, TRUE)
-        self._events.append(TargetWished(channel=0, target=target))
-
-    def _receive_difficulty(self, request_id: bytes, params: object) -> None:
-        items = dialect.unwrapped(params)
-        self._receive_wish(request_id, dialect.target_wished(items[0] if items else None))
-
-    def _receive_target(self, request_id: bytes, params: object) -> None:
-        items = dialect.unwrapped(params)
-        self._receive_wish(request_id, dialect.target_from_hex(items[0] if items else None))
-
     def _receive_extranonce_subscribe(self, request_id: bytes, _params: object) -> None:
         self._terms.extranonce_changes = True
         self._answer(request_id, TRUE)
 
-    def _receive_simple(self, method: str, request_id: bytes) -> None:
-        body = _SIMPLE.get(method)
-        if body is not None:
-            return self._answer(request_id, body)
+    def _receive_simple(self, method: str, request_id: bytes, params: object) -> None:
         if method in _IGNORED:
             return None
-        suggested = dialect.difficulty_in_name(method)
-        if suggested is not None:
-            return self._receive_wish(request_id, dialect.target_wished(suggested))
-        self._answer(request_id, METHOD_NOT_FOUND)
-        self._events.append(Notice(kind="unknown_method", text=dialect.printable(method)))
-        return None
+        wish = dialect.wish_of(method, params)
+        if wish is not None:
+            self._events.append(TargetWished(channel=0, target=wish))
+            return self._answer(request_id, TRUE)
+        body = _SIMPLE.get(method)
+        if body is None:
+            self._events.append(Notice(kind="unknown_method", text=dialect.printable(method)))
+        return self._answer(request_id, body or METHOD_NOT_FOUND)
 
     # helpers
 
@@ -389,13 +362,11 @@ class ServerConnection:
             raise LocalProtocolError("the rig has no seat yet: nothing can be shown to it")
         return self._seat
 
-    def _narrow(self, mask: int) -> None:
-        """Take version bits away, at once; what is left is also all that configure grants."""
-        self._terms.own_mask = mask
-        granted = self._terms.mask
-        if granted is not None and granted & ~mask:
-            self._terms.mask = granted & mask
-            params = (f"{granted & mask:08x}",)
+    def _allow(self, mask: int) -> None:
+        """Set the version bits that configure grants from now on, and tell who has some."""
+        granted = self._terms.allow(mask)
+        if granted is not None:
+            params = (f"{granted:08x}",)
             self._push(messages.encode_request(None, "mining.set_version_mask", params))
 
     def _fault(self, what: str) -> None:
@@ -414,8 +385,6 @@ class ServerConnection:
         "mining.subscribe": _receive_subscribe,
         "mining.authorize": _receive_authorize,
         "mining.configure": _receive_configure,
-        "mining.suggest_difficulty": _receive_difficulty,
-        "mining.suggest_target": _receive_target,
         "mining.extranonce.subscribe": _receive_extranonce_subscribe,
     }
     """What a rig may ask; `mining.submit` has a way of its own."""

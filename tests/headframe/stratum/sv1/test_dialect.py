@@ -81,6 +81,30 @@ def test_the_value_may_stand_in_the_methods_name(method: str, value: str | None)
     assert dialect.difficulty_in_name(method) == value
 
 
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("mining.suggest_difficulty", [2]),
+        ("mining.suggest_difficulty", ["2.000000"]),  # cpuminer-opt
+        ("mining.suggest_difficulty", 2.0),
+        ("mining.suggest_difficulty(2)", []),
+        ("mining.suggest_target", ["000000007fff80" + "0" * 50]),
+    ],
+)
+def test_a_wish_comes_in_many_ways(method: str, params: object) -> None:
+    assert dialect.wish_of(method, params) == DIFFICULTY_1 // 2
+
+
+def test_other_methods_wish_nothing() -> None:
+    assert dialect.wish_of("mining.suggest", [2]) is None
+
+
+@pytest.mark.parametrize("method", ["mining.suggest_difficulty", "mining.suggest_target"])
+def test_a_wish_without_a_value_is_refused(method: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        dialect.wish_of(method, [])
+
+
 def test_a_target_has_64_digits() -> None:
     assert dialect.target_from_hex("00000000ffff" + "0" * 52) == DIFFICULTY_1
     for text in ("0" * 64, "f" * 62, "f" * 66, "x" * 64, "", None, 5):

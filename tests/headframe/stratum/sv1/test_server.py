@@ -25,6 +25,7 @@ from headframe.stratum.sv1 import server as module
 from headframe.stratum.sv1.client import ClientConnection, ClientOptions
 from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT
 from headframe.stratum.sv1.server import ServerConnection, ServerState
+from headframe.stratum.sv1.workers import MAX_USER, MAX_WORKERS
 from tests.contracts.client_core import answer_to
 from tests.contracts.server_core import ServerCoreContract
 from tests.fakes.stratum_v1 import (
@@ -59,6 +60,7 @@ def request(request_id: object, method: str, *params: object) -> bytes:
 SUBSCRIBE = request(1, "mining.subscribe", "agent/1.0")
 AUTHORIZE = request(2, "mining.authorize", USER, "x")
 CONFIGURE = request(3, "mining.configure", ["version-rolling"], {})
+MASK = "version-rolling.mask"
 
 
 def submit(request_id: object = 4, job: str = "11", *rest: str, worker: str = USER) -> bytes:
@@ -186,7 +188,7 @@ def test_several_workers_may_mine_on_one_connection() -> None:
 
 def test_workers_on_one_connection_are_bounded() -> None:
     core = seated()
-    for number in range(module.MAX_WORKERS - 1):
+    for number in range(MAX_WORKERS - 1):
         act(core, core.receive_data(request(number, "mining.authorize", f"w{number}")))
     core.data_to_send()
     (fault,) = core.receive_data(request("last", "mining.authorize", "one too many"))
@@ -198,11 +200,11 @@ def test_workers_on_one_connection_are_bounded() -> None:
 def test_a_name_without_end_is_refused() -> None:
     core = seated()
     core.data_to_send()
-    (fault,) = core.receive_data(request(1, "mining.authorize", "w" * (module.MAX_USER + 1)))
+    (fault,) = core.receive_data(request(1, "mining.authorize", "w" * (MAX_USER + 1)))
     assert isinstance(fault, PeerFault)
     assert not fault.fatal
     assert sent(core)[0]["error"] is not None
-    (asked,) = core.receive_data(request(2, "mining.authorize", "w" * module.MAX_USER))
+    (asked,) = core.receive_data(request(2, "mining.authorize", "w" * MAX_USER))
     assert isinstance(asked, AuthorizeAsked)
 
 
@@ -396,12 +398,34 @@ def test_a_share_under_an_unknown_name_is_offered_for_the_block_it_may_be() -> N
     assert sent(core) == [{"id": 4, "result": None, "error": [24, "Unauthorized worker", None]}]
 
 
+@pytest.mark.parametrize(
+    ("worker", "ok", "refused"),
+    [("new", True, None), ("new", False, Reason.UNAUTHORIZED), ("x", True, Reason.UNAUTHORIZED)],
+)
+def test_a_share_in_one_go_with_its_authorize_counts_as_that_is_answered(
+    worker: str, ok: bool, refused: Reason | None
+) -> None:
+    core = seated()
+    asks, share = core.receive_data(request(7, "mining.authorize", "new") + submit(worker=worker))
+    assert isinstance(asks, AuthorizeAsked)
+    core.authorize(asks.ticket, ok=ok)
+    assert isinstance(share, ShareSubmitted)
+    assert share.refused == refused
+    assert (share.target is None) is (refused is not None)
+
+
+def test_a_share_in_one_go_with_its_authorize_that_cannot_be_read_is_no_stranger() -> None:
+    core = seated()
+    line = request(4, "mining.submit", "new", "11", "0000", f"{NTIME:08x}", "00000001")
+    asks, notice = core.receive_data(request(7, "mining.authorize", "new") + line)
+    core.authorize(asks.ticket, ok=True)  # type: ignore[union-attr]
+    assert notice == Notice(kind="share_refused", text="bad_extranonce")
+
+
 def test_a_share_under_an_unknown_name_that_cannot_be_read_is_refused_by_the_core() -> None:
     core = seated()
     line = request(4, "mining.submit", "stranger", "11", "0000", f"{NTIME:08x}", "00000001")
-    assert list(core.receive_data(line)) == [
-        Notice(kind="share_refused", text="unauthorized")
-    ]
+    assert list(core.receive_data(line)) == [Notice(kind="share_refused", text="unauthorized")]
     assert sent(core)[0]["error"] == [24, "Unauthorized worker", None]
 
 
@@ -502,9 +526,46 @@ def test_a_narrower_mask_is_sent_before_the_job() -> None:
     lines = sent(core)
     assert methods_and_ids(lines) == ["mining.set_version_mask", "mining.notify"]
     assert lines[0]["params"] == ["00006000"]
-    core.offer(0, job_of(3), DIFFICULTY_1, clean=True)  # it never widens by itself
-    assert methods_and_ids(sent(core)) == ["mining.notify"]
     assert core.version_mask == 0x6000
+
+
+def test_a_mask_comes_back_with_the_pool_that_allows_it() -> None:
+    """BIP 310: the server may change the mask, and it counts at once."""
+    core = seated(request(3, "mining.configure", ["version-rolling"], {MASK: "00ffe000"}))
+    for mask, granted in ((0, "00000000"), (0x6000, "00006000"), (BIP320_MASK, "00ffe000")):
+        core.offer(0, job_of(mask + 2, version_mask=mask), DIFFICULTY_1, clean=True)
+        lines = sent(core)
+        assert methods_and_ids(lines) == ["mining.set_version_mask", "mining.notify"]
+        assert lines[0]["params"] == [granted]
+        assert core.version_mask == int(granted, 16)
+
+
+def test_a_mask_never_grows_beyond_what_the_rig_asked_for_and_the_seat_allows() -> None:
+    core = ServerConnection()
+    asked = request(3, "mining.configure", ["version-rolling"], {MASK: "00006000"})
+    (joined, asks) = core.receive_data(asked + SUBSCRIBE + AUTHORIZE)
+    core.seat(joined.ticket, seat_of(mask=0x1FFFC000))  # type: ignore[union-attr]
+    act(core, [asks])
+    for number, mask in enumerate((0, BIP320_MASK), start=1):
+        core.offer(0, job_of(number, version_mask=mask), DIFFICULTY_1, clean=True)
+        assert core.version_mask == mask & 0x4000
+
+
+def test_a_rig_that_was_refused_version_rolling_never_gets_a_mask() -> None:
+    core = seated(job=job_of(0x11, version_mask=0))
+    core.receive_data(CONFIGURE)
+    assert sent(core)[0]["result"] == {"version-rolling": False}
+    core.offer(0, job_of(2), DIFFICULTY_1, clean=True)
+    assert methods_and_ids(sent(core)) == ["mining.notify"]
+
+
+def test_bits_that_came_back_count_on_the_job_they_came_with() -> None:
+    job = job_of(3)
+    core = seated(CONFIGURE, job=job_of(2, version_mask=0))
+    core.offer(0, job, DIFFICULTY_1, clean=True)
+    share = only_share(core.receive_data(submit(4, "3", "00002000")))
+    assert fault_of(job, share, mask=share.mask, now=NTIME) is None
+    assert share.version == job.version | 0x2000
 
 
 def test_a_rig_without_version_rolling_hears_nothing_of_masks() -> None:
