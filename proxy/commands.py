@@ -78,6 +78,7 @@ def _calm_collector() -> None:
     A full collection with 5,000 rigs stops the loop for a tenth of a second, and finds
     nothing: what a rig leaves behind is freed when it goes.
     """
+    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
 

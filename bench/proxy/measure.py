@@ -215,9 +215,9 @@ def forwarding(plan: Plan) -> list[Figure]:
             before = bench.pool.shares()
             cost, load = _cost(bench.proxy, partial(bench.at_proxy.rate, 1000, plan.seconds))
             costs.append(cost)
-            sent = bench.pool.shares() - before
-            if sent < load.accepted:
-                raise ValueError(f"of {load.accepted} good shares only {sent} went up")
+            sent = bench.pool.shares(before + load.accepted) - before
+            if sent != load.accepted:
+                raise ValueError(f"of {load.accepted} good shares {sent} went up")
     return [_figure("cpu_pool", costs, branches=0, note=f"verdict = {VERDICT}")]
 
 

@@ -18,6 +18,7 @@ HERE: Final = Path(__file__).parent
 FILES: Final = 20_000
 """Files that the rigs, and each server, may want open."""
 START_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 5.0
 EASIEST: Final = 1e-10
 """A difficulty that every hash meets."""
 
@@ -225,10 +226,15 @@ class Floor(_Talker, Server):
         self.say(f"job {branches}")
         return int(json.loads(self.hear())["ns"])
 
-    def shares(self) -> int:
-        """Shares that came so far."""
-        self.say("shares")
-        return int(json.loads(self.hear())["shares"])
+    def shares(self, at_least: int = 0) -> int:
+        """Shares that came so far; waits a little until there are so many."""
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self.say("shares")
+            count = int(json.loads(self.hear())["shares"])
+            if count >= at_least or time.monotonic() > ends:
+                return count
+            time.sleep(0.01)
 
 
 class Proxy(Server):
