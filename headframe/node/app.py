@@ -38,8 +38,8 @@ async def serve(config: NodeConfig) -> int:
     try:
         async with (
             NodeService(folder) as node,
+            _companions(config, node),  # first: who asks finds the chain with its coins
             RpcServer(node, host=config.listen, port=config.rpc_port, cookie=cookie) as server,
-            _companions(config, node),
         ):
             _log.info(
                 "node_ready",
@@ -71,7 +71,8 @@ async def _companions(config: NodeConfig, node: NodeService) -> AsyncIterator[No
         if config.tx_rate:
             ring = load_key_ring(node.folder / "transactions.key")
             spender = Spender(node, ring, per_second=config.tx_rate)
-            tasks.append(group.create_task(spender.run()))
+            if await spender.provide():
+                tasks.append(group.create_task(spender.run()))
         yield
         for task in tasks:
             task.cancel()

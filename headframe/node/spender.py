@@ -62,13 +62,11 @@ class Spender:
         self._made = 0
 
     async def run(self) -> None:
-        """Make transactions until cancelled; returns if there can never be coins.
+        """Make transactions until cancelled.
 
         Raises:
             RpcError: the node is shutting down.
         """
-        if not await self._provide():
-            return
         due = 0.0
         while True:
             await asyncio.sleep(_TICK_SECONDS)
@@ -77,8 +75,15 @@ class Spender:
                 due -= 1
                 await self._make_one()
 
-    async def _provide(self) -> bool:
-        """See to it that there are coins of ours, now or in some blocks."""
+    async def provide(self) -> bool:
+        """See to it that there are coins of ours, now or in some blocks.
+
+        Returns:
+            There are; if not, there can never be on this chain.
+
+        Raises:
+            RpcError: the node is shutting down.
+        """
         if await self._node.run(self._coins):
             return True
         height = self._node.tip.height

@@ -70,7 +70,7 @@ async def run(options: Options) -> int:
             address, key = own_address(options.datadir, options.network)
         node = await start_node(stack)
         exits.push_async_callback(node.rpc.close)
-        height = await mature(node.rpc, address, options.network)
+        height = await mature(node.rpc, address, options)
         stratum, web = await start_proxy(stack, node, address)
         if options.mine:
             await start_miner(stack, stratum)

@@ -16,6 +16,10 @@ from headframe.up.parts import Options
 __all__ = ["up"]
 
 
+_TX_RATE = 1.0
+"""Transactions per second, so that the page shows fees; ten for each block of the pace."""
+
+
 def _state_dir() -> Path:
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "headframe" / "up"
@@ -41,8 +45,8 @@ def _state_dir() -> Path:
 @click.option(
     "--tx-rate",
     type=click.FloatRange(min=0, max=100),
-    default=0.0,
-    help="Transactions per second that the embedded node makes, so that blocks are not empty.",
+    help="Transactions per second that the embedded node makes, so that blocks are not empty. "
+    "Default: 1.",
 )
 @click.option("--rpc", default="", help="Use a running node: http://[user:password@]host:port.")
 @click.option("--cookie", default="", help="Cookie file of the node named by --rpc.")
@@ -72,22 +76,27 @@ def up(ctx: click.Context, /, **chosen: object) -> None:
       headframe up --blocks 3            for a script: ends with success after 3 blocks
       headframe up --node bitcoind       on a real bitcoind instead
       headframe up --network signet      on a private signet, where not each share is a block
-      headframe up --tx-rate 5           with transactions of several kinds, and their fees
+      headframe up --tx-rate 5           with more transactions, and their fees, in the blocks
       headframe up --pace 2 --fresh      a new chain, a block every 2 seconds or so
     """  # noqa: D301 # click reads \b
     datadir = chosen.pop("datadir") or _state_dir()
+    rate = chosen.pop("tx_rate")
     options = msgspec.convert({**chosen, "datadir": str(datadir)}, Options, dec_hook=_decode)
     if options.network is Network.SIGNET and not options.rpc:
         options = replace(options, node="bitcoind")  # the embedded node has regtest alone
-    if options.tx_rate and (options.node != "embedded" or options.rpc):
+    embedded = options.node == "embedded" and not options.rpc
+    if rate and not embedded:
         raise click.UsageError("--tx-rate is for the embedded node: leave --node and --rpc out")
-    if options.node == "embedded" and not options.rpc and find_spec("pbk") is None:
+    if embedded and find_spec("pbk") is None:
         click.echo(
             "There is no embedded node for this Python (py-bitcoinkernel has no wheel): "
             "looking for a bitcoind instead.",
             err=True,
         )
-        options = replace(options, node="bitcoind")
+        options, embedded = replace(options, node="bitcoind"), False
+    if embedded:
+        default = _TX_RATE if rate is None else rate
+        options = replace(options, tx_rate=msgspec.convert(default, float))
     ctx.exit(process.run(lambda: run(options)))
 
 

@@ -238,14 +238,16 @@ def _ensure_ours(about: Mapping[str, object], node: Node, options: Options) -> N
         )
 
 
-async def mature(rpc: NodeRpc, address: str, network: Network = Network.REGTEST) -> int:
-    """Bring a young chain to where the first coinbase can be spent; return the height.
+async def mature(rpc: NodeRpc, address: str, options: Options) -> int:
+    """Bring a young chain to where our first coinbase can be spent; return the height.
 
     On signet that is left to the miners: each of its blocks takes millions of hashes.
     """
     height = int(await rpc.call("getblockcount"))
-    if height < MATURE_BLOCKS and network is Network.REGTEST:
-        await rpc.call("generatetoaddress", MATURE_BLOCKS - height, address)
+    # The node's own blocks, for its transactions, come before ours.
+    wanted = 2 * MATURE_BLOCKS if options.tx_rate else MATURE_BLOCKS
+    if height < wanted and options.network is Network.REGTEST:
+        await rpc.call("generatetoaddress", wanted - height, address)
         height = int(await rpc.call("getblockcount"))
     return height
 

@@ -25,6 +25,7 @@ MINER = Key(9).address
 @asynccontextmanager
 async def spending(node: NodeService, per_second: float = 100) -> AsyncIterator[None]:
     spender = Spender(node, RING, per_second=per_second, rng=Random(1))
+    assert await spender.provide()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(spender.run())
         yield
@@ -90,8 +91,7 @@ async def test_on_a_chain_that_creates_nothing_any_more_it_says_so(tmp_path: Pat
     async with NodeService(tmp_path / "chain") as node:
         await call(node, "generatetoaddress", 4949, MINER)
         with capture_logs() as logs:
-            async with asyncio.timeout(60):
-                await Spender(node, RING, per_second=1).run()  # returns
+            assert not await Spender(node, RING, per_second=1).provide()
         assert [each["event"] for each in logs] == ["no_coins_to_spend"]
         assert node.tip.height == 4949
         # Mining goes on, for the fees alone.
