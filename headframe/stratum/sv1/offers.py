@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 
 from headframe.chain.job import Job, JobId
 from headframe.chain.share import Reason
-from headframe.chain.target import Target, target_from_difficulty, wire_difficulty
+from headframe.chain.target import Target
 from headframe.stratum.errors import RemoteProtocolError
 from headframe.stratum.events import ShareSubmitted, Ticket
+from headframe.stratum.numbers import Numbers, difficulty_for, written
 from headframe.stratum.sv1.dialect import bytes_from_hex, u32_from_hex
 from headframe.stratum.sv1.messages import SubmitParams
 
@@ -145,16 +146,17 @@ def _read_numbers(params: SubmitParams) -> tuple[bytes, int, int]:
     return bytes_from_hex(params.extranonce), u32_from_hex(params.ntime), u32_from_hex(params.nonce)
 
 
-@lru_cache(maxsize=1024)
-def difficulty_line(target: Target) -> tuple[bytes, Target]:
+@lru_cache(maxsize=4096)
+def difficulty_line(target: Target, numbers: Numbers = Numbers.EXACT) -> tuple[bytes, Target]:
     """Make the `mining.set_difficulty` for a target.
 
-    Whole numbers are written without a decimal point, since some firmware reads
-    `1024.0` as 0.
+    Args:
+        target: what the peer shall aim at.
+        numbers: which numbers it reads.
 
     Returns:
-        The line, and the target that a peer computes from it.
+        The line, and the target that the peer computes from it.
     """
-    number = wire_difficulty(target)
-    line = b'{"id":null,"method":"mining.set_difficulty","params":[%b]}\n' % repr(number).encode()
-    return line, target_from_difficulty(number)
+    number, sent = difficulty_for(target, numbers)
+    text = written(number).encode()
+    return b'{"id":null,"method":"mining.set_difficulty","params":[%b]}\n' % text, sent
