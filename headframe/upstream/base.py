@@ -85,6 +85,8 @@ class SourceStatus:
         difficulty: of that job's shares; 0 before one.
         answer_seconds: how long the last answer took (a pool's to a share, a node's with a
             template), told at most once a second; `None` before one.
+        clock_skew_seconds: how far the newest job's time was ahead of this machine's clock
+            when it came; `None` before one.
         in_use: this source's job is the one that is worked on.
         members: of a group, its sources in order of preference; see `members_of`.
     """
@@ -104,6 +106,7 @@ class SourceStatus:
     job_at: float | None = None
     difficulty: float = 0.0
     answer_seconds: float | None = None
+    clock_skew_seconds: float | None = None
     in_use: bool = True
     members: tuple["SourceStatus", ...] = ()
 

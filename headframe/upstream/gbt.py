@@ -327,7 +327,8 @@ class GbtSource:
             job = replace(job, received_at=self._clock())
             self._made[job.id] = (template, job)
             difficulty = float(difficulty_from_target(job.target))
-            self._tell(job_at=job.received_at, difficulty=difficulty)
+            skew = float(template.curtime - wall_seconds())
+            self._tell(job_at=job.received_at, difficulty=difficulty, clock_skew_seconds=skew)
             self._jobs.set(job)
 
     def _note_subsidy(self, template: Template, network: Network) -> None:

@@ -15,7 +15,7 @@ from headframe.chain.coinbase import height_in
 from headframe.chain.job import Job, Lineage, SplitCoinbase
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.chain.target import difficulty_from_target, target_from_nbits
-from headframe.runtime.clock import monotonic
+from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import DialError
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
@@ -276,6 +276,7 @@ class StratumSource:
             height=_height_of(job),
             job_at=job.received_at,
             difficulty=float(difficulty_from_target(job.target)),
+            clock_skew_seconds=float(job.ntime - wall_seconds()),
         )
         self._jobs.set(job)
         if self._candidates is not None:

@@ -13,7 +13,7 @@ from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.chain.job import Job, Lineage, SourceId, SplitCoinbase
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import difficulty_from_target, target_from_nbits, work_of
-from headframe.runtime.clock import monotonic
+from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.upstream.base import (
     BadUpstreamError,
     RefusedError,
@@ -391,6 +391,7 @@ async def test_the_job_the_answers_time_and_the_difficulty_are_told(tmp_path: Pa
     assert status.job_at == job.received_at
     assert before < job.received_at < monotonic()
     assert status.difficulty == float(difficulty_from_target(job.target))
+    assert status.clock_skew_seconds == pytest.approx(TEMPLATE["curtime"] - wall_seconds(), abs=60)
     assert status.answer_seconds is not None
     assert 0 < status.answer_seconds < 10
 

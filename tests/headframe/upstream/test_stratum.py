@@ -22,6 +22,7 @@ from headframe.chain.target import (
     nbits_from_target,
     target_from_difficulty,
 )
+from headframe.runtime.clock import wall_seconds
 from headframe.stratum.sv1.client import ClientOptions
 from headframe.upstream.base import (
     BadUpstreamError,
@@ -201,6 +202,7 @@ async def test_difficulty_extranonce_and_height_come_with_the_job(pool: FakePool
     assert status.difficulty == pytest.approx(float(Fraction(DIFFICULTY_1, hard)), rel=1e-4)
     assert status.job_at is not None
     assert began <= status.job_at <= time.monotonic()
+    assert status.clock_skew_seconds == pytest.approx(second.ntime - wall_seconds(), abs=60)
     assert second.received_at == status.job_at
     assert status.answer_seconds is not None
     assert 0 <= status.answer_seconds < 10
