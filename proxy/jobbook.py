@@ -25,6 +25,8 @@ from headframe.chain.share import (
 )
 from headframe.chain.target import Target, work_of
 from headframe.stratum.core import Seat
+from proxy.policy import Stale, takes_late
+from proxy.proofs import Proofs
 from proxy.slices import Layout, LayoutError, Mark
 
 __all__ = ["Entry", "Hasher", "JobBook", "OfferedShare", "widen"]
@@ -66,48 +68,6 @@ class OfferedShare(ShareFields, Protocol):
         """Version bits that the rig was allowed to roll."""
 
 
-class _Proofs:
-    """The proofs that counted for one coinbase: low 64 bits each.
-
-    Shared by all ids that stand for the same work. Bounded: when it is full, older ids
-    die, and the next one asks for a time later than any shown before. What remains of
-    the proofs then is only those whose time had been rolled ahead of that.
-
-    Attributes:
-        seen: the proofs, cut to `_PREFIX`.
-        shown: the newest time that rigs were given.
-    """
-
-    __slots__ = ("_ahead", "_limit", "seen", "shown")
-
-    def __init__(self, limit: int, shown: int) -> None:
-        self._limit = limit
-        self.seen: set[int] = set()
-        self._ahead: set[int] = set()
-        self.shown = shown
-
-    @property
-    def full(self) -> bool:
-        return len(self.seen) >= self._limit
-
-    def record(self, key: int, ntime: int) -> bool:
-        """Remember a proof; false when there is no room for more that were rolled ahead."""
-        if ntime > self.shown:
-            if len(self._ahead) >= self._limit:
-                return False
-            self._ahead.add(key)
-        self.seen.add(key)
-        return True
-
-    def restart(self) -> None:
-        """Forget all that the next id cannot see again."""
-        self.seen, self._ahead = self._ahead, set()
-
-    def clear(self) -> None:
-        self.seen.clear()
-        self._ahead.clear()
-
-
 @dataclass(slots=True, kw_only=True)
 class _Upstream:
     """What all our ids for one upstream job share.
@@ -128,7 +88,7 @@ class _Upstream:
     since: float
     mask: int
     work: int
-    proofs: _Proofs
+    proofs: Proofs
     mark: Mark
     contexts: dict[bytes, bytes] = field(default_factory=dict)
 
@@ -197,6 +157,8 @@ class JobBook:
         self, layout: Layout, ids: Iterator[int], hasher: Hasher, *, max_proofs: int = MAX_PROOFS
     ) -> None:
         self.layout = layout
+        self.stale = Stale.REFUSE
+        """What becomes of good shares of dead jobs; may be changed at any time."""
         self._ids = ids
         self._hasher = hasher
         self._share_hash = hasher.share_hash
@@ -244,7 +206,7 @@ class JobBook:
         self.note_generation(job.source, job.generation)
         self._narrow_masks(job)
         before = self._same_work(job)
-        proofs = _Proofs(self._max_proofs, job.ntime) if before is None else before.proofs
+        proofs = Proofs(self._max_proofs, job.ntime) if before is None else before.proofs
         up = _Upstream(
             job=job,
             padding=padding,
@@ -264,23 +226,24 @@ class JobBook:
             self._generations[source] = generation
             self._forget()
 
-    def refresh(self, now: float) -> Entry | None:
+    def refresh(self, now: float, *, dry: bool = False) -> Entry | None:
         """Show the current job again: new id, advanced time.
 
         Args:
             now: monotonic seconds.
+            dry: the last job, though it is dead and its time may be used up.
 
         Returns:
             The new entry, or `None` when there is no job, or its time is used up; the
             same bytes are never shown under two ids.
         """
-        entry = self.current
+        entry = self._current if dry else self.current
         if entry is None:
             return None
         up = entry._up  # noqa: SLF001 - the book made it
         proofs = up.proofs
         ntime = max(proofs.shown + 1, up.job.ntime + int(now - up.since))
-        if ntime > up.job.ntime_max:
+        if ntime > up.job.ntime_max and not dry:
             return None
         proofs.shown = ntime
         if not proofs.full:
@@ -323,7 +286,10 @@ class JobBook:
         target = share.target
         if target is None:
             return Reason.UNKNOWN_JOB
-        if entry.retired or job.generation < self._generations.get(job.source, 0):
+        if entry.retired or (
+            job.generation < self._generations.get(job.source, 0)
+            and not takes_late(self.stale, job, proof)
+        ):
             return Reason.STALE
         fault = fault_of(entry.job, share, mask=share.mask & seat.mask & up.mask, now=now)
         if fault is not None:
@@ -365,7 +331,8 @@ class JobBook:
     def _enter(self, up: _Upstream, ntime: int, ntime_min: int) -> Entry:
         job_id = JobId(next(self._ids))
         job = up.job.narrow(Slice(prefix=up.padding), target=up.job.target, id=job_id)
-        entry = Entry(replace(job, ntime=ntime, ntime_min=ntime_min), up)
+        last = max(ntime, job.ntime_max)
+        entry = Entry(replace(job, ntime=ntime, ntime_min=ntime_min, ntime_max=last), up)
         self._entries[job_id] = entry
         self._current = entry
         while len(self._entries) > MAX_ENTRIES:
@@ -387,13 +354,15 @@ class JobBook:
     def _forget(self) -> None:
         """Drop dead jobs, but for those of the last two tips; free proofs of tips that are left."""
         dead = [e for e in self._entries.values() if not self.is_alive(e.mark)]
+        late = self.stale is not Stale.REFUSE  # then they may still come twice
         tips = {(e.upstream.source, e.upstream.prev_hash) for e in dead}
         kept = set([tip for tip in self._tips if tip in tips][-DEAD_TIPS:])
         newest = dict(self._tips)
         needed = {id(e._up.proofs) for e in self._entries.values() if self.is_alive(e.mark)}  # noqa: SLF001
         for entry in dead:
             up = entry._up  # noqa: SLF001
-            if newest.get(up.job.source) != up.job.prev_hash and id(up.proofs) not in needed:
+            left = newest.get(up.job.source) != up.job.prev_hash
+            if left and id(up.proofs) not in needed and not late:
                 up.proofs.clear()
             if (up.job.source, up.job.prev_hash) not in kept:
                 del self._entries[entry.job.id]

@@ -30,14 +30,12 @@ def test_what_waits_for_a_lost_source_is_given_up_and_nothing_else():
 
 
 def test_the_oldest_is_given_up_when_too_many_wait():
-    waiting, told = Waiting(most=2), list[tuple[int, Reason]]()
-    for ticket in (1, 2, 3):
-        waiting.expect(
-            Ticket(ticket),
-            ONE,
-            lambda verdict, ticket=ticket: told.append((ticket, verdict.reason)),
-        )
-    assert told == [(1, Reason.LOST)]
+    waiting, oldest, others = Waiting(most=2), list[Verdict](), list[Verdict]()
+    waiting.expect(Ticket(1), ONE, oldest.append)
+    waiting.expect(Ticket(2), ONE, others.append)
+    waiting.expect(Ticket(3), ONE, others.append)
+    assert [each.reason for each in oldest] == [Reason.LOST]
+    assert others == []
     assert len(waiting) == 2
 
 
