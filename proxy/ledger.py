@@ -331,14 +331,17 @@ class Ledger:
             self.blocks_refused += 1
 
     def restore(self, row: Row, *, idle: bool) -> None:
-        """Add books of an earlier run, to be called before any share is booked.
+        """Add books of an earlier run.
 
         Args:
             row: of one worker, settled: nothing of it is on its way.
             idle: it has not been seen for long, and gets no row of its own.
         """
         self.total.absorb(row)
-        if idle or len(self.workers) >= self.max_workers:
+        known = self.workers.get(row.name)
+        if known is not None:
+            known.absorb(row)
+        elif idle or len(self.workers) >= self.max_workers:
             self.idle.absorb(row)
         else:
             self.workers[row.name] = row
