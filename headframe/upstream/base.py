@@ -88,6 +88,7 @@ class SourceStatus:
         clock_skew_seconds: how far the newest job's time was ahead of this machine's clock
             when it came; `None` before one.
         in_use: this source's job is the one that is worked on.
+        rank: its place in its group, 1 for the preferred one.
         members: of a group, its sources in order of preference; see `members_of`.
     """
 
@@ -108,6 +109,7 @@ class SourceStatus:
     answer_seconds: float | None = None
     clock_skew_seconds: float | None = None
     in_use: bool = True
+    rank: int = 1
     members: tuple["SourceStatus", ...] = ()
 
 

@@ -55,9 +55,7 @@ class SourceGroup:
         self._tasks: asyncio.TaskGroup | None = None
         self._jobs: Latest[Job | None] = Latest(None)
         self._active: Member | None = None
-        self._status = Latest(
-            replace(sources[0].status.get(), members=tuple(map(self._status_of, self._members)))
-        )
+        self._status = Latest(replace(sources[0].status.get(), members=self._statuses()))
         self._owners: dict[JobId, Member] = {}
         self._origin: tuple[Member, int] | None = None  # of the newest job: member and its epoch
         self._epoch = 0
@@ -266,10 +264,16 @@ class SourceGroup:
             switches=self._switches,
             idle_seconds=self._idle_seconds,
             in_use=self._jobs.get() is not None,
-            members=tuple(map(self._status_of, self._members)),
+            members=self._statuses(),
         )
         if status != self._status.get():
             self._status.set(status)
+
+    def _statuses(self) -> tuple[SourceStatus, ...]:
+        return tuple(
+            replace(self._status_of(member), rank=rank)
+            for rank, member in enumerate(self._members, 1)
+        )
 
     def _status_of(self, member: Member) -> SourceStatus:
         status = member.source.status.get()

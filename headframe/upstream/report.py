@@ -86,7 +86,7 @@ class PoolFigures:
         "1 for the state that an upstream is in.", "state", SourceState, kind="gauge"
     )
     in_use: int = gauge("1 for the upstream whose job is worked on, else 0.")
-    rank: int = gauge("Place in the settings: 1 for the preferred upstream.")
+    rank: int = gauge("Place among the upstreams: 1 for the preferred one.")
     height: int | None = gauge("Height of the newest job's block, where it is known.")
     connects: int = counter("Connections made to an upstream.")
     redirects: int = counter("Times that a pool sent us elsewhere, and was followed.")
@@ -124,11 +124,11 @@ class _Pool:
         self.figures = PoolFigures()
         self._connects, self._redirects = Rising(), Rising()
 
-    def look(self, status: SourceStatus, rank: int, now: float) -> None:
+    def look(self, status: SourceStatus, now: float) -> None:
         figures = self.figures
         figures.state = {state: int(state is status.state) for state in SourceState}
         figures.in_use = int(status.in_use)
-        figures.rank, figures.height = rank, status.height
+        figures.rank, figures.height = status.rank, status.height
         figures.connects = int(self._connects.follow(status.connects))
         figures.redirects = int(self._redirects.follow(status.redirects))
         figures.job_age = None if status.job_at is None else max(now - status.job_at, 0.0)
@@ -191,8 +191,8 @@ class PoolBook:
     def look(self, status: SourceStatus, now: float) -> None:
         """Take note of how all are doing; `now` by `runtime.clock.monotonic`."""
         self._shown = members_of(status)
-        for rank, one in enumerate(self._shown, 1):
-            self._pool(one.source).look(one, rank, now)
+        for one in self._shown:
+            self._pool(one.source).look(one, now)
         self._switches.follow(status.switches)
         self._idle.follow(status.idle_seconds)
 

@@ -190,6 +190,7 @@ async def test_every_source_is_told_of_with_its_own_trouble(
         await until_source(group, "first")
         await until_told(group, ["active", "idle"])
         assert [one.in_use for one in group.status.get().members] == [True, False]
+        assert [one.rank for one in group.status.get().members] == [1, 2]
         first.fail()
         await second.wait_runs(1)
         second.publish()
