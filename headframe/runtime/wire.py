@@ -72,6 +72,25 @@ class Wire(asyncio.Protocol, Generic[E]):
         linger_seconds: how long the last bytes may take to leave after `close`.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_closed",
+        "_eof_told",
+        "_hang_up",
+        "_linger",
+        "_linger_seconds",
+        "_max_buffer_bytes",
+        "_on_events",
+        "_on_lost",
+        "_on_made",
+        "_over",
+        "_peer",
+        "_reason",
+        "_transport",
+        "core",
+    )
+
     def __init__(
         self,
         core: Core[E],

@@ -99,7 +99,7 @@ class ServerConnection:
         self._replies = Replies()
         self._events: list[ServerEvent] = []
         self._terms = Terms(own_mask=mask)
-        self._subscribing: list[Ticket] = []
+        self._subscribing: tuple[Ticket, ...] = ()
         self._subscribed = Ticket(-1)  # nothing is held back for it before there is one
         self._seat: Seat | None = None
         self._workers = Workers()
@@ -173,7 +173,7 @@ class ServerConnection:
         body = messages.encode_subscription(seat.slice, seat.size)
         for waiting in self._subscribing:
             self._replies.answer(Kind.SUBSCRIBE, waiting, body)
-        self._subscribing.clear()
+        self._subscribing = ()
         self._allow(self._mask & seat.mask)
 
     def reseat(self, seat: Seat) -> bool:
@@ -304,7 +304,7 @@ class ServerConnection:
         if self._seat is not None:  # asked again: the same place
             body = messages.encode_subscription(self._seat.slice, self._seat.size)
             return self._replies.answer(Kind.SUBSCRIBE, ticket, body)
-        self._subscribing.append(ticket)
+        self._subscribing = (*self._subscribing, ticket)
         if len(self._subscribing) == 1:
             agent = dialect.printable(dialect.text_or_empty(items, 0))
             session = dialect.printable(dialect.text_or_empty(items, 1))
