@@ -37,7 +37,8 @@ from miner.devices.manners import usable_cores
 from native import Kernel, ScanResult, StopFlag
 from proxy.app import Ready
 from proxy.app import run as run_proxy
-from proxy.config import ListenSettings, ProxyConfig, VardiffSettings, WebSettings
+from proxy.config import ProxyConfig
+from proxy.tables import ListenerSettings, VardiffSettings, WebSettings
 from tests.fakes.mining import JobMaker, ManualSource
 
 __all__ = ["main"]
@@ -133,7 +134,7 @@ async def serve(folder: Path) -> None:
     """Run a proxy whose source is made up; prints where it is."""
     logs.setup(level="warning", format="text", stream=sys.stderr)
     config = ProxyConfig(
-        listen=ListenSettings(port=0),
+        listeners=(ListenerSettings(port=0),),
         web=WebSettings(enabled=False),
         vardiff=VardiffSettings(start=DIFFICULTY, least=DIFFICULTY, largest=DIFFICULTY),
         state_dir=str(folder),

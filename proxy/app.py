@@ -1,4 +1,4 @@
-"""The proxy as a whole: source, hub, listener, page and history in one task group."""
+"""The proxy as a whole: routes, listeners, page and history in one task group."""
 
 import asyncio
 import resource
@@ -6,36 +6,38 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Final
 
 import native
+from headframe.runtime.clock import wall_seconds
 from headframe.runtime.errors import ConfigError, ListenError
 from headframe.runtime.logs import get_logger
-from headframe.runtime.notify import Notifier
+from headframe.runtime.notify import Notifier, notify_reloaded, notify_reloading
 from headframe.runtime.process import EXIT_OK
+from headframe.runtime.reload import Outcome, Reloader
 from headframe.runtime.vitals import Vitals
-from headframe.runtime.web import WebServer
+from headframe.runtime.web import Actions, WebServer, read_token, reloading
 from headframe.runtime.wire import format_peer
-from headframe.runtime.wirelog import WireLog, wire_log_at
+from headframe.runtime.wirelog import wire_log_at
 from headframe.upstream.base import JobSource
-from headframe.upstream.roster import Roster
+from proxy.building import Builder
+from proxy.chronicle import Chronicle
 from proxy.config import ProxyConfig
-from proxy.hub import Clock, Hub
-from proxy.listener import Listener
+from proxy.doors import Doors
+from proxy.hub import Clock
 from proxy.page import Page
+from proxy.rearrange import LIVE, Rearrangement
+from proxy.routing import Routing
 from proxy.status import ProxyStatus
-from proxy.store import Rollups, Store
+from proxy.store import Store
 
-__all__ = ["Ready", "roster_of", "run"]
+__all__ = ["Ready", "check", "run"]
 
 log = get_logger(__name__)
 
-JOURNAL: Final = "proxy-blocks.journal"
 HISTORY: Final = "proxy.sqlite"
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
-_ROLLUP_SECONDS: Final = 60
 _GOODBYE_SECONDS: Final = 2.0
 
 
@@ -46,29 +48,12 @@ class Ready:
     Attributes:
         stratum_url: for rigs.
         web_url: of the page; "" without one.
-        hub: its middle.
+        routing: its routes.
     """
 
     stratum_url: str
     web_url: str
-    hub: Hub
-
-
-def roster_of(config: ProxyConfig, wire_log: WireLog | None = None) -> Roster:
-    """Make the upstreams that a configuration asks for; connects to nothing yet.
-
-    Raises:
-        ConfigError: they can never work, and why.
-    """
-    journal = _state(config) / JOURNAL
-    return Roster(
-        config.upstreams,
-        config.pools,
-        ids=count(1),
-        journal=journal,
-        blocks=config.blocks,
-        wire_log=wire_log,
-    )
+    routing: Routing
 
 
 async def run(
@@ -77,6 +62,7 @@ async def run(
     source: JobSource | None = None,
     ready: Callable[[Ready], None] | None = None,
     clock: Clock | None = None,
+    read: Callable[[], ProxyConfig] | None = None,
 ) -> int:
     """Serve until cancelled.
 
@@ -85,6 +71,7 @@ async def run(
         source: used instead of the configured upstreams.
         ready: called once rigs may connect.
         clock: where time comes from.
+        read: reads the settings again, for a reload; by default there is none.
 
     Returns:
         The exit status.
@@ -93,98 +80,138 @@ async def run(
         ConfigError: the configuration cannot work: a port is taken, a folder cannot be
             written, an upstream's settings contradict each other.
     """
-    rigs = config.rig_settings()
     _raise_file_limit()
-    hints, roster = None, None
     wire_log = wire_log_at(config.log_wire)
-    if source is None:
-        roster = roster_of(config, wire_log)
-        source, hints = roster.group, roster.circle.nudge
+    state = _state(config)
+    builder = Builder(config, state, clock=clock, wire_log=wire_log)
+    routing = builder.routing(config, source)
+    doors = Doors(routing, wire_log)
+    vitals = Vitals()
+    reloader = None
+    if read is not None and source is None:
+        reloader = Reloader(
+            config,
+            read=lambda: _announced(read),
+            prepare=Rearrangement(builder, routing, doors).prepare,
+            live=LIVE,
+            note=lambda outcome: _account(vitals, outcome),
+        )
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
-    hub = Hub(source, config.hub_settings(), ids=count(1), hasher=native, clock=clock)
-    if roster is not None:
-        hub.hear_of_blocks(roster.desk)
-    listener = Listener(hub, rigs, config.limits(), wire_log=wire_log)
-    store = Store(_state(config) / HISTORY)
-    vitals = Vitals()
+    chronicle = Chronicle(routing, Store(state / HISTORY))
+    proxy = _Proxy(config, builder, routing, doors, chronicle, vitals, reloader)
     try:
-        await listener.start(config.listen.host, config.listen.port)
-        async with _page(config, hub, store, listener, vitals, hints) as (stratum_url, web_url):
-            store.start()
-            log.info("proxy_ready", stratum=stratum_url, web=web_url)
+        chronicle.begin()
+        (await doors.prepare(config.all_listeners(), {}))()
+        async with proxy.page() as web_url:
+            log.info("proxy_ready", stratum=proxy.stratum_url, web=web_url)
             if ready is not None:
-                ready(Ready(stratum_url=stratum_url, web_url=web_url, hub=hub))
-            await _serve(hub, store, vitals)
+                ready(Ready(stratum_url=proxy.stratum_url, web_url=web_url, routing=routing))
+            await proxy.serve()
     except ListenError as error:
         raise ConfigError(str(error)) from error
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
-                await listener.stop()
+                await doors.close()
+        await chronicle.end()
         if wire_log is not None:
             await asyncio.to_thread(wire_log.close)
     return EXIT_OK
 
 
-async def _serve(hub: Hub, store: Store, vitals: Vitals) -> None:
-    rollups = Rollups(hub.ledger)
-    try:
+def check(config: ProxyConfig) -> None:
+    """Make everything that a start would, and connect to nothing.
+
+    Raises:
+        ConfigError: the configuration cannot work, and why.
+    """
+    Builder(config, _state(config)).arrange(config)
+    read_token(config.web.token, config.web.token_file)
+
+
+def _announced(read: Callable[[], ProxyConfig]) -> ProxyConfig:
+    """Read the settings again; the service manager knows of it until the outcome is told."""
+    notify_reloading()
+    return read()
+
+
+def _account(vitals: Vitals, outcome: Outcome) -> None:
+    vitals.reloaded(wall_seconds(), done=not outcome.error)
+    notify_reloaded()
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """What runs, while it runs."""
+
+    config: ProxyConfig
+    builder: Builder
+    routing: Routing
+    doors: Doors
+    chronicle: Chronicle
+    vitals: Vitals
+    reloader: Reloader[ProxyConfig] | None
+
+    @property
+    def stratum_url(self) -> str:
+        """Where rigs connect: the first listener's URL."""
+        listener, host = self.doors.listeners[0], self.config.listeners[0].host
+        if host in _ANYWHERE:
+            host = socket.gethostname()
+        return f"stratum+tcp://{format_peer((host, listener.port))}"
+
+    async def serve(self) -> None:
+        """Run all parts until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(hub.source.run(), name="source")
-            group.create_task(hub.run(), name="hub")
-            group.create_task(vitals.watch(), name="vitals")
-            group.create_task(_keep_history(hub, store, rollups), name="history")
+            group.create_task(self.routing.run(), name="routing")
+            group.create_task(self.vitals.watch(), name="vitals")
+            group.create_task(self.chronicle.run(), name="history")
+            if self.reloader is not None:
+                group.create_task(self.reloader.run(), name="reloader")
             # A loop that runs is all that a restart could mend.
-            notifier = Notifier(healthy=lambda: True, status=lambda: _line_of(hub))
+            notifier = Notifier(healthy=lambda: True, status=self._line)
             group.create_task(notifier.run(), name="notifier")
-    finally:
-        store.put(rollups.cut(hub.clock.wall() // 60))
-        await asyncio.to_thread(store.stop)
 
+    def _line(self) -> str:
+        """Say in one line how it goes."""
+        upstream = self.routing.status
+        connections = sum(len(hub.guests) for hub in self.routing.hubs)
+        return f"{connections} connections | {upstream.source} {upstream.state}"
 
-def _line_of(hub: Hub) -> str:
-    """Say in one line how it goes."""
-    upstream = hub.source.status.get()
-    return f"{len(hub.guests)} connections | {upstream.source} {upstream.state}"
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[str]:
+        """Serve the page, if it is wanted; yields its address."""
+        web = self.config.web
+        if not web.enabled:
+            yield ""
+            return
+        page = Page(
+            self.routing,
+            self.chronicle.store,
+            self.stratum_url,
+            self.vitals,
+            worker_series=web.worker_series,
+        )
+        rows = {} if self.reloader is None else {"reload": reloading(self.reloader)}
+        server = WebServer(
+            web.host,
+            web.port,
+            status=page.status,
+            metrics=page.metrics,
+            healthy=page.healthy,
+            schema=ProxyStatus,
+            hints=self._nudge if self.builder.rosters else None,
+            title="Headframe proxy",
+            allowed_hosts=web.allowed_hosts,
+            actions=Actions(rows, read_token(web.token, web.token_file)),
+        )
+        async with server:
+            yield server.url
 
-
-async def _keep_history(hub: Hub, store: Store, rollups: Rollups) -> None:
-    while True:
-        await asyncio.sleep(_ROLLUP_SECONDS)
-        store.put(rollups.cut(hub.clock.wall() // 60))
-
-
-@asynccontextmanager
-async def _page(
-    config: ProxyConfig,
-    hub: Hub,
-    store: Store,
-    listener: Listener,
-    vitals: Vitals,
-    hints: Callable[[], int] | None,
-) -> AsyncIterator[tuple[str, str]]:
-    """Serve the page, if it is wanted; yields where rigs connect, and the page's address."""
-    host = config.listen.host
-    if host in _ANYWHERE:
-        host = socket.gethostname()
-    stratum_url = f"stratum+tcp://{format_peer((host, listener.port))}"
-    if not config.web.enabled:
-        yield stratum_url, ""
-        return
-    page = Page(hub, store, stratum_url, vitals, worker_series=config.web.worker_series)
-    web = WebServer(
-        config.web.host,
-        config.web.port,
-        status=page.status,
-        metrics=page.metrics,
-        healthy=page.healthy,
-        schema=ProxyStatus,
-        hints=hints,
-        title="Headframe proxy",
-    )
-    async with web:
-        yield stratum_url, web.url
+    def _nudge(self) -> int:
+        """Tell all nodes that there may be a new block; return how many."""
+        return sum(roster.circle.nudge() for roster in self.builder.rosters)
 
 
 def _raise_file_limit() -> None:

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,7 +11,9 @@ import click
 from headframe.runtime import logs, process
 from headframe.runtime.errors import ConfigError, HeadframeError
 from headframe.runtime.settings import help_of, load
-from proxy.app import roster_of, run
+from headframe.runtime.wire import format_peer
+from proxy.app import check as check_parts
+from proxy.app import run
 from proxy.config import ProxyConfig
 
 __all__ = ["config_from", "parse_listen", "proxy"]
@@ -61,7 +64,8 @@ def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
     Then point rigs at stratum+tcp://HOST:3333, and look at http://127.0.0.1:9332/.
     """  # noqa: D301 - click wants the character itself
     try:
-        config = config_from(chosen, os.environ)
+        read = partial(config_from, chosen, os.environ)
+        config = read()
         logs.setup(level=config.log_level, format=config.log_format)
         if check:
             _check(config)
@@ -69,7 +73,7 @@ def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
     except HeadframeError as error:
         ctx.exit(process.report(error))
     _calm_collector()
-    ctx.exit(process.run(lambda: run(config)))
+    ctx.exit(process.run(lambda: run(config, read=read)))
 
 
 def _calm_collector() -> None:
@@ -108,7 +112,7 @@ def config_from(chosen: Mapping[str, object], env: Mapping[str, str]) -> ProxyCo
         "log_wire": given.get("wire_log"),
     }
     if "listen" in given:
-        flags["listen.host"], flags["listen.port"] = parse_listen(str(given["listen"]))
+        flags["listeners.0.host"], flags["listeners.0.port"] = parse_listen(str(given["listen"]))
     names = (*_UPSTREAM_FLAGS, "pace_seconds", "allow_mainnet")
     common = {name: given[name] for name in names if name in given}
     urls = given.get("urls", ())
@@ -139,11 +143,10 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 def _check(config: ProxyConfig) -> None:
-    config.rig_settings()
-    config.hub_settings()
-    roster_of(config)
-    upstreams = ", ".join(logs.redact_url(each.url) for each in config.upstreams)
-    click.echo(
-        f"the configuration is good: rigs at {config.listen.host}:{config.listen.port}, "
-        f"work from {upstreams}"
-    )
+    check_parts(config)
+    places = ", ".join(format_peer((each.host, each.port)) for each in config.listeners)
+    work = []
+    for route in config.all_routes():
+        urls = ", ".join(logs.redact_url(each.url) for each in route.upstreams)
+        work.append(f"{urls} (route {route.name})" if config.routes else urls)
+    click.echo(f"the configuration is good: rigs at {places}, work from {', '.join(work)}")

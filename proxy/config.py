@@ -1,9 +1,9 @@
 """Settings of the proxy; `docs/config.md`, `examples/proxy.toml` and `--help` come from here."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -13,129 +13,26 @@ from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
 from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
 from proxy.hub import HubSettings
-from proxy.listener import Limits
 from proxy.rig import RigSettings
-from proxy.slices import MIN_ROLLABLE
+from proxy.routes import Router, Rule, parse_network
+from proxy.space import SpaceSettings
+from proxy.tables import (
+    ExtranonceSettings,
+    ListenerSettings,
+    NameSettings,
+    RouteSettings,
+    RuleSettings,
+    VardiffSettings,
+    WebSettings,
+)
 from proxy.vardiff import Bounds
 
-__all__ = [
-    "ExtranonceSettings",
-    "ListenSettings",
-    "NameSettings",
-    "ProxyConfig",
-    "VardiffSettings",
-    "WebSettings",
-]
+__all__ = ["DEFAULT_ROUTE", "ProxyConfig"]
+
+DEFAULT_ROUTE: Final = "default"
+"""The name of the route that the upstreams at the top of the settings are."""
 
 Meta = msgspec.Meta
-
-
-class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where rigs connect, and how they are dealt with."""
-
-    host: Annotated[
-        str,
-        Meta(description="Address to listen on; 0.0.0.0 lets other machines connect."),
-    ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port; 0 for a free one.")] = 3333
-    password: Annotated[
-        str, Meta(description="What rigs must give as their password; anything goes if empty.")
-    ] = ""
-    password_file: Annotated[
-        str, Meta(description="A file that holds that password, instead of `password`.")
-    ] = ""
-    max_connections: Annotated[
-        int, Meta(ge=1, description="Connections served at once; more are turned away.")
-    ] = 20_000
-    max_per_address: Annotated[
-        int, Meta(ge=1, description="Connections served at once from one address.")
-    ] = 10_000
-    handshake_seconds: Annotated[
-        float, Meta(ge=1, description="How long a rig may take to subscribe and authorise.")
-    ] = 20.0
-    idle_seconds: Annotated[
-        float, Meta(ge=60, description="A rig without a good share for so long is cut off.")
-    ] = 7200.0
-
-
-class VardiffSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The difficulty that each rig is given; never above the upstream's own."""
-
-    shares_per_minute: Annotated[
-        float, Meta(gt=0, le=6000, description="Shares that each rig should send in a minute.")
-    ] = 20.0
-    start: Annotated[
-        float,
-        Meta(
-            gt=0,
-            description="Difficulty that a rig starts with, unless it wishes another one by "
-            "mining.suggest_difficulty, or by d=NUMBER in its password.",
-        ),
-    ] = 1.0
-    least: Annotated[
-        float, Meta(gt=0, description="Least difficulty; the default is regtest's own.")
-    ] = 4.6e-10
-    largest: Annotated[float, Meta(gt=0, description="Largest difficulty.")] = 1e15
-
-
-class ExtranonceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the upstream's extranonce is shared out; the defaults suit nearly everyone."""
-
-    rollable: Annotated[
-        Annotated[int, Meta(ge=MIN_ROLLABLE, le=8)] | None,
-        Meta(
-            description="Bytes that each rig rolls. If unset: 4 where the upstream leaves 6 or "
-            "more, else 2. A proxy behind this one needs at least 3."
-        ),
-    ] = None
-    slice_size: Annotated[
-        Annotated[int, Meta(ge=1, le=4)] | None,
-        Meta(description="Bytes that tell rigs apart. If unset: 2, or 1 where there is no room."),
-    ] = None
-    slice_first: Annotated[
-        int, Meta(ge=0, description="The least slice this process gives away.")
-    ] = 0
-    slice_end: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="One more than the largest slice it gives away; all if unset."),
-    ] = None
-    lane: Annotated[
-        str,
-        Meta(
-            description="Bytes, in hex, that set this process apart from others that share its "
-            "upstream connection; all of them must have lanes of the same length."
-        ),
-    ] = ""
-
-
-class NameSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The worker's name that shares go upstream under."""
-
-    mode: Annotated[
-        Literal["replace", "passthrough", "prefix"],
-        Meta(
-            description="replace: all under the upstream's own user. passthrough: the rig's own "
-            "name. prefix: `prefix` followed by the rig's own name. The pool must know the names."
-        ),
-    ] = "replace"
-    prefix: Annotated[str, Meta(description="What `prefix` puts first, such as account.")] = ""
-
-
-class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The page, its JSON and the metrics."""
-
-    enabled: Annotated[bool, Meta(description="Serve the page.")] = True
-    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port; 0 for a free one.")] = 9332
-    worker_series: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=10_000,
-            description="Workers with metrics of their own: the busiest. All others are one, "
-            "called (other).",
-        ),
-    ] = 200
 
 
 class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,7 +40,10 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     upstreams: Annotated[
         tuple[UpstreamSettings, ...],
-        Meta(description="Pools or nodes to work for, the preferred first."),
+        Meta(
+            description="Pools or nodes to work for, the preferred first: of the route that is "
+            f"called {DEFAULT_ROUTE}, which rigs take that no rule fits."
+        ),
     ] = ()
     pools: Annotated[PoolsSettings, Meta(description="How several upstreams are used.")] = (
         PoolsSettings()
@@ -151,7 +51,20 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     blocks: Annotated[
         BlocksSettings, Meta(description="What is done for blocks that are found.")
     ] = BlocksSettings()
-    listen: Annotated[ListenSettings, Meta(description="Where rigs connect.")] = ListenSettings()
+    listeners: Annotated[tuple[ListenerSettings, ...], Meta(description="Where rigs connect.")] = (
+        ListenerSettings(),
+    )
+    routes: Annotated[
+        tuple[RouteSettings, ...],
+        Meta(
+            description="More routes, each with upstreams of its own. Without `upstreams` at the "
+            "top, the first of these is for rigs that no rule fits."
+        ),
+    ] = ()
+    rules: Annotated[
+        tuple[RuleSettings, ...],
+        Meta(description="Which rigs take which route; the first rule that fits decides."),
+    ] = ()
     vardiff: Annotated[VardiffSettings, Meta(description="Difficulty of the rigs.")] = (
         VardiffSettings()
     )
@@ -213,14 +126,78 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         return Path(base).expanduser() / "headframe"
 
-    def rig_settings(self) -> RigSettings:
-        """Make what the sessions need.
+    def all_listeners(self) -> tuple[ListenerSettings, ...]:
+        """Return all listeners.
+
+        Raises:
+            ConfigError: there is none, or two have one name or place.
+        """
+        if not self.listeners:
+            raise ConfigError("no listener is configured: rigs could not connect")
+        seen: set[object] = set()
+        for each in self.listeners:
+            keys: list[object] = [each.label]
+            if each.port:
+                keys.append((each.host, each.port))
+            for key in keys:
+                if key in seen:
+                    raise ConfigError(
+                        f"two listeners are {each.label}: give each a name and a port of its own"
+                    )
+            seen.update(keys)
+        return self.listeners
+
+    def all_routes(self) -> tuple[RouteSettings, ...]:
+        """Return all routes, whole: what a route leaves out is as the top says.
+
+        Raises:
+            ConfigError: two have one name, or one has no upstream.
+        """
+        first = RouteSettings(name=DEFAULT_ROUTE, upstreams=self.upstreams)
+        given = (*([first] if self.upstreams or not self.routes else []), *self.routes)
+        seen: set[str] = set()
+        for route in given:
+            if route.name in seen:
+                raise ConfigError(f"two routes are called {route.name}: give one another name")
+            if not route.upstreams and route is not first:
+                raise ConfigError(f"route {route.name} has no upstreams: give a pool or a node")
+            seen.add(route.name)
+        return tuple(self._whole(each) for each in given)
+
+    def _whole(self, route: RouteSettings) -> RouteSettings:
+        return msgspec.structs.replace(
+            route, pools=route.pools or self.pools, names=route.names or self.names
+        )
+
+    def router(self) -> Router:
+        """Make what chooses routes.
+
+        Raises:
+            ConfigError: a rule names a route or a listener that is none, or a range that is
+                none.
+        """
+        names = [route.name for route in self.all_routes()]
+        doors = [each.label for each in self.all_listeners()]
+        rules = [
+            _rule(rule, f"rules.{index}", names, doors) for index, rule in enumerate(self.rules)
+        ]
+        return Router(rules, names[0])
+
+    def rig_settings(
+        self, listener: ListenerSettings | None = None, route: RouteSettings | None = None
+    ) -> RigSettings:
+        """Make what the sessions of a listener need that are on a route.
+
+        Args:
+            listener: the first by default.
+            route: the first by default.
 
         Raises:
             ConfigError: the difficulties contradict each other, or the password's file
                 cannot be read.
         """
-        known = self.vardiff
+        door = listener or self.listeners[0]
+        known = (route and route.vardiff) or door.vardiff or self.vardiff
         if not known.least <= known.start <= known.largest:
             raise ConfigError(
                 f"vardiff: start {known.start} must lie between least {known.least} and "
@@ -232,13 +209,26 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             ),
             start=target_from_difficulty(known.start),
             mask=self.version_mask,
-            password=read_secret(self.listen.password, self.listen.password_file),
-            handshake_seconds=self.listen.handshake_seconds,
-            idle_seconds=self.listen.idle_seconds,
+            password=read_secret(door.password, door.password_file),
+            handshake_seconds=door.handshake_seconds,
+            idle_seconds=door.idle_seconds,
         )
 
-    def hub_settings(self) -> HubSettings:
-        """Make what the hub needs.
+    def hub_settings(self, route: RouteSettings | None = None) -> HubSettings:
+        """Make what a route's hub needs; of the first route by default.
+
+        Raises:
+            ConfigError: its names cannot be made.
+        """
+        names = (route and route.names) or self.names
+        return HubSettings(
+            refresh_seconds=self.refresh_seconds,
+            grace_seconds=self.grace_seconds,
+            worker_sent=names.naming().rule(),
+        )
+
+    def space_settings(self) -> SpaceSettings:
+        """Make what the extranonce is shared out by.
 
         Raises:
             ConfigError: the lane is no hex, or the range of slices is empty.
@@ -256,29 +246,37 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ConfigError(
                 f"extranonce: slices {known.slice_first} .. {end} do not lie in 0 .. {limit}"
             )
-        return HubSettings(
-            refresh_seconds=self.refresh_seconds,
-            grace_seconds=self.grace_seconds,
+        return SpaceSettings(
             lane=lane,
             slice_size=known.slice_size,
             rollable=known.rollable,
             slice_first=known.slice_first,
             slice_end=known.slice_end,
-            worker_sent=_name_rule(self.names),
-        )
-
-    def limits(self) -> Limits:
-        """Make what the listener needs."""
-        return Limits(
-            connections=self.listen.max_connections, per_address=self.listen.max_per_address
         )
 
 
-def _name_rule(names: NameSettings) -> Callable[[str], str | None]:
-    match names.mode:
-        case "replace":
-            return lambda _worker: None
-        case "passthrough":
-            return lambda worker: worker
-        case "prefix":
-            return lambda worker: names.prefix + worker
+def _rule(rule: RuleSettings, key: str, routes: Sequence[str], listeners: Sequence[str]) -> Rule:
+    if rule.refuse == bool(rule.route):
+        raise ConfigError(f"{key}: give either a `route`, or `refuse = true`")
+    if rule.route and rule.route not in routes:
+        raise ConfigError(
+            f"{key}.route = {rule.route!r}: no such route; there are {', '.join(routes)}"
+        )
+    if rule.listener and rule.listener not in listeners:
+        raise ConfigError(
+            f"{key}.listener = {rule.listener!r}: no such listener; there are "
+            f"{', '.join(listeners)}"
+        )
+    networks = []
+    for text in rule.addresses:
+        try:
+            networks.append(parse_network(text))
+        except ValueError as error:
+            raise ConfigError(f"{key}.addresses: {text!r} is no range: {error}") from None
+    return Rule(
+        route=rule.route,
+        listener=rule.listener,
+        addresses=tuple(networks),
+        login=rule.login,
+        agent=rule.agent,
+    )

@@ -8,24 +8,29 @@ within a second, of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
-from headframe.chain.job import Job
+from headframe.chain.job import Job, JobId, SourceId
 from headframe.chain.share import Checked, Reason
 from headframe.chain.target import work_of
-from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.logs import get_logger
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted
-from headframe.upstream.base import JobSource
+from headframe.upstream.base import Done, JobSource, members_of
 from headframe.upstream.blockdesk import BlockDesk
 from proxy.jobbook import Entry, Hasher, JobBook, widen
 from proxy.ledger import Ledger, LedgerError, Row
-from proxy.slices import Layout, LayoutError, Slices, fit
+from proxy.lives import Lives
+from proxy.names import Sender
+from proxy.policy import VerdictBy, WhenDry
+from proxy.slices import Layout, LayoutError, Slices
+from proxy.space import Space
 from proxy.stats import Stats
+from proxy.switches import SwitchMeter
+from proxy.terms import Asker, Clock, Guest, HubSettings
 from proxy.uplink import Parcel, Uplink
 
 __all__ = ["Clock", "Guest", "Hub", "HubSettings"]
@@ -43,64 +48,6 @@ _work_of: Final = lru_cache(maxsize=4096)(work_of)
 """Rigs have few different targets, and a division of 256 bits takes longer than a look-up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """Where time comes from.
-
-    Attributes:
-        monotonic: seconds that never go back.
-        wall: seconds since 1970.
-    """
-
-    monotonic: Callable[[], float] = monotonic
-    wall: Callable[[], int] = wall_seconds
-
-
-def _own_name(_worker: str) -> str | None:
-    return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubSettings:
-    """What the hub is told.
-
-    Attributes:
-        refresh_seconds: longest silence towards the rigs.
-        grace_seconds: so long rigs are kept without any work.
-        lane: extranonce bytes that name this process.
-        slice_size: bytes of a slice; `None`: as the upstream's room allows.
-        rollable: bytes that rigs roll; `None`: as the upstream's room allows.
-        slice_first: the least slice that is ours.
-        slice_end: one more than the largest; `None`: all there are.
-        worker_sent: the name that shares go up under, from the rig's worker.
-    """
-
-    refresh_seconds: float = 30.0
-    grace_seconds: float = 60.0
-    lane: bytes = b""
-    slice_size: int | None = None
-    rollable: int | None = None
-    slice_first: int = 0
-    slice_end: int | None = None
-    worker_sent: Callable[[str], str | None] = _own_name
-
-
-class Guest(Protocol):
-    """What the hub needs of a session."""
-
-    def settle(self, now: float) -> None:
-        """Take a seat, if a rig waits for one: the layout is known."""
-
-    def show(self, entry: Entry, now: float) -> None:
-        """Show a job to whoever has a seat."""
-
-    def tick(self, now: float) -> None:
-        """Look at deadlines and rates."""
-
-    def close(self, why: str) -> None:
-        """End the connection, for one of `CLOSE_REASONS`."""
-
-
 class Hub:
     """Between the source and the sessions.
 
@@ -110,9 +57,12 @@ class Hub:
         ids: gives the proxy's job ids.
         hasher: `native`, or the like of it.
         clock: where time comes from.
+        space: the extranonce of the process; its own by default.
+        ledger: the books of this route; new ones by default.
+        stats: the figures of the process; its own by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # the parts of a hub, by keyword
         self,
         source: JobSource,
         settings: HubSettings,
@@ -120,11 +70,15 @@ class Hub:
         ids: Iterator[int],
         hasher: Hasher,
         clock: Clock | None = None,
+        space: Space | None = None,
+        ledger: Ledger | None = None,
+        stats: Stats | None = None,
     ) -> None:
         self.source = source
         self.clock = clock or Clock()
-        self.ledger = Ledger()
-        self.stats = Stats()
+        self.ledger = ledger or Ledger()
+        self.stats = stats or Stats()
+        self.space = space or Space()
         self.uplink = Uplink(
             source,
             self.ledger,
@@ -134,16 +88,26 @@ class Hub:
         )
         self.problem = ""
         """Why rigs get no work although the source has some; one line for people."""
-        self._settings = settings
+        self.settings = settings
+        """What it is told; may be replaced at any time."""
+        self.blocks = self.stats.blocks
+        """What becomes of the blocks of its upstreams."""
         self._ids = ids
         self._hasher = hasher
         self._book: JobBook | None = None
-        self._slices: Slices | None = None
+        self._job: Job | None = None
         self._guests: dict[Guest, None] = {}
         self._impatient: dict[Guest, None] = {}
         self._shown_at = 0.0
         self._idle_since: float | None = self.clock.monotonic()
         self._ticks = 0
+        self._sources: set[SourceId] = set()
+        self._lives = Lives()
+        self.meter = SwitchMeter(self.ledger, self.stats, self.clock.wall)
+        """What its switches between upstreams cost."""
+        self.busy_since = 0.0
+        """Since when there has been work; monotonic seconds."""
+        self.enlist()
 
     @property
     def guests(self) -> tuple[Guest, ...]:
@@ -152,13 +116,13 @@ class Hub:
 
     @property
     def book(self) -> JobBook | None:
-        """The jobs; `None` before the first."""
+        """The jobs; `None` before the layout is known."""
         return self._book
 
     @property
     def layout(self) -> Layout | None:
         """How the extranonce is cut; `None` before the first job."""
-        return None if self._book is None else self._book.layout
+        return self.space.layout
 
     @property
     def idle(self) -> bool:
@@ -168,7 +132,11 @@ class Hub:
     @property
     def slices(self) -> Slices | None:
         """The slices of that layout."""
-        return self._slices
+        return self.space.slices
+
+    def finds(self, job_id: JobId) -> Entry | None:
+        """Look a job of this route up, dead ones included."""
+        return None if self._book is None else self._book.find(job_id)
 
     def join(self, guest: Guest) -> None:
         """Let a session hear of jobs."""
@@ -185,20 +153,24 @@ class Hub:
 
     def hear_of_blocks(self, desk: BlockDesk) -> None:
         """Let the books, the page and the metrics have what becomes of found blocks."""
-        self.stats.blocks = desk.feed.stats
+        self.blocks = desk.feed.stats
         self.uplink.remember(desk.journal.records())
         desk.feed.watch(self.uplink.hear)
 
-    def judge(self, seat: Seat, share: ShareSubmitted, row: Row) -> tuple[Checked, int]:
+    def judge(
+        self, seat: Seat, share: ShareSubmitted, row: Row, asker: Asker | None = None
+    ) -> tuple[Checked, int]:
         """Judge a share, book it, and send it up if it is good enough.
 
         Args:
             seat: the rig's.
             share: what it sent.
             row: the books of its worker.
+            asker: hears the upstream's verdict, where that is the one that counts.
 
         Returns:
-            Our verdict, and the hashes that the share stands for.
+            Our verdict, and the hashes that the share stands for. `PENDING`: it was good
+            here, and `asker` hears the verdict, or has heard it.
         """
         book = self._book
         assert book is not None  # noqa: S101 - a seat implies a book
@@ -211,30 +183,56 @@ class Hub:
         if entry is not None and (
             checked.block or (accepted and checked.proof <= entry.upstream.target)
         ):
-            self._send(entry, seat, share, row, (checked, work))
+            waits = accepted and asker is not None and self.settings.verdict is VerdictBy.POOL
+            answer = asker.expect(share, work, entry.mark[0]) if waits and asker else None
+            self._send(entry, seat, share, row, (checked, work), answer)
+            if answer is not None:
+                checked = Checked(reason=Reason.PENDING, proof=checked.proof, block=checked.block)
         elif accepted:
             self.ledger.keep(row, work)
         if not accepted:
             self.ledger.refuse(row, checked.reason, work)
         return checked, work
 
-    def _send(
-        self, entry: Entry, seat: Seat, share: ShareSubmitted, row: Row, result: tuple[Checked, int]
+    def _send(  # all that is known of a share
+        self,
+        entry: Entry,
+        seat: Seat,
+        share: ShareSubmitted,
+        row: Row,
+        result: tuple[Checked, int],
+        answer: Done | None,
     ) -> None:
         checked, work = result
         parcel = Parcel(
             share=widen(entry, seat, share),
-            worker=None if share.refused else self._settings.worker_sent(share.worker),
+            worker=None if share.refused else self._name_of(seat, share.worker),
             row=row,
             work=entry.work,
             source=entry.upstream.source,
             came_at=self.clock.monotonic(),
+            answer=answer,
         )
         if checked.block:
             accepted = checked.reason is Reason.ACCEPTED
             self.uplink.block(parcel, checked.proof, accepted=accepted, work=work)
         else:
             self.uplink.forward(parcel, work=work)
+
+    def _name_of(self, seat: Seat, worker: str) -> str | None:
+        return self.settings.worker_sent(Sender(worker, address=seat.address, agent=seat.agent))
+
+    def enlist(self) -> None:
+        """Share the space; done when it is made, and to be done when it is used again."""
+        if self._reseat not in self.space.watchers:
+            self.space.watchers.append(self._reseat)
+            self._make_book()
+
+    def retire(self) -> None:
+        """Hold nothing of the space any more; to be called when it does not run."""
+        self.space.watchers.remove(self._reseat)
+        self._book, self._job, self._idle_since = None, None, self.clock.monotonic()
+        self._bury(self._sources)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -247,11 +245,12 @@ class Hub:
     async def _follow_jobs(self) -> None:
         async for job in self.source.jobs:
             if job is None:
-                self._idle_since = self.clock.monotonic()
+                self._lose(self.clock.monotonic())
                 continue
             entry = self.take(job)
             if entry is not None:
                 await self.show_all(entry)
+                self.meter.gain(job.source, self.clock.monotonic())
                 self._note_shown(job)
 
     def _note_shown(self, job: Job) -> None:
@@ -262,9 +261,19 @@ class Hub:
 
     async def _follow_status(self) -> None:
         async for status in self.source.status:
-            if self._book is not None:
-                self._book.note_generation(status.source, status.generation)
-                self._sweep()
+            now = self.clock.monotonic()
+            for source, generation in self._lives.look(status, now):
+                if self._book is not None:
+                    self._book.note_generation(source, generation)
+                self.space.note_generation(source, generation)
+            if self._job is not None and not self._lives.alive(self.source.jobs.get()):
+                self._lose(now)
+
+    def _lose(self, now: float) -> None:
+        """Take note that no job is alive: nothing that rigs hash from now on counts."""
+        self._job = None
+        self._idle_since = now if self._idle_since is None else self._idle_since
+        self.meter.lose(now)
 
     async def _tick_along(self) -> None:
         while True:
@@ -277,19 +286,27 @@ class Hub:
         Returns:
             Its entry; `None` when the job cannot be shared, as `problem` then says.
         """
+        self._job = None
         try:
-            book = self._fitting_book(job)
+            if not self.space.fits(job.extranonce_size):
+                self._shrink(job)
         except LayoutError as error:
             if self.problem != str(error):
                 log.warning("upstream_leaves_no_room", detail=str(error), source=job.source)
             self.problem = str(error)
             self._idle_since = self._idle_since or self.clock.monotonic()
             return None
+        book = self._book
+        assert book is not None  # noqa: S101 - there is a layout
         self.problem = ""
-        self._idle_since = None
+        if self._idle_since is not None:
+            self._idle_since, self.busy_since = None, self.clock.monotonic()
         self.stats.jobs += 1
+        self._job = job
+        self._sources.add(job.source)
+        book.stale = self.settings.stale
         entry = book.add(job, self.clock.monotonic())
-        self._sweep()
+        self.space.note_generation(job.source, job.generation)
         return entry
 
     async def show_all(self, entry: Entry) -> None:
@@ -311,14 +328,31 @@ class Hub:
         self._ticks += 1
         if self._ticks % _VERIFY_TICKS == 0:
             self._verify()
-        if self._idle_since is not None and now - self._idle_since >= self._settings.grace_seconds:
-            self.close_all("no_upstream")
+            present = {each.source for each in members_of(self.source.status.get())}
+            self._bury(self._sources - present)
+        self.meter.tick(now)
+        if self.settings.verdict is VerdictBy.POOL and (away := self._lives.away(now)):
+            for guest in self.guests:
+                guest.give_up(away)
+        if self._idle_since is not None:
+            await self._endure(now, now - self._idle_since)
         if self._ticks % _LOOK_TICKS == 0:
             for count, guest in enumerate(self.guests, start=1):
                 guest.tick(now)
                 if count % _BATCH == 0:
                     await asyncio.sleep(0)
         await self._refresh(now)
+
+    async def _endure(self, now: float, dry_seconds: float) -> None:
+        """Do what is to be done while there is no work."""
+        book, known = self._book, self.settings
+        if known.when_dry is WhenDry.CLOSE:
+            if dry_seconds >= known.grace_seconds:
+                self.close_all("no_upstream")
+        elif book is not None and now - self._shown_at >= known.refresh_seconds:
+            entry = book.refresh(now, dry=True)
+            if entry is not None:
+                await self.show_all(entry)
 
     def close_all(self, why: str) -> None:
         """End every session."""
@@ -332,7 +366,7 @@ class Hub:
         book = self._book
         if book is None or book.current is None or self._idle_since is not None:
             return
-        everyone = book.full or now - self._shown_at >= self._settings.refresh_seconds
+        everyone = book.full or now - self._shown_at >= self.settings.refresh_seconds
         if not everyone and not self._impatient:
             return
         entry = book.refresh(now)
@@ -346,29 +380,39 @@ class Hub:
         for guest in waiting:
             guest.show(entry, now)
 
-    def _fitting_book(self, job: Job) -> JobBook:
-        """Return the book, or make one whose layout the job fits.
+    def _shrink(self, job: Job) -> None:
+        """Cut the extranonce anew, for a job that has no room for the layout there is.
 
-        A layout only ever shrinks: then rigs must come again, since their share of the
-        extranonce is not what they were told.
+        A layout only ever shrinks: then all rigs need another place, since their share of
+        the extranonce is not what they were told.
         """
-        free = job.extranonce_size
-        if self._book is not None and free >= self._book.layout.width:
-            return self._book
-        known = self._settings
-        layout = fit(free, lane=known.lane, slice_size=known.slice_size, rollable=known.rollable)
-        slices = Slices(layout.slice_size, first=known.slice_first, end=known.slice_end)
-        if self._book is not None:
-            log.warning("layout_changed", free=free, source=job.source, rigs=len(self._guests))
+        free, first = job.extranonce_size, self.space.layout is None
+        self.space.shrink(free)
+        if not first:
+            log.warning("layout_changed", free=free, source=job.source)
             self.stats.layout_changes += 1
-            self.close_all("new_layout")
-        self._slices = slices
-        self._book = JobBook(layout, self._ids, self._hasher)
-        return self._book
 
-    def _sweep(self) -> None:
-        if self._slices is not None and self._book is not None:
-            self._slices.sweep(self._book.is_alive)
+    def _bury(self, sources: set[SourceId]) -> None:
+        """Free what jobs of sources hold that were taken out."""
+        for source in sources:
+            self.space.bury(source)
+        self._sources -= sources
+
+    def _make_book(self) -> None:
+        if self.space.layout is not None:
+            self._book = JobBook(self.space.layout, self._ids, self._hasher)
+            for source, generation in self._lives.marks:
+                self._book.note_generation(source, generation)
+
+    def _reseat(self) -> None:
+        """Give everybody another place: there is a new layout."""
+        self._make_book()
+        now, book = self.clock.monotonic(), self._book
+        entry = None if self._job is None or book is None else book.add(self._job, now)
+        for guest in self.guests:
+            guest.reseat(now)
+            if entry is not None:
+                guest.show(entry, now)
 
     def _verify(self) -> None:
         try:

@@ -16,9 +16,9 @@ from headframe.stratum.core import ServerCore
 from headframe.stratum.events import ServerEvent
 from headframe.stratum.sv1.server import ServerConnection
 from proxy.cost import Cost, Level, Price
-from proxy.hub import Hub
-from proxy.rig import RigSettings
-from proxy.session import Session
+from proxy.routes import Visitor
+from proxy.routing import Routing
+from proxy.session import Place, Session
 
 __all__ = ["PROTOCOLS", "Limits", "Listener"]
 
@@ -66,31 +66,32 @@ class Listener:
     """Listens on one port, and makes a session of each connection.
 
     Args:
-        hub: what the sessions belong to.
-        rigs: what all rigs have in common.
-        limits: how many are let in.
+        routing: says where rigs belong.
+        name: what it is called in rules.
+        limits: how many are let in; may be replaced at any time.
         protocol: a row of `PROTOCOLS`.
         wire_log: where what rigs say and hear is written down, if it is.
     """
 
     def __init__(
         self,
-        hub: Hub,
-        rigs: RigSettings,
+        routing: Routing,
+        name: str,
         limits: Limits | None = None,
         *,
         protocol: str = "sv1",
         wire_log: WireLog | None = None,
     ) -> None:
-        self._hub = hub
+        self.name = name
+        self.limits = limits or Limits()
+        self._routing = routing
         self._wire_log = wire_log
-        self._rigs = rigs
-        self._limits = limits or Limits()
         self._make_core = PROTOCOLS[protocol]
         self._addresses: dict[str, _Address] = {}
         self._forget_at = _ADDRESSES
         self._open = 0
         self._server: asyncio.Server | None = None
+        self._ending: list[Session] = []
 
     @property
     def port(self) -> int:
@@ -112,20 +113,36 @@ class Listener:
         """
         self._server = await listen(host, port, self._make)
 
-    async def stop(self) -> None:
-        """Accept no more, and end all sessions."""
+    def close(self, why: str) -> None:
+        """Accept no more, and end all sessions.
+
+        Args:
+            why: one of `CLOSE_REASONS`.
+        """
         if self._server is not None:
             self._server.close()
-        sessions = [guest for guest in self._hub.guests if isinstance(guest, Session)]
-        self._hub.close_all("shutdown")
-        for session in sessions:
+        self._ending = [each for _, each in self._routing.sessions() if each.door is self]
+        if self._ending:
+            log.warning("rigs_closed", listener=self.name, reason=why, count=len(self._ending))
+        for session in self._ending:
+            session.close(why)
+
+    async def wait_closed(self) -> None:
+        """Wait until the last session has ended, after `close`."""
+        for session in self._ending:
             await session.wire.wait_closed()
 
     def _make(self) -> Wire[ServerEvent]:
-        wire = Session(self._hub, self._rigs, self._make_core(self._rigs.mask), self).wire
+        place = self._routing.entry(self.name)
+        core = self._make_core(place.settings.mask)
+        wire = Session(place.hub, place.settings, core, self).wire
         if self._wire_log is not None:
             wire.record(self._wire_log, "rig")
         return wire
+
+    def place(self, visitor: Visitor) -> Place | None:
+        """Say which route a rig takes; `None`: it is turned away."""
+        return self._routing.place(visitor)
 
     def admit(self, address: str) -> str:
         """Let a connection in, or say why not.
@@ -133,21 +150,23 @@ class Listener:
         Args:
             address: the rig's, without the port.
         """
-        now = self._hub.clock.monotonic()
-        self._hub.stats.connections_opened += 1
+        now = self._routing.clock.monotonic()
+        self._routing.stats.connections_opened += 1
         self._open += 1
         known = self._address(address, now)
         known.open += 1
         costly = known.add(Price.CONNECT, now) is not Level.FINE
         why = ""
-        if self._open > self._limits.connections:
-            why = f"{self._limits.connections} connections are open"
-        elif known.open > self._limits.per_address:
-            why = f"{self._limits.per_address} connections from this address are open"
+        if self._open > self.limits.connections:
+            why = f"{self.limits.connections} connections are open"
+        elif known.open > self.limits.per_address:
+            why = f"{self.limits.per_address} connections from this address are open"
+        elif self._is_refused(address):
+            why = "a rule refuses whoever comes from there"
         elif costly:
             why = "too many connections or faults from this address"
         if why:
-            self._hub.stats.connections_refused += 1
+            self._routing.stats.connections_refused += 1
             log.debug("connection_refused", address=address, why=why)
         return why
 
@@ -159,11 +178,15 @@ class Listener:
             faulty: it broke the protocol; its address pays for that.
         """
         self._open -= 1
-        now = self._hub.clock.monotonic()
+        now = self._routing.clock.monotonic()
         known = self._address(address, now)
         known.open -= 1
         if faulty:
             known.add(Price.FAULT, now)
+
+    def _is_refused(self, address: str) -> bool:
+        foreseen = self._routing.foresee(self.name, address)
+        return foreseen is not None and foreseen.refused
 
     def _address(self, address: str, now: float) -> _Address:
         known = self._addresses.get(address)

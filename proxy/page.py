@@ -8,12 +8,15 @@ import msgspec
 
 import native
 from headframe import __version__
-from headframe.runtime.metrics import Exporter, render
+from headframe.runtime.metrics import Exporter, Rows, render
 from headframe.runtime.vitals import Vitals, self_report
 from headframe.upstream.base import SourceState
+from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import UpstreamStatus, upstream_of
-from proxy.hub import Hub
+from proxy.history import Figures
 from proxy.rig import RigState
+from proxy.routetable import RouteFigures, has_work, route_figures, routes_of, summed
+from proxy.routing import Routing
 from proxy.session import Session
 from proxy.stats import RIG_STATES, Lifetime, books_of
 from proxy.status import (
@@ -25,12 +28,13 @@ from proxy.status import (
     RigStatus,
     SharesStatus,
 )
-from proxy.store import Figures, Store
-from proxy.workers import WorkerSeries
+from proxy.store import Store
+from proxy.workers import WorkerNow, WorkerSeries
 
 __all__ = ["METRICS_PREFIX", "Page"]
 
 METRICS_PREFIX = "headframe_proxy_"
+_MOST_BLOCKS = 50
 _MOST_RIGS = 1000
 """Rigs listed; the totals are over all of them."""
 
@@ -39,7 +43,7 @@ class Page:
     """Answers what the web server asks.
 
     Args:
-        hub: rigs, books and source.
+        routing: rigs, books and sources.
         store: history; `None` when it is not kept.
         stratum_url: where rigs connect.
         vitals: how the process is doing.
@@ -48,22 +52,22 @@ class Page:
 
     def __init__(
         self,
-        hub: Hub,
+        routing: Routing,
         store: Store | None,
         stratum_url: str,
         vitals: Vitals | None = None,
         *,
         worker_series: int = 200,
     ) -> None:
-        self._hub = hub
+        self._routing = routing
         self._store = store
         self._url = stratum_url
-        self._started = hub.clock.monotonic()
+        self._started = routing.clock.monotonic()
         kernels = "python" if native.extension_missing else "native"
-        self._workers = WorkerSeries(hub.ledger, self._rates, most=worker_series)
+        self._workers = WorkerSeries(routing.totals, self._present, most=worker_series)
         self._lasting = (
-            Exporter(METRICS_PREFIX, [hub.stats, hub.stats.blocks]),
-            hub.stats.pools.exporter(METRICS_PREFIX),
+            Exporter(METRICS_PREFIX, [routing.stats, self._workers.stats]),
+            routing.stats.pools.exporter(METRICS_PREFIX),
             self._workers.exporter(METRICS_PREFIX),
             *self_report(vitals or Vitals(), program="proxy", kernels=kernels),
         )
@@ -75,82 +79,92 @@ class Page:
 
     def snapshot(self) -> ProxyStatus:
         """Put everything together."""
-        hub, now = self._hub, self._hub.clock.monotonic()
+        now, stats = self._routing.clock.monotonic(), self._routing.stats
         self._look(now)
         sessions = self._sessions()
-        rigs = (rig for session in sessions for rig in session.figures(now))
+        rigs = (
+            {"route": route, "listener": session.door.name, **rig}
+            for route, session in self._routing.sessions()
+            for rig in session.figures(now)
+        )
         return ProxyStatus(
             version=__version__,
             uptime_seconds=int(now - self._started),
             stratum_url=self._url,
             upstream=self._upstream(),
-            pools=tuple(hub.stats.pools.rows()),
+            pools=tuple(stats.pools.rows()),
             hashrate_hps=sum(session.hps(now) for session in sessions),
-            job_age_seconds=hub.stats.job_age,
+            job_age_seconds=stats.job_age,
             shares=self._shares(),
             pool=self._leg(),
             blocks=self._blocks(),
-            rigs_total=hub.stats.rigs,
+            rigs_total=stats.rigs,
+            routes=tuple(routes_of(self._routing, now)),
             rigs=tuple(msgspec.convert(rig, RigStatus) for rig in islice(rigs, _MOST_RIGS)),
             lifetime=self._lifetime(),
         )
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
-        now = self._hub.clock.monotonic()
+        now = self._routing.clock.monotonic()
         self._look(now)
-        self._workers.look(now)
+        self._workers.look(now, self._routing.clock.wall())
         self._count_rigs(now)
-        totals = [books_of(self._hub.ledger)]
-        return render(Exporter(METRICS_PREFIX, [*totals, self._over_restarts()]), *self._lasting)
+        sums = [books_of(self._routing.totals), self._over_restarts(), self._block_stats()]
+        routes = Rows("route", RouteFigures, lambda: route_figures(self._routing, now))
+        return render(
+            Exporter(METRICS_PREFIX, sums),
+            Exporter(METRICS_PREFIX + "route_", [routes]),
+            *self._lasting,
+        )
+
+    def _block_stats(self) -> BlockStats:
+        return summed(BlockStats, [each.hub.blocks for each in self._routing.known.values()])
 
     def healthy(self) -> bool:
         """Say whether there is work for rigs."""
-        state = self._hub.source.status.get().state
-        book = self._hub.book
-        return (
-            state in {SourceState.ACTIVE, SourceState.DEGRADED}
-            and book is not None
-            and book.current is not None
-            and not self._hub.problem
-        )
+        return any(has_work(hub) for hub in self._routing.hubs)
 
     def _look(self, now: float) -> None:
         """Take note of how the upstreams are doing."""
-        stats, source = self._hub.stats, self._hub.source
-        status, pools = source.status.get(), stats.pools
+        stats, status = self._routing.stats, self._routing.status
+        pools = stats.pools
         pools.look(status, now)
         stats.upstream_up = int(status.state is SourceState.ACTIVE)
         stats.upstream_connects, stats.upstream_redirects = pools.connects, pools.redirects
         stats.upstream_switches, stats.upstream_idle = pools.switches, pools.idle_seconds
-        job = source.jobs.get()
-        known = job is not None and status.job_at is not None
+        works = any(hub.source.jobs.get() is not None for hub in self._routing.hubs)
+        known = works and status.job_at is not None
         stats.job_age = max(now - (status.job_at or 0.0), 0.0) if known else None
 
     def _count_rigs(self, now: float) -> None:
         """Count the rigs by state, and the places that are left."""
-        stats, slices = self._hub.stats, self._hub.slices
+        stats, slices = self._routing.stats, self._routing.space.slices
         counts = Counter(state for each in self._sessions() for state in each.states(now))
         stats.rigs_by_state = {state: counts[RigState(state)] for state in RIG_STATES}
         stats.slices_free = None if slices is None else slices.free
 
-    def _rates(self) -> dict[str, float]:
-        """Return the hashrate of each worker, all its rigs together."""
-        now = self._hub.clock.monotonic()
-        rates: dict[str, float] = {}
+    def _present(self) -> dict[str, WorkerNow]:
+        """Tell what the connected rigs of each worker do."""
+        now, none = self._routing.clock.monotonic(), WorkerNow()
+        workers: dict[str, WorkerNow] = {}
         for session in self._sessions():
-            rates[session.user] = rates.get(session.user, 0.0) + session.hps(now)
-        return rates
+            states = session.states(now)
+            here = WorkerNow(
+                hps=session.hps(now), rigs=len(states), hashing=states.count(RigState.HASHING)
+            )
+            workers[session.user] = workers.get(session.user, none) + here
+        return workers
 
     def _sessions(self) -> list[Session]:
-        return [guest for guest in self._hub.guests if isinstance(guest, Session)]
+        return [session for _, session in self._routing.sessions()]
 
     def _upstream(self) -> UpstreamStatus:
-        told = upstream_of(self._hub.source.status.get())
-        return msgspec.structs.replace(told, detail=self._hub.problem or told.detail)
+        told, first = upstream_of(self._routing.status), self._routing.first
+        return msgspec.structs.replace(told, detail=first.problem or told.detail)
 
     def _shares(self) -> SharesStatus:
-        total = self._hub.ledger.total
+        total = self._routing.totals.total
         return SharesStatus(
             accepted=total.accepted.shares,
             rejected=total.refused_total.shares,
@@ -158,7 +172,7 @@ class Page:
         )
 
     def _leg(self) -> LegStatus:
-        leg = self._hub.ledger.total.pool
+        leg = self._routing.totals.total.pool
         return LegStatus(
             forwarded=leg.forwarded.shares,
             pending=leg.pending.shares,
@@ -168,10 +182,14 @@ class Page:
         )
 
     def _blocks(self) -> BlocksStatus:
-        hub = self._hub
+        books = self._routing.totals
+        found = sorted(
+            (block for each in self._routing.known.values() for block in each.hub.uplink.blocks),
+            key=lambda block: -block.time,
+        )
         return BlocksStatus(
-            found=hub.ledger.blocks_found,
-            accepted=hub.ledger.blocks_accepted,
+            found=books.blocks_found,
+            accepted=books.blocks_accepted,
             list=tuple(
                 BlockStatus(
                     height=block.height,
@@ -181,13 +199,12 @@ class Page:
                     detail=block.detail,
                     worker=block.worker,
                 )
-                for block in reversed(hub.uplink.blocks)
+                for block in found[:_MOST_BLOCKS]
             ),
         )
 
     def _since_ever(self) -> Figures:
-        before = self._store.totals.values() if self._store is not None else ()
-        return sum(before, Figures.of(self._hub.ledger.total))
+        return Figures.of(self._routing.totals.total)  # the books go on where they ended
 
     def _over_restarts(self) -> Lifetime:
         figures = self._since_ever()
@@ -196,7 +213,7 @@ class Page:
             lifetime_shares_accepted=figures.accepted,
             lifetime_shares_refused=figures.refused,
             lifetime_shares_acknowledged=figures.acknowledged,
-            lifetime_work_accepted=figures.work,
+            lifetime_work_accepted=figures.work_accepted,
         )
 
     def _lifetime(self) -> LifetimeStatus:
@@ -205,6 +222,6 @@ class Page:
             offered=figures.offered,
             accepted=figures.accepted,
             refused=figures.refused,
-            work=str(figures.work),
+            work=str(figures.work_accepted),
             problem="" if self._store is None else self._store.problem,
         )

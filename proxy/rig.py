@@ -125,6 +125,21 @@ class Rig:
         """Give its slice back."""
         self._lease.release()
 
+    def reseat(self, seat: Seat, lease: Lease) -> None:
+        """Give it another place; what it is shown next is clean."""
+        self._lease.release()
+        self.seat, self._lease = seat, lease
+        self.unsettle()
+
+    def unsettle(self) -> None:
+        """Have what it is shown next be clean, whatever it was shown before."""
+        self._epoch = None
+
+    def adopt(self, settings: RigSettings, now: float) -> None:
+        """Take other limits for its target."""
+        self._bounds = settings.bounds
+        self.vardiff.rebound(settings.bounds, now)
+
     @property
     def entry(self) -> Entry | None:
         """The job it was shown last."""
@@ -155,6 +170,25 @@ class Rig:
             self.vardiff.on_share(work)
         else:
             self.refuse()
+
+    def count_answered(self, reason: Reason, work: int, now: float) -> None:
+        """Count a share that was good here, as its upstream answered it.
+
+        It was hashed, whatever the upstream said: rate and vardiff count it.
+
+        Args:
+            reason: the upstream's.
+            work: hashes that it stands for.
+            now: monotonic seconds.
+        """
+        if reason is _ACCEPTED:
+            self.accepted += 1
+            self._refused_run = 0
+        else:
+            self.refuse()
+        self._last_share = now
+        self._rate.add(work, now)
+        self.vardiff.on_share(work)
 
     def refuse(self) -> None:
         """Count a share that was refused unweighed."""

@@ -18,7 +18,7 @@ from ipaddress import (
     ip_network,
 )
 
-__all__ = ["Decision", "Guest", "Router", "Rule", "parse_network"]
+__all__ = ["Decision", "Router", "Rule", "Visitor", "parse_network"]
 
 Network = IPv4Network | IPv6Network
 
@@ -55,7 +55,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guest:
+class Visitor:
     """What rules look at.
 
     Attributes:
@@ -103,11 +103,11 @@ class Router:
         self._tests = tuple(map(_Test, self.rules))
         self._else = Decision(default, "no rule fits: the first route")
 
-    def choose(self, guest: Guest) -> Decision:
+    def choose(self, visitor: Visitor) -> Decision:
         """Say where a rig goes."""
-        address = _address(guest.address)
+        address = _address(visitor.address)
         for test in self._tests:
-            if test.knows(guest.listener, address) and test.likes(guest.login, guest.agent):
+            if test.knows(visitor.listener, address) and test.likes(visitor.login, visitor.agent):
                 return test.decision
         return self._else
 
@@ -115,7 +115,7 @@ class Router:
         """Say where all rigs of a place go, if neither login nor agent matter there.
 
         Args:
-            listener: as for `Guest`.
+            listener: as for `Visitor`.
             address: likewise.
 
         Returns:

@@ -5,9 +5,12 @@ sent up before the next is looked at. No task, no future and no queue per rig.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol, assert_never
 
+from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import Target
 from headframe.runtime.logs import get_logger
@@ -21,21 +24,28 @@ from headframe.stratum.events import (
     ServerEvent,
     ShareSubmitted,
     TargetWished,
+    Ticket,
 )
+from headframe.upstream.base import Done
 from proxy.cost import Cost, Level, Price
 from proxy.hub import Hub
 from proxy.jobbook import Entry
 from proxy.ledger import Row
 from proxy.rig import Rig, RigSettings, RigState, difficulty_in_password
+from proxy.routes import Visitor
 from proxy.slices import NoSliceLeftError
+from proxy.waiting import Waiting
 
-__all__ = ["Door", "Session"]
+__all__ = ["Door", "Place", "Session"]
 
 log = get_logger(__name__)
 
 _ACCEPTED: Final = Reason.ACCEPTED
 _VERDICTS: Final = {reason: Verdict(reason=reason) for reason in Reason}
+_YES: Final = _VERDICTS[_ACCEPTED]
 _LATE: Final = frozenset({Reason.STALE, Reason.UNKNOWN_JOB})
+_LATE_SECONDS: Final = 30.0
+"""So long shares of jobs of a route that a rig has left are taken."""
 _NOBODY: Final = "(unauthorised)"
 _SOFT, _HARD, _DECAY = 60.0, 200.0, 1.0
 """A rig that sends rubbish is dropped after ten lines, one whose shares are all bad once it
@@ -44,14 +54,34 @@ _BUFFER_BYTES: Final = 1 << 18
 """Unread bytes a rig may leave: some hundred jobs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rig belongs.
+
+    Attributes:
+        hub: where its jobs come from and its shares go.
+        settings: what rigs of its listener and route have in common.
+    """
+
+    hub: Hub
+    settings: RigSettings
+
+
 class Door(Protocol):
     """What a session needs of its listener."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
     def admit(self, address: str) -> str:
         """Let a connection in, or say why not; the address is without the port."""
 
     def release(self, address: str, *, faulty: bool) -> None:
         """Take note that a connection has ended; `faulty`: it broke the protocol."""
+
+    def place(self, visitor: Visitor) -> Place | None:
+        """Say which route a rig takes; `None`: it is turned away."""
 
 
 class Session:
@@ -66,6 +96,7 @@ class Session:
 
     __slots__ = (
         "_agent",
+        "_before",
         "_core",
         "_cost",
         "_done",
@@ -73,12 +104,13 @@ class Session:
         "_door",
         "_hub",
         "_joining",
+        "_named",
         "_opened",
         "_rigs",
-        "_rows",
         "_settings",
         "_start",
         "_user",
+        "_waiting",
         "wire",
     )
 
@@ -91,6 +123,7 @@ class Session:
             max_buffer_bytes=_BUFFER_BYTES,
         )
         self._hub = hub
+        self._before: tuple[Hub, float] | None = None  # until then its shares count there
         self._door = door
         self._settings = settings
         self._core = core
@@ -98,12 +131,13 @@ class Session:
         self._opened = hub.clock.monotonic()
         self._joining: dict[int, Joined] = {}
         self._rigs: dict[int, Rig] = {}
-        self._rows: dict[str, Row] = {}
+        self._named = False  # a worker was authorised
         self._start: Target | None = None
         self._agent = ""
         self._user = ""
         self._doom = ""
         self._done = False
+        self._waiting: Waiting | None = None  # with verdict = "pool"
 
     @property
     def user(self) -> str:
@@ -116,8 +150,31 @@ class Session:
         return self.wire.peer
 
     @property
-    def _host(self) -> str:
+    def agent(self) -> str:
+        """What its software calls itself, or ""."""
+        return self._agent
+
+    @property
+    def host(self) -> str:
+        """Where the rig is, without the port."""
         return self.wire.peer.rpartition(":")[0]
+
+    @property
+    def door(self) -> Door:
+        """Who let it in."""
+        return self._door
+
+    @property
+    def visitor(self) -> Visitor:
+        """What rules look at."""
+        return Visitor(
+            listener=self._door.name, address=self.host, login=self._user, agent=self._agent
+        )
+
+    @property
+    def hub(self) -> Hub:
+        """The route that it is on."""
+        return self._hub
 
     def figures(self, now: float) -> list[dict[str, object]]:
         """Return what the page shows of the session's rigs."""
@@ -146,10 +203,56 @@ class Session:
         if self._doom:
             self.close(self._doom)
 
+    def reseat(self, now: float) -> None:
+        """Take another place, as the layout has changed; end the connection if it cannot."""
+        seated = tuple(self._rigs.values())
+        self.settle(now)
+        layout, slices = self._hub.layout, self._hub.slices
+        if self._done or layout is None or slices is None:
+            return
+        why = ""
+        for rig in seated:
+            try:
+                lease = slices.take()
+            except NoSliceLeftError:
+                why = "no_slice"
+                break
+            seat = replace(rig.seat, lane=layout.lane, slice=lease.value, size=layout.rollable)
+            rig.reseat(seat, lease)
+            if not self._core.reseat(seat):
+                why = "new_layout"
+                break
+            self._hub.stats.reseats += 1
+        if why:
+            self.close(why)
+
+    def move(self, place: Place, now: float) -> None:
+        """Go to another route, or take the settings of the one it is on as they are now."""
+        if self._done:
+            return
+        if place.settings is not self._settings:
+            self._settings = place.settings
+            for rig in self._rigs.values():
+                rig.adopt(place.settings, now)
+                if rig.entry is not None:
+                    self._hub.hurry(self)
+        if place.hub is self._hub:
+            return
+        self._before = (self._hub, now + _LATE_SECONDS)
+        self._hub.leave(self)
+        self._hub = place.hub
+        self._hub.join(self)
+        self._hub.stats.moves += self._named
+        for rig in self._rigs.values():
+            rig.unsettle()
+        book = self._hub.book
+        if book is not None and book.current is not None and not self._hub.idle:
+            self.show(book.current, now)
+
     def show(self, entry: Entry, now: float) -> None:
         """Show a job to whoever has a seat and a name."""
         del now
-        if self._done or not self._rows:
+        if self._done or not self._named:
             return
         for rig in self._rigs.values():
             self._offer(rig, entry)
@@ -159,14 +262,29 @@ class Session:
         """Look at deadlines and rates."""
         if self._done:
             return
-        if not (self._rigs and self._rows) and not self._joining:
+        if not (self._rigs and self._named) and not self._joining:
             if now - self._opened >= self._settings.handshake_seconds:
                 self.close("handshake_late")
             return
+        if self._before is not None and now >= self._before[1]:
+            self._before = None
         for rig in self._rigs.values():
             self._look(rig, now)
-            if rig.quiet_seconds(now) >= self._settings.idle_seconds:
+            quiet = min(rig.quiet_seconds(now), now - self._hub.busy_since)
+            if quiet >= self._settings.idle_seconds and not self._hub.idle:
                 self.close("idle")
+
+    def expect(self, share: ShareSubmitted, work: int, source: SourceId) -> Done:
+        """Let a share wait for its upstream's verdict; see `proxy.terms.Asker`."""
+        if self._waiting is None:
+            self._waiting = Waiting()
+        tell = partial(self._on_verdict, share.channel, share.ticket, work)
+        return self._waiting.expect(share.ticket, source, tell)
+
+    def give_up(self, sources: Container[SourceId]) -> None:
+        """Answer shares that wait for the verdict of these upstreams: they are lost."""
+        if self._waiting is not None:
+            self._waiting.give_up(sources)
 
     def close(self, why: str) -> None:
         """End the connection, for one of `CLOSE_REASONS`; what is unsent still leaves."""
@@ -177,7 +295,7 @@ class Session:
     # what the wire tells
 
     def _on_made(self) -> None:
-        why = self._door.admit(self._host)
+        why = self._door.admit(self.host)
         if why:
             self._doom = "refused"
             self.wire.abort()
@@ -207,31 +325,45 @@ class Session:
         elif reason is not None and not isinstance(reason, OSError):
             why = "failed"
         self._finish(self._doom or why)
-        self._door.release(self._host, faulty=self._doom == "protocol_fault")
+        self._door.release(self.host, faulty=self._doom == "protocol_fault")
 
     def _on_share(self, share: ShareSubmitted, now: float) -> None:
         rig = self._rigs.get(share.channel)
         if rig is None:
             self._core.reply(share.ticket, _VERDICTS[Reason.NOT_SUBSCRIBED])
             return
-        row = self._rows.get(share.worker) or self._row_for(share)
-        checked, work = self._hub.judge(rig.seat, share, row)
-        self._core.reply(share.ticket, _VERDICTS[checked.reason])
-        rig.count(checked, work, now)
+        hub = self._hub if self._before is None else self._hub_of(share)
+        row = hub.ledger.worker(share.worker) if share.refused is None else self._own_row(hub)
+        checked, work = hub.judge(rig.seat, share, row, self)
         if checked.reason is _ACCEPTED:
+            self._core.reply(share.ticket, _YES)
+            rig.count(checked, work, now)
             if self._cost is not None:
                 self._cost.forgive(Price.REFUSED_SHARE)
             return
+        if checked.reason is Reason.PENDING:
+            return  # `_on_verdict` answers, or has answered
+        self._core.reply(share.ticket, _VERDICTS[checked.reason])
+        rig.count(checked, work, now)
+        if hub.idle:
+            return  # no fault of the rig's: there is nothing better to work on
         log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)
         late = checked.reason in _LATE
         self._charge(Price.LATE_SHARE if late else Price.REFUSED_SHARE, now)
 
+    def _on_verdict(self, channel: int, ticket: Ticket, work: int, verdict: Verdict) -> None:
+        """Answer a share as its upstream did. One that is kept for later is good."""
+        answer = _YES if verdict.reason is Reason.PENDING else verdict
+        self._core.reply(ticket, answer)
+        rig = self._rigs.get(channel)
+        if rig is not None:
+            rig.count_answered(answer.reason, work, self._hub.clock.monotonic())
+        self.wire.flush()
+
     def _on_other(self, event: ServerEvent, now: float) -> None:
         match event:
             case Joined():
-                self._agent = event.agent
-                self._joining[event.channel] = event
-                self._seat(event, now)
+                self._on_joined(event, now)
             case AuthorizeAsked():
                 self._on_authorize(event, now)
             case TargetWished():
@@ -249,25 +381,48 @@ class Session:
         password, wish = difficulty_in_password(event.password)
         wanted = self._settings.password
         ok = not wanted or hmac.compare_digest(password.encode(), wanted.encode())
-        self._core.authorize(event.ticket, ok=ok)
         if not ok:
+            self._core.authorize(event.ticket, ok=False)
             log.warning("rig_refused", user=event.user, peer=self.address, why="wrong password")
             self._charge(Price.FAULT, now)
             return
-        first = not self._rows
-        self._row(event.user)
+        first = not self._named
+        if first and not self._take_place(event.user, now):
+            self._core.authorize(event.ticket, ok=False)
+            self._doom = "no_route"
+            return
+        self._core.authorize(event.ticket, ok=True)
+        self._named = True
+        self._hub.ledger.worker(event.user)
         if wish is not None:
             self._wish(wish, now)
         if first:
             self._user = event.user
             self._begin(now)
 
+    def _on_joined(self, event: Joined, now: float) -> None:
+        self._agent = event.agent
+        self._joining[event.channel] = event
+        if self._named and not self._take_place(self._user, now):  # it authorised first
+            self._doom = "no_route"
+            return
+        self._seat(event, now)
+
+    def _take_place(self, login: str, now: float) -> bool:
+        """Go where the rules say; false when they turn the rig away."""
+        place = self._door.place(replace(self.visitor, login=login))
+        if place is None:
+            log.warning("rig_refused", user=login, peer=self.address, why="a rule says so")
+            return False
+        self.move(place, now)
+        return True
+
     def _on_notice(self, event: Notice, now: float) -> None:
         log.debug(event.kind, text=event.text, rig=self._user, peer=self.address)
         price = Price.NOTICE
         if event.kind == "share_refused":  # the core judged it by itself; it still is offered
             price = Price.REFUSED_SHARE
-            row = self._rows.get(self._user) or self._hub.ledger.worker(_NOBODY)
+            row = self._own_row(self._hub)
             self._hub.ledger.refuse(row, Reason(event.text), 0)
             for rig in self._rigs.values():
                 rig.refuse()
@@ -303,7 +458,8 @@ class Session:
             slice=lease.value,
             size=layout.rollable,
             mask=self._settings.mask,
-            user=self._user,
+            address=self.host,
+            agent=self._agent,
         )
         start = self._settings.start if self._start is None else self._start
         self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
@@ -314,7 +470,7 @@ class Session:
     def _begin(self, now: float) -> None:
         """Show the first job, once there are a seat and a name."""
         book = self._hub.book
-        if not self._rows or not self._rigs or book is None:
+        if not self._named or not self._rigs or book is None:
             return
         log.info("rig_joined", rig=self._user, agent=self._agent, peer=self.address)
         if book.current is not None:
@@ -338,14 +494,16 @@ class Session:
 
     # books and the end
 
-    def _row_for(self, share: ShareSubmitted) -> Row:
-        if share.refused is None:
-            return self._row(share.worker)
-        return self._rows.get(self._user) or self._hub.ledger.worker(_NOBODY)
+    def _own_row(self, hub: Hub) -> Row:
+        return hub.ledger.worker(self._user if self._named else _NOBODY)
 
-    def _row(self, worker: str) -> Row:
-        row = self._rows[worker] = self._hub.ledger.worker(worker)
-        return row
+    def _hub_of(self, share: ShareSubmitted) -> Hub:
+        """Return the route whose job a share answers, which may be the one that it left."""
+        if self._before is not None and self._hub.finds(share.job_id) is None:
+            before = self._before[0]
+            if before.finds(share.job_id) is not None:
+                return before
+        return self._hub
 
     def _charge(self, points: float, now: float) -> None:
         if self._cost is None:
@@ -359,6 +517,8 @@ class Session:
         if self._done:
             return
         self._done = True
+        if self._waiting is not None:
+            self._waiting.clear()
         self._hub.stats.rigs -= len(self._rigs)
         self._hub.stats.connections_closed[why] += 1
         for rig in self._rigs.values():

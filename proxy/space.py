@@ -6,6 +6,7 @@ offers less than any before makes the layout smaller, for good: then all rigs ne
 place.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from headframe.chain.job import SourceId
@@ -43,6 +44,8 @@ class Space:
     def __init__(self, settings: SpaceSettings | None = None) -> None:
         self._settings = settings or SpaceSettings()
         self._generations: dict[SourceId, int] = {}
+        self.watchers: list[Callable[[], None]] = []
+        """Called when there is a new layout."""
         self.layout: Layout | None = None
         """How the extranonce is cut; `None` before the first job."""
         self.slices: Slices | None = None
@@ -65,6 +68,8 @@ class Space:
         layout = fit(free, lane=known.lane, slice_size=known.slice_size, rollable=known.rollable)
         self.slices = Slices(layout.slice_size, first=known.slice_first, end=known.slice_end)
         self.layout = layout
+        for watcher in tuple(self.watchers):
+            watcher()
         return layout
 
     def note_generation(self, source: SourceId, generation: int) -> None:

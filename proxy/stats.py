@@ -8,12 +8,14 @@ from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
 from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import PoolBook
-from proxy.ledger import Ledger, Tally
+from proxy.ledger import Tally
+from proxy.totals import AllBooks
 
 __all__ = [
     "CLOSE_REASONS",
     "RIG_STATES",
     "STAGES",
+    "SWITCH_KINDS",
     "Books",
     "Lifetime",
     "Rate",
@@ -41,11 +43,16 @@ CLOSE_REASONS: Final = (
     "no_upstream",
     "no_slice",
     "new_layout",
+    "no_route",
+    "listener_closed",
     "shutdown",
     "failed",
 )
 """Why a rig's connection ended; the closed list of the metric's label."""
 
+
+SWITCH_KINDS: Final = ("planned", "lost", "resumed")
+"""Why work changed; the values of `proxy.switches.SwitchKind`."""
 
 RIG_STATES: Final = ("connected", "hashing", "silent", "invalid")
 """How a rig can be doing: the values of `proxy.rig.RigState`."""
@@ -73,6 +80,8 @@ class Stats:
     retargets: int = counter("Changes of a rig's target by vardiff.")
     faults: int = counter("Times that a rig broke the protocol.")
     layout_changes: int = counter("Times that rigs had to be cut off for a new extranonce layout.")
+    reseats: int = counter("Rigs that were given another extranonce on their connection.")
+    moves: int = counter("Moves of connections from one route to another.")
     ledger_faults: int = counter("Times that the books did not balance: a bug.")
     upstream_up: int = gauge("1 while there is work from the upstream, else 0.")
     upstream_connects: int = counter("Connections made to upstreams.")
@@ -80,6 +89,20 @@ class Stats:
     upstream_redirects: int = counter("Times that a pool sent us elsewhere, and was followed.")
     upstream_idle: float = counter(
         "Time without live work between two jobs, of gaps that are over.", "seconds"
+    )
+    switches: dict[str, int] = by_label(
+        "Times that rigs were given other work: another upstream's while the one before still "
+        "had some (planned) or had none (lost), or the same one's after a gap (resumed).",
+        "kind",
+        SWITCH_KINDS,
+    )
+    rigs_idle: float = counter(
+        "Time in which rigs had no live work, of gaps that are over.", "seconds"
+    )
+    hashes_lost: int = counter("Estimate of what rigs hashed in such gaps.", "hashes")
+    hashes_lost_at_most: int = counter("The same with three times its error.", "hashes")
+    shares_untaken: int = counter(
+        "Good shares that found no taker at a switch: lost on their way, or stale by then."
     )
     job_age: float | None = gauge("Time since the running job came; none without one.", "seconds")
     share_latency: dict[str, Histogram] = histograms(
@@ -121,8 +144,16 @@ class Books:
     shares_lost: int = counter("Shares whose connection went before the upstream answered.")
     work_offered: int = counter("Work of all shares, by the rigs' targets.", "hashes")
     work_accepted: int = counter("Work of the good ones, by the rigs' targets.", "hashes")
+    work_refused: dict[str, int] = by_label(
+        "Work of the refused ones, by the rigs' targets.", "reason", _REFUSALS, unit="hashes"
+    )
     work_forwarded: int = counter("Work sent up, by the upstream's targets.", "hashes")
+    work_pending: int = gauge("Work without an answer yet, by the upstream's targets.", "hashes")
     work_acknowledged: int = counter("Work accepted, by the upstream's targets.", "hashes")
+    work_refused_upstream: dict[str, int] = by_label(
+        "Work that the upstream refused, by its targets.", "reason", _REFUSALS, unit="hashes"
+    )
+    work_lost: int = counter("Work whose connection went before an answer.", "hashes")
     blocks_found: int = counter("Block candidates sent upstream.")
     blocks_accepted: int = counter("Blocks that the node accepted.")
     blocks_refused: int = counter("Blocks that the node refused.")
@@ -142,7 +173,7 @@ class Lifetime:
     )
 
 
-def books_of(ledger: Ledger) -> Books:
+def books_of(ledger: AllBooks) -> Books:
     """Read the totals of the books."""
     total, pool = ledger.total, ledger.total.pool
     return Books(
@@ -158,8 +189,12 @@ def books_of(ledger: Ledger) -> Books:
         shares_lost=pool.lost.shares,
         work_offered=total.offered.work,
         work_accepted=total.accepted.work,
+        work_refused=_work_by_reason(total.refused),
         work_forwarded=pool.forwarded.work,
+        work_pending=pool.pending.work,
         work_acknowledged=pool.acknowledged.work,
+        work_refused_upstream=_work_by_reason(pool.refused),
+        work_lost=pool.lost.work,
         blocks_found=ledger.blocks_found,
         blocks_accepted=ledger.blocks_accepted,
         blocks_refused=ledger.blocks_refused,
@@ -169,6 +204,10 @@ def books_of(ledger: Ledger) -> Books:
 
 def _by_reason(tallies: dict[Reason, Tally]) -> dict[str, int]:
     return {reason: tallies[reason].shares if reason in tallies else 0 for reason in _REFUSALS}
+
+
+def _work_by_reason(tallies: dict[Reason, Tally]) -> dict[str, int]:
+    return {reason: tallies[reason].work if reason in tallies else 0 for reason in _REFUSALS}
 
 
 class Rate:

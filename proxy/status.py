@@ -10,6 +10,7 @@ import msgspec
 
 from headframe.upstream.report import PoolStatus, UpstreamStatus
 from proxy.rig import RigState
+from proxy.routetable import RouteStatus
 
 __all__ = [
     "BlockStatus",
@@ -69,6 +70,8 @@ class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A rig that is connected."""
 
     name: str
+    route: Annotated[str, msgspec.Meta(description="The route that it is on.")]
+    listener: Annotated[str, msgspec.Meta(description="The listener that it came to.")]
     user: Annotated[str, msgspec.Meta(description="What it gave as its name.")]
     agent: Annotated[str, msgspec.Meta(description="Its software, as it says.")]
     address: Annotated[str, msgspec.Meta(description="Where it connects from.")]
@@ -119,4 +122,8 @@ class ProxyStatus(msgspec.Struct, frozen=True, kw_only=True):
     blocks: BlocksStatus
     rigs_total: Annotated[Count, msgspec.Meta(description="Rigs connected.")]
     rigs: Annotated[tuple[RigStatus, ...], msgspec.Meta(description="The first thousand of them.")]
+    routes: Annotated[
+        tuple[RouteStatus, ...],
+        msgspec.Meta(description="All routes, the one for rigs that no rule fits first."),
+    ]
     lifetime: LifetimeStatus

@@ -107,6 +107,12 @@ class Vardiff:
         self._target = self._bounds.clamp(target)
         self._restart(now)
 
+    def rebound(self, bounds: Bounds, now: float) -> None:
+        """Take other limits and another aim; starts counting anew if they differ."""
+        if bounds != self._bounds:
+            self._bounds = bounds
+            self.wish(self._target, now)
+
     def on_share(self, work: int) -> None:
         """Count a good share.
 

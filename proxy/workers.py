@@ -12,9 +12,10 @@ from heapq import nlargest
 from typing import Final
 
 from headframe.runtime.metrics import Exporter, Rows, counter, gauge
-from proxy.ledger import OTHER_WORKERS, Ledger, Row
+from proxy.ledger import OTHER_WORKERS, Row
+from proxy.totals import AllBooks
 
-__all__ = ["WorkerFigures", "WorkerSeries"]
+__all__ = ["WorkerFigures", "WorkerNow", "WorkerSeries", "WorkerStats"]
 
 _QUIET_SECONDS: Final = 3600.0
 """A worker without a share for so long gives its place away."""
@@ -33,6 +34,45 @@ class WorkerFigures:
     shares_refused: int = counter("Shares of a worker that were refused here.")
     work_accepted: int = counter("Work of a worker's good shares, by its rigs' targets.", "hashes")
     hashrate: float = gauge("Estimate from the good shares of its rigs.", "hashes_per_second")
+    rigs: int = gauge("Rigs of a worker that are connected.")
+    rigs_hashing: int = gauge("Those of them that send good shares.")
+    last_share_timestamp: float | None = gauge(
+        "When the metrics first told of a worker's newest good share, since 1970.", "seconds"
+    )
+
+    def __post_init__(self) -> None:
+        self.last_share_timestamp = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerNow:
+    """What the connected rigs of one worker do.
+
+    Attributes:
+        hps: hashes in a second, all together.
+        rigs: how many there are.
+        hashing: those that send good shares.
+    """
+
+    hps: float = 0.0
+    rigs: int = 0
+    hashing: int = 0
+
+    def __add__(self, other: "WorkerNow") -> "WorkerNow":
+        return WorkerNow(
+            hps=self.hps + other.hps,
+            rigs=self.rigs + other.rigs,
+            hashing=self.hashing + other.hashing,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerStats:
+    """How the workers fit into the series."""
+
+    workers_unlisted: int = gauge(
+        "Workers with shares in the last hour that have no series of their own."
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +88,7 @@ class _Worker:
     busy: float = 0.0
     busy_at: float = 0.0
 
-    def grow(self, row: Row, others: WorkerFigures, now: float) -> None:
+    def grow(self, row: Row, others: WorkerFigures, now: float, wall: float) -> None:
         """Add what is new to the worker's own figures, or to those of the others."""
         accepted, work = row.accepted.shares, row.accepted.work
         refused = row.offered.shares - accepted
@@ -56,6 +96,8 @@ class _Worker:
         figures.shares_accepted += accepted - self.accepted
         figures.shares_refused += refused - self.refused
         figures.work_accepted += work - self.work
+        if accepted > self.accepted:
+            figures.last_share_timestamp = wall
         self.busy = self.business(now) + work - self.work
         self.busy_at = now
         self.offered, self.accepted, self.refused = row.offered.shares, accepted, refused
@@ -71,33 +113,44 @@ class WorkerSeries:
 
     Args:
         ledger: the books.
-        rates: hashrate now, by the worker's name.
+        present: what connected rigs do, by their worker's name.
         most: workers with series of their own.
     """
 
     def __init__(
-        self, ledger: Ledger, rates: Callable[[], Mapping[str, float]], *, most: int
+        self, ledger: AllBooks, present: Callable[[], Mapping[str, WorkerNow]], *, most: int
     ) -> None:
         self._ledger = ledger
-        self._rates = rates
+        self._present = present
         self._most = most
         self._workers: dict[str, _Worker] = {}
         self._others = WorkerFigures()
+        self._stats = WorkerStats()
 
-    def look(self, now: float) -> None:
-        """Take note of what is new in the books; `now` in monotonic seconds."""
+    def look(self, now: float, wall: float) -> None:
+        """Take note of what is new in the books.
+
+        Args:
+            now: monotonic seconds.
+            wall: seconds since 1970.
+        """
         for name, row in self._ledger.workers.items():
             worker = self._workers.get(name)
             if worker is None:
                 worker = self._workers[name] = _Worker(WorkerFigures())
             if row.offered.shares != worker.offered:
-                worker.grow(row, self._others, now)
+                worker.grow(row, self._others, now, wall)
         self._choose(now)
         self._measure()
 
     def exporter(self, prefix: str) -> Exporter:
         """Make the collector; `prefix` is the program's."""
         return Exporter(prefix + "worker_", [Rows("worker", WorkerFigures, self._rows)])
+
+    @property
+    def stats(self) -> WorkerStats:
+        """Metrics of the whole, to be exported under the program's prefix."""
+        return self._stats
 
     def _choose(self, now: float) -> None:
         """Give the places to the busiest."""
@@ -108,20 +161,24 @@ class WorkerSeries:
             if worker.offered and worker.busy_at >= since and name != OTHER_WORKERS
         }
         chosen = set(nlargest(self._most, scores, key=scores.__getitem__))
+        self._stats.workers_unlisted = len(scores) - len(chosen)
         for name, worker in self._workers.items():
             worker.shown = name in chosen
 
     def _measure(self) -> None:
-        rates, self._others.hashrate = self._rates(), 0.0
-        for worker in self._workers.values():
-            worker.figures.hashrate = 0.0
-        for name, hps in rates.items():
-            known = self._workers.get(name)
-            if known is not None and known.shown:
-                known.figures.hashrate = hps
+        present, rest = dict(self._present()), WorkerNow()
+        for name, worker in self._workers.items():
+            here = present.pop(name, WorkerNow())
+            if worker.shown:
+                _set(worker.figures, here)
             else:
-                self._others.hashrate += hps
+                rest += here
+        _set(self._others, sum(present.values(), rest))
 
     def _rows(self) -> dict[str, WorkerFigures]:
         shown = {name: each.figures for name, each in self._workers.items() if each.shown}
         return {**shown, OTHER_WORKERS: self._others}
+
+
+def _set(figures: WorkerFigures, here: WorkerNow) -> None:
+    figures.hashrate, figures.rigs, figures.rigs_hashing = here.hps, here.rigs, here.hashing

@@ -253,7 +253,7 @@ class Proxy(Server):
         config.write_text(
             f'state_dir = "{folder}"\nlog_format = "json"\n'
             f"[[upstreams]]\n{upstream}\n"
-            "[listen]\nport = 0\n[web]\nport = 0\n"
+            "[[listeners]]\nport = 0\n[web]\nport = 0\n"
             f"[vardiff]\nshares_per_minute = 300\nstart = {EASIEST}\nleast = {EASIEST}\n"
             f"largest = {EASIEST}\n",
             encoding="utf-8",

@@ -26,6 +26,7 @@ from miner.devices import DEVICE_TYPES
 from native import kernels
 from proxy.config import ProxyConfig
 from proxy.slices import LayoutError, fit
+from proxy.tables import ListenerSettings
 
 __all__ = ["KINDS", "Kind", "check_ports", "check_room", "kind_of", "upstreams_of"]
 
@@ -93,7 +94,7 @@ def check_room(config: ProxyConfig, free: int, key: str) -> Iterator[Finding]:
         free: bytes that the upstream leaves.
         key: what decides on them.
     """
-    wanted = config.hub_settings()
+    wanted = config.space_settings()
     try:
         fit(free, lane=wanted.lane, slice_size=wanted.slice_size, rollable=wanted.rollable)
     except LayoutError as error:
@@ -125,19 +126,41 @@ def _miner(config: MinerConfig) -> Iterator[Finding]:
 
 
 def _proxy(config: ProxyConfig) -> Iterator[Finding]:
-    yield from check_upstreams(config.upstreams, config.pools)
+    if config.upstreams or not config.routes:
+        yield from check_upstreams(config.upstreams, config.pools)
     yield from check_blocks(config.blocks)
     if config.log_wire:
         yield from _folder("log_wire", Path(config.log_wire).expanduser().parent)
-    yield from _told("listen.password_file", config.rig_settings, only="secret")
-    yield from _told("vardiff.start", config.rig_settings, only="vardiff")
-    sizes = list(_told("extranonce", config.hub_settings))
+    yield from _told("listeners", config.all_listeners)
+    for index, door in enumerate(config.listeners):
+        settings = partial(config.rig_settings, door)
+        yield from _told(f"listeners.{index}.password_file", settings, only="secret")
+        if door.vardiff is not None:
+            yield from _told(f"listeners.{index}.vardiff", settings, only="vardiff")
+    plain = msgspec.structs.replace(config, listeners=(ListenerSettings(),))
+    yield from _told("vardiff.start", plain.rig_settings, only="vardiff")
+    yield from _routes(config)
+    sizes = list(_told("extranonce", config.space_settings))
     yield from sizes
     for index, one in enumerate(config.upstreams):
         if not sizes and one.url.lower().startswith("bitcoind"):
             yield from check_room(config, one.extranonce_size, f"upstreams.{index}.extranonce_size")
     yield from _folder("state_dir", config.state_path())
     yield from check_ports(config)
+
+
+def _routes(config: ProxyConfig) -> Iterator[Finding]:
+    """Yield what is wrong with routes and rules."""
+    yield from _told("names", config.hub_settings)
+    for index, route in enumerate(config.routes):
+        key = f"routes.{index}"
+        yield from check_upstreams(route.upstreams, route.pools or config.pools, f"{key}.")
+        yield from _told(f"{key}.names", partial(config.hub_settings, route))
+        if route.vardiff is not None:
+            settings = partial(config.rig_settings, None, route)
+            yield from _told(f"{key}.vardiff", settings, only="vardiff")
+    if not any(_told("listeners", config.all_listeners)):
+        yield from _told("rules", config.router)
 
 
 def _node(config: NodeConfig) -> Iterator[Finding]:
@@ -187,9 +210,12 @@ def _folder(key: str, folder: Path) -> Iterator[Finding]:
 
 def _tables(settings: msgspec.Struct, key: str = "") -> Iterator[tuple[str, msgspec.Struct]]:
     for name, value in msgspec.structs.asdict(settings).items():
-        if isinstance(value, msgspec.Struct):
-            yield f"{key}{name}", value
-            yield from _tables(value, f"{key}{name}.")
+        items = enumerate(value) if isinstance(value, tuple) else ()
+        tables = {name: value, **{f"{name}.{index}": item for index, item in items}}
+        for place, table in tables.items():
+            if isinstance(table, msgspec.Struct):
+                yield f"{key}{place}", table
+                yield from _tables(table, f"{key}{place}.")
 
 
 def _keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

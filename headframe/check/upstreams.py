@@ -51,15 +51,21 @@ class Finding:
 
 
 def check_upstreams(
-    upstreams: Sequence[UpstreamSettings], pools: PoolsSettings
+    upstreams: Sequence[UpstreamSettings], pools: PoolsSettings, prefix: str = ""
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the upstreams of a program, and with how they go together."""
+    """Yield what is wrong with the upstreams of a program, and with how they go together.
+
+    Args:
+        upstreams: all that stand in for each other.
+        pools: how they are used.
+        prefix: of their keys, where they are not at the top, such as `routes.0.`.
+    """
     if not upstreams:
         text = "there is no [[upstreams]]: --url must name a pool or a node"
-        yield Finding(key="upstreams", text=text, fatal=False)
+        yield Finding(key=f"{prefix}upstreams", text=text, fatal=False)
     names: Counter[str] = Counter()
     for index, one in enumerate(upstreams):
-        key = f"upstreams.{index}"
+        key = f"{prefix}upstreams.{index}"
         found = list(_one(one, key))
         yield from found
         name = _name(one)
@@ -69,7 +75,7 @@ def check_upstreams(
             yield Finding(key=f"{key}.{'name' if one.name else 'url'}", text=text)
     if pools.strategy is StrategyName.QUOTA and upstreams and not any(u.weight for u in upstreams):
         text = "no upstream has a `weight` above 0, so none would be used"
-        yield Finding(key="pools.strategy", text=text)
+        yield Finding(key=f"{prefix}pools.strategy", text=text)
 
 
 def check_blocks(blocks: BlocksSettings) -> Iterator[Finding]:

@@ -70,7 +70,8 @@ class Seat:
         size: bytes that the rig rolls (extranonce2_size).
         mask: version bits the configuration lets this rig roll; the core grants the
             intersection with what the rig asks for and what the job allows.
-        user: the first worker that was authorised on it, or "".
+        address: where its owner is, without the port.
+        agent: what its owner's software calls itself.
     """
 
     channel: int
@@ -78,7 +79,8 @@ class Seat:
     slice: bytes
     size: int
     mask: int
-    user: str
+    address: str = ""
+    agent: str = ""
 
 
 class ServerCore(SansIO[ServerEvent], Protocol):
@@ -86,6 +88,13 @@ class ServerCore(SansIO[ServerEvent], Protocol):
 
     def seat(self, ticket: Ticket, seat: Seat) -> None:
         """Answer `Joined`: the rig has its place."""
+
+    def reseat(self, seat: Seat) -> bool:
+        """Give a seated rig another place, from the next `offer` on, which must be clean.
+
+        Returns:
+            False when the rig does not take such changes: then hang up, and it comes back.
+        """
 
     def authorize(self, ticket: Ticket, *, ok: bool) -> None:
         """Answer `AuthorizeAsked`."""

@@ -283,9 +283,7 @@ class FakePool:
         )
 
     def _seat(self) -> Seat:
-        return Seat(
-            channel=0, lane=b"", slice=self.extranonce1, size=self.size, mask=self.mask, user=""
-        )
+        return Seat(channel=0, lane=b"", slice=self.extranonce1, size=self.size, mask=self.mask)
 
     def _make_wire(self) -> Wire[ServerEvent]:
         core = _Core(self.mask)

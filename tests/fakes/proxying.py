@@ -13,10 +13,13 @@ from headframe.chain.target import Target, target_from_difficulty
 from proxy.hub import Clock, Hub, HubSettings
 from proxy.listener import Limits, Listener
 from proxy.rig import RigSettings
+from proxy.routes import Router
+from proxy.routing import Route, Routing
+from proxy.space import Space, SpaceSettings
 from proxy.vardiff import Bounds
 from tests.fakes.mining import NTIME, JobMaker, ManualSource
 
-__all__ = ["EASY", "HARD", "ManualClock", "Proxy", "proxying", "rig_settings"]
+__all__ = ["EASY", "HARD", "ManualClock", "Proxy", "proxying", "rig_settings", "routing_of"]
 
 EASY = Target(2**256 // 4)
 """One hash in four."""
@@ -46,6 +49,7 @@ class Proxy:
     """A running proxy, and the ends that a test holds."""
 
     hub: Hub
+    routing: Routing
     listener: Listener
     source: ManualSource
     time: ManualClock
@@ -79,6 +83,12 @@ def rig_settings(**changes: Any) -> RigSettings:
     return replace(RigSettings(bounds=bounds, start=EASY), **changes)
 
 
+def routing_of(hub: Hub, rigs: RigSettings | None = None) -> Routing:
+    """Make the routing of a proxy with one route and one listener."""
+    table = {("front", "default"): rigs or rig_settings()}
+    return Routing([Route("default", hub)], Router((), "default"), table)
+
+
 @asynccontextmanager
 async def proxying(
     source: ManualSource | None = None,
@@ -86,20 +96,28 @@ async def proxying(
     hub: HubSettings | None = None,
     rigs: RigSettings | None = None,
     limits: Limits | None = None,
+    space: SpaceSettings | None = None,
 ) -> AsyncIterator[Proxy]:
     """Run a proxy on a free port."""
     time = ManualClock()
     source = source or ManualSource()
     middle = Hub(
-        source, hub or HubSettings(), ids=itertools.count(1), hasher=native, clock=time.clock
+        source,
+        hub or HubSettings(),
+        ids=itertools.count(1),
+        hasher=native,
+        clock=time.clock,
+        space=Space(space),
     )
-    listener = Listener(middle, rigs or rig_settings(), limits)
+    routing = routing_of(middle, rigs)
+    listener = Listener(routing, "front", limits)
     await listener.start("127.0.0.1", 0)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(middle.run())
         try:
-            yield Proxy(middle, listener, source, time)
+            yield Proxy(middle, routing, listener, source, time)
             middle.ledger.verify()
         finally:
-            await listener.stop()
+            listener.close("shutdown")
+            await listener.wait_closed()
             task.cancel()

@@ -53,7 +53,7 @@ def seat_of(
     size: int = 4,
     mask: int = BIP320_MASK,
 ) -> Seat:
-    return Seat(channel=0, lane=lane, slice=slice_, size=size, mask=mask, user="")
+    return Seat(channel=0, lane=lane, slice=slice_, size=size, mask=mask)
 
 
 def job_of(

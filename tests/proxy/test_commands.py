@@ -59,9 +59,9 @@ def test_what_is_not_given_is_left_alone():
 
 def test_environment_and_set_reach_the_settings():
     config = config_from(
-        {"overrides": ("vardiff.start=8",)}, {"HEADFRAME_LISTEN__PORT": "4444", "PATH": "x"}
+        {"overrides": ("vardiff.start=8",)}, {"HEADFRAME_LISTENERS__0__PORT": "4444", "PATH": "x"}
     )
-    assert (config.vardiff.start, config.listen.port) == (8, 4444)
+    assert (config.vardiff.start, config.listeners[0].port) == (8, 4444)
 
 
 def run(*args: str, folder: Path) -> Result:

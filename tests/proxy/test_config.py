@@ -6,6 +6,8 @@ from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import example, load, reference
 from proxy.config import ProxyConfig
+from proxy.doors import limits_of
+from proxy.names import Sender
 
 
 def test_the_defaults_work():
@@ -13,8 +15,8 @@ def test_the_defaults_work():
     rigs = config.rig_settings()
     assert rigs.start == target_from_difficulty(1)
     assert rigs.bounds.per_minute == 20
-    assert config.hub_settings().worker_sent("rig") is None
-    assert config.limits().connections == config.listen.max_connections
+    assert config.hub_settings().worker_sent(Sender("rig")) is None
+    assert limits_of(config.listeners[0]).connections == config.listeners[0].max_connections
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ def test_the_defaults_work():
 )
 def test_names_are_sent_as_configured(mode: str, sent: str | None):
     config = load(ProxyConfig, overrides=[f"names.mode={mode}", "names.prefix=farm."])
-    assert config.hub_settings().worker_sent("rig") == sent
+    assert config.hub_settings().worker_sent(Sender("rig")) == sent
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_names_are_sent_as_configured(mode: str, sent: str | None):
         (["extranonce.lane=xyz"], "bytes in hex"),
         (["extranonce.slice_first=9", "extranonce.slice_end=9"], "do not lie in"),
         (["extranonce.slice_size=1", "extranonce.slice_end=300"], "do not lie in"),
-        (["listen.password_file=/nowhere/at/all"], "cannot be read"),
+        (["listeners.0.password_file=/nowhere/at/all"], "cannot be read"),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(overrides: list[str], what: str):
@@ -41,7 +43,7 @@ def test_what_cannot_work_is_told_in_one_line(overrides: list[str], what: str):
 
     def use() -> None:
         config.rig_settings()
-        config.hub_settings()
+        config.space_settings()
 
     with pytest.raises(ConfigError, match=what) as error:
         use()
@@ -51,7 +53,7 @@ def test_what_cannot_work_is_told_in_one_line(overrides: list[str], what: str):
 def test_a_lane_and_a_range_reach_the_hub():
     config = load(
         ProxyConfig, overrides=["extranonce.lane=0a", "extranonce.slice_end=512"]
-    ).hub_settings()
+    ).space_settings()
     assert (config.lane, config.slice_first, config.slice_end) == (b"\x0a", 0, 512)
 
 

@@ -19,7 +19,7 @@ from proxy.slices import Layout, LayoutError, fit
 from tests.fakes.mining import NTIME, JobMaker, PythonHasher
 
 NOW = NTIME + 10
-SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x05", size=4, mask=BIP320_MASK, user="rig")
+SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x05", size=4, mask=BIP320_MASK)
 
 
 def make_book(layout: Layout | None = None, **options: Any) -> JobBook:
@@ -70,7 +70,7 @@ def test_the_proof_is_that_of_the_widened_share(
     book = JobBook(layout, itertools.count(1), hasher)
     upstream = JobMaker().make(size=layout.width + room)
     entry = book.add(upstream, 0.0)
-    seat = Seat(channel=0, lane=lane, slice=slice_, size=4, mask=BIP320_MASK, user="")
+    seat = Seat(channel=0, lane=lane, slice=slice_, size=4, mask=BIP320_MASK)
     share = share_for(
         entry, extranonce=extranonce, nonce=nonce, version=entry.job.version | bits << 13
     )
@@ -198,7 +198,7 @@ def test_a_time_too_far_ahead_of_our_clock_is_refused():
 def test_a_seats_mask_binds_its_rig():
     book = make_book()
     entry = book.add(JobMaker().make(), 0.0)
-    plain = Seat(channel=0, lane=b"", slice=b"\x00\x05", size=4, mask=0, user="")
+    plain = Seat(channel=0, lane=b"", slice=b"\x00\x05", size=4, mask=0)
     share = share_for(entry, version=entry.job.version | 1 << 13)
     assert reason(book, share, seat=plain) is Reason.BAD_VERSION
 

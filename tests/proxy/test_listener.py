@@ -3,7 +3,7 @@ import pytest
 from headframe.runtime.errors import PortInUseError
 from headframe.stratum.core import ServerCore
 from proxy.listener import PROTOCOLS, Limits, Listener
-from tests.fakes.proxying import proxying, rig_settings
+from tests.fakes.proxying import proxying
 from tests.fakes.rig import RawRig, connected
 
 
@@ -15,10 +15,11 @@ def test_each_protocol_makes_a_core(name: str):
 
 async def test_a_port_in_use_is_told():
     async with proxying() as proxy:
-        other = Listener(proxy.hub, rig_settings())
+        other = Listener(proxy.routing, "front")
         with pytest.raises(PortInUseError, match=f"127.0.0.1:{proxy.port} is in use"):
             await other.start("127.0.0.1", proxy.port)
-        await other.stop()
+        other.close("shutdown")
+        await other.wait_closed()
 
 
 @pytest.mark.parametrize("limits", [Limits(connections=2), Limits(per_address=2)])
@@ -65,7 +66,8 @@ async def test_stopping_ends_the_sessions():
     async with proxying() as proxy, connected(proxy.port, "rig") as [rig]:
         proxy.publish()
         await rig.job()
-        await proxy.listener.stop()
+        proxy.listener.close("shutdown")
+        await proxy.listener.wait_closed()
         await rig.closed()
         assert proxy.hub.stats.connections_closed["shutdown"] == 1
         assert proxy.hub.stats.rigs == 0

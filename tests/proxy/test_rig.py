@@ -13,7 +13,7 @@ from proxy.slices import Lease, fit
 from tests.fakes.mining import JobMaker, PythonHasher
 from tests.fakes.proxying import EASY, rig_settings
 
-SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x01", size=4, mask=0, user="")
+SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x01", size=4, mask=0)
 
 
 class Shown(ServerConnection):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.routes import Decision, Guest, Router, Rule, parse_network
+from proxy.routes import Decision, Router, Rule, Visitor, parse_network
 
 NETS = ("10.0.0.0/8", "10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "::/0", "0.0.0.0/0")
 HOSTS = ("10.1.2.3", "10.2.0.1", "192.0.2.7", "2001:db8::1", "::ffff:10.1.2.3", "not-an-address")
@@ -26,7 +26,7 @@ rules = st.lists(
     max_size=5,
 )
 guests = st.builds(
-    Guest,
+    Visitor,
     listener=st.sampled_from(LISTENERS[1:]),
     address=st.sampled_from(HOSTS),
     login=st.sampled_from(TEXTS),
@@ -34,7 +34,7 @@ guests = st.builds(
 )
 
 
-def fits(rule: Rule, guest: Guest) -> bool:
+def fits(rule: Rule, guest: Visitor) -> bool:
     """The same said once more, slowly: every part that a rule names must fit."""
     parts = [not rule.listener or rule.listener == guest.listener]
     if rule.addresses:
@@ -48,21 +48,21 @@ def fits(rule: Rule, guest: Guest) -> bool:
 
 @given(rules, guests)
 @settings(max_examples=300)
-def test_the_first_rule_that_fits_decides(listed: list[Rule], guest: Guest):
+def test_the_first_rule_that_fits_decides(listed: list[Rule], guest: Visitor):
     wanted = next((each.route for each in listed if fits(each, guest)), "default")
     assert Router(listed, "default").choose(guest).route == wanted
 
 
 @given(rules, guests)
 @settings(max_examples=300)
-def test_what_is_foreseen_comes_true(listed: list[Rule], guest: Guest):
+def test_what_is_foreseen_comes_true(listed: list[Rule], guest: Visitor):
     router = Router(listed, "default")
     foreseen = router.foresee(guest.listener, guest.address)
     assert foreseen is None or foreseen == router.choose(guest)
 
 
 @given(rules, guests)
-def test_rules_behind_one_for_everybody_change_nothing(listed: list[Rule], guest: Guest):
+def test_rules_behind_one_for_everybody_change_nothing(listed: list[Rule], guest: Visitor):
     router = Router([Rule(route="all"), *listed], "default")
     assert router.choose(guest) == Decision("all", "every rig")
     assert router.foresee(guest.listener, guest.address) is not None
@@ -84,18 +84,18 @@ def test_a_decision_names_its_rule():
         login="farm.*",
         agent="cgminer*",
     )
-    guest = Guest(listener="asic", address="192.0.2.7", login="farm.1", agent="CGMiner/4.13.1")
+    guest = Visitor(listener="asic", address="192.0.2.7", login="farm.1", agent="CGMiner/4.13.1")
     assert Router([rule], "b").choose(guest) == Decision(
         "a", "listener asic, address in 10.0.0.0/8, 192.0.2.7/32, login farm.*, agent cgminer*"
     )
-    other = Guest(listener="asic", address="192.0.2.8", login="farm.1", agent="cgminer")
+    other = Visitor(listener="asic", address="192.0.2.8", login="farm.1", agent="cgminer")
     assert Router([rule], "b").choose(other) == Decision("b", "no rule fits: the first route")
 
 
 def test_an_address_with_a_zone_fits_its_range():
     router = Router([Rule(route="a", addresses=(parse_network("fe80::/10"),))], "b")
     for text in ("fe80::1%eth0", "[fe80::1]"):
-        assert router.choose(Guest(listener="l", address=text, login="x")).route == "a"
+        assert router.choose(Visitor(listener="l", address=text, login="x")).route == "a"
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "nowhere", "10.0.0.0/33", ""])

@@ -6,9 +6,10 @@ import time
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import render
 from proxy.ledger import OTHER_WORKERS, Ledger
-from proxy.workers import WorkerSeries
+from proxy.workers import WorkerNow, WorkerSeries
 from tests.fakes.scrapes import Scrapes
 
+WALL = 1_700_000_000.0
 ACCEPTED = "x_worker_shares_accepted_total"
 
 
@@ -17,8 +18,8 @@ class Desk:
 
     def __init__(self, most: int) -> None:
         self.ledger = Ledger()
-        self.rates: dict[str, float] = {}
-        self.series = WorkerSeries(self.ledger, lambda: self.rates, most=most)
+        self.present: dict[str, WorkerNow] = {}
+        self.series = WorkerSeries(self.ledger, lambda: self.present, most=most)
         self.collector = self.series.exporter("x_")
         self.scrapes = Scrapes()
         self.now = 100.0
@@ -29,7 +30,7 @@ class Desk:
 
     def scrape(self) -> None:
         self.now += 15
-        self.series.look(self.now)
+        self.series.look(self.now, WALL + self.now)
         self.scrapes.add(render(self.collector))
 
     def named(self) -> set[str]:
@@ -41,7 +42,10 @@ class Desk:
 
 def test_each_worker_has_its_own_figures_while_there_is_room() -> None:
     desk = Desk(most=5)
-    desk.rates = {"a": 1000.0, "nobody": 5.0}
+    desk.present = {
+        "a": WorkerNow(hps=1000.0, rigs=2, hashing=1),
+        "nobody": WorkerNow(hps=5.0, rigs=1),
+    }
     desk.work("a", 2)
     desk.work("b", 1)
     desk.scrape()
@@ -56,6 +60,32 @@ def test_each_worker_has_its_own_figures_while_there_is_room() -> None:
     rate = "x_worker_hashrate_hashes_per_second"
     assert desk.scrapes.get(rate, worker="a") == 1000
     assert desk.scrapes.get(rate, worker=OTHER_WORKERS) == 5
+    assert desk.scrapes.get("x_worker_rigs", worker="a") == 2
+    assert desk.scrapes.get("x_worker_rigs_hashing", worker="a") == 1
+    assert desk.scrapes.get("x_worker_rigs", worker=OTHER_WORKERS) == 1
+
+
+def test_the_time_of_the_last_good_share_is_told() -> None:
+    desk, name = Desk(most=1), "x_worker_last_share_timestamp_seconds"
+    desk.work("a", work=1000)
+    desk.scrape()
+    assert desk.scrapes.labels(name, "worker") == {OTHER_WORKERS}, "none since it has a place"
+    desk.work("a")
+    desk.scrape()
+    assert desk.scrapes.get(name, worker="a") == WALL + 130
+    desk.ledger.refuse(desk.ledger.worker("a"), Reason.STALE, 10)
+    desk.scrape()
+    assert desk.scrapes.get(name, worker="a") == WALL + 130, "a refused share is not a good one"
+
+
+def test_workers_without_a_place_are_counted() -> None:
+    desk = Desk(most=2)
+    desk.scrape()
+    assert desk.series.stats.workers_unlisted == 0
+    for name in "abcde":
+        desk.work(name)
+    desk.scrape()
+    assert desk.series.stats.workers_unlisted == 3
 
 
 def test_the_busiest_take_the_places_and_the_others_are_one() -> None:

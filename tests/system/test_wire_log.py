@@ -40,7 +40,7 @@ async def test_both_legs_of_a_proxy_and_the_miners_own_are_written_down_without_
         pool.new_block(target=MAX_TARGET >> 16)
         proxy_toml = tmp_path / "proxy.toml"
         proxy_toml.write_text(
-            f'[listen]\nport = {listen}\npassword = "hunter2-rigs"\n'
+            f'[[listeners]]\nport = {listen}\npassword = "hunter2-rigs"\n'
             f'[[upstreams]]\nurl = "stratum+tcp://127.0.0.1:{refusing.port}"\nname = "first"\n'
             'user = "site"\npassword = "hunter2-file"\n'
             f'[[upstreams]]\nurl = "stratum+tcp://site:hunter2-url@127.0.0.1:{pool.port}"\n'

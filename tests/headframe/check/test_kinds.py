@@ -6,8 +6,9 @@ from headframe.check.kinds import KINDS, check_ports, check_room, kind_of, upstr
 from headframe.node.config import NodeConfig
 from headframe.runtime.settings import load
 from miner.config import MinerConfig, WebSettings
-from proxy.config import ListenSettings, ProxyConfig
-from proxy.config import WebSettings as ProxyWeb
+from proxy.config import ProxyConfig
+from proxy.tables import ListenerSettings
+from proxy.tables import WebSettings as ProxyWeb
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -66,10 +67,20 @@ POOL = "[[upstreams]]\nurl = 'stratum+tcp://a:1'\nuser = 'x'\n"
         ("miner", "kernel = 'none-such'\n", "kernel"),
         ("miner", "state_dir = '/dev/null/x'\n", "state_dir"),
         ("proxy", "[vardiff]\nleast = 5\nlargest = 1\n", "vardiff.start"),
-        ("proxy", "[listen]\npassword_file = '/nowhere'\n", "listen.password_file"),
+        ("proxy", "[[listeners]]\npassword_file = '/nowhere'\n", "listeners.0.password_file"),
+        ("proxy", "[[listeners]]\nname = 'a'\n[[listeners]]\nname = 'a'\nport = 0\n", "listeners"),
+        ("proxy", "[[listeners]]\nvardiff = { start = 0.1, least = 1 }\n", "listeners.0.vardiff"),
+        ("proxy", "[[rules]]\nroute = 'nowhere'\n", "rules"),
+        ("proxy", "[[rules]]\nrefuse = true\naddresses = ['10.0.0.1/8']\n", "rules"),
+        (
+            "proxy",
+            "[[routes]]\nname = 'a'\nupstreams = [{ url = 'x' }]\n",
+            "routes.0.upstreams.0.url",
+        ),
+        ("proxy", "[names]\nmode = 'template'\n", "names"),
         ("proxy", "[extranonce]\nlane = 'xy'\n", "extranonce"),
         ("proxy", "[extranonce]\nslice_first = 9\nslice_end = 9\n", "extranonce"),
-        ("proxy", "[listen]\nport = 9332\n", "web.port"),
+        ("proxy", "[[listeners]]\nport = 9332\n", "web.port"),
         ("node", "datadir = '/dev/null/x'\n", "datadir"),
         ("miner", "[log]\nwire = '/dev/null/x/wire.jsonl'\n", "log.wire"),
         ("proxy", "log_wire = '/dev/null/x/wire.jsonl'\n", "log_wire"),
@@ -125,12 +136,12 @@ def test_no_port_is_listened_on_twice(
     listen: tuple[str, int], web: tuple[str, int], clash: bool
 ) -> None:
     config = ProxyConfig(
-        listen=ListenSettings(host=listen[0], port=listen[1]),
+        listeners=(ListenerSettings(host=listen[0], port=listen[1]),),
         web=ProxyWeb(host=web[0], port=web[1]),
     )
     assert [each.key for each in check_ports(config)] == (["web.port"] if clash else [])
     off = ProxyConfig(
-        listen=ListenSettings(host=listen[0], port=listen[1]),
+        listeners=(ListenerSettings(host=listen[0], port=listen[1]),),
         web=ProxyWeb(enabled=False, host=web[0], port=web[1]),
     )
     assert not list(check_ports(off))

@@ -1,0 +1,131 @@
+"""What the proxy tells of its routes: rows of the status, and metrics for each."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from headframe.runtime.metrics import counter, gauge
+from headframe.upstream.base import SourceState
+from headframe.upstream.report import UpstreamStatus, upstream_of
+from proxy.hub import Hub
+from proxy.routing import Routing
+
+__all__ = ["RouteFigures", "RouteStatus", "has_work", "route_figures", "routes_of", "summed"]
+
+T = TypeVar("T")
+
+_WORKING = frozenset({SourceState.ACTIVE, SourceState.DEGRADED})
+
+
+class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A route: where the work of some of the rigs comes from."""
+
+    name: str
+    upstream: Annotated[UpstreamStatus, msgspec.Meta(description="All of its own, as one.")]
+    works: Annotated[bool, msgspec.Meta(description="It has work for rigs.")]
+    connections: Annotated[int, msgspec.Meta(ge=0)]
+    hashrate_hps: Annotated[float, msgspec.Meta(ge=0, description="Of its rigs together.")]
+    accepted: Annotated[int, msgspec.Meta(ge=0, description="Good shares of its rigs.")]
+    rejected: Annotated[int, msgspec.Meta(ge=0, description="Those that were refused here.")]
+    forwarded: Annotated[int, msgspec.Meta(ge=0, description="Shares sent to its upstreams.")]
+    acknowledged: Annotated[int, msgspec.Meta(ge=0, description="Of these, accepted.")]
+
+
+@dataclass(slots=True, kw_only=True)
+class RouteFigures:
+    """Metrics of one route."""
+
+    up: int = gauge("1 while the route has work for rigs, else 0.")
+    connections: int = gauge("Connections of rigs on the route.")
+    hashrate: float = gauge("Estimate from the good shares of its rigs.", "hashes_per_second")
+    shares_offered: int = counter("Shares that rigs on the route sent.")
+    shares_accepted: int = counter("Those that were good.")
+    shares_forwarded: int = counter("Shares sent to the route's upstreams.")
+    shares_acknowledged: int = counter("Shares that they accepted.")
+    shares_lost: int = counter("Shares whose connection went before they answered.")
+    work_accepted: int = counter("Work of the good shares, by the rigs' targets.", "hashes")
+    work_acknowledged: int = counter("Work accepted, by the upstreams' targets.", "hashes")
+
+
+def has_work(hub: Hub) -> bool:
+    """Say whether a route has work for rigs."""
+    book = hub.book
+    return (
+        hub.source.status.get().state in _WORKING
+        and book is not None
+        and book.current is not None
+        and not hub.problem
+    )
+
+
+def routes_of(routing: Routing, now: float) -> Iterator[RouteStatus]:
+    """Tell of each route; `now` in monotonic seconds."""
+    rates = _rates(routing, now)
+    for name, route in routing.routes.items():
+        hub, total = route.hub, route.hub.ledger.total
+        told = upstream_of(hub.source.status.get())
+        yield RouteStatus(
+            name=name,
+            upstream=msgspec.structs.replace(told, detail=hub.problem or told.detail),
+            works=has_work(hub),
+            connections=len(hub.guests),
+            hashrate_hps=rates[name],
+            accepted=total.accepted.shares,
+            rejected=total.refused_total.shares,
+            forwarded=total.pool.forwarded.shares,
+            acknowledged=total.pool.acknowledged.shares,
+        )
+
+
+def route_figures(routing: Routing, now: float) -> Mapping[str, RouteFigures]:
+    """Return the metrics of each route there is or was, so that no counter goes.
+
+    Args:
+        routing: the routes.
+        now: monotonic seconds.
+    """
+    rates, found = _rates(routing, now), {}
+    for name, route in routing.known.items():
+        hub, total, present = route.hub, route.hub.ledger.total, name in routing.routes
+        found[name] = RouteFigures(
+            up=int(present and has_work(hub)),
+            connections=len(hub.guests),
+            hashrate=rates.get(name, 0.0),
+            shares_offered=total.offered.shares,
+            shares_accepted=total.accepted.shares,
+            shares_forwarded=total.pool.forwarded.shares,
+            shares_acknowledged=total.pool.acknowledged.shares,
+            shares_lost=total.pool.lost.shares,
+            work_accepted=total.accepted.work,
+            work_acknowledged=total.pool.acknowledged.work,
+        )
+    return found
+
+
+def summed(kind: type[T], each: Sequence[T]) -> T:
+    """Add objects of counters and gauges up, field by field.
+
+    Args:
+        kind: a dataclass whose fields are numbers, or numbers by label.
+        each: what to add.
+    """
+    total = kind()
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type] # a dataclass
+        values: list[Any] = [getattr(one, field.name) for one in each]
+        start = getattr(total, field.name)
+        if isinstance(start, dict):
+            value: Any = {key: sum(one[key] for one in values) for key in start}
+        else:
+            value = sum(values)
+        setattr(total, field.name, value)
+    return total
+
+
+def _rates(routing: Routing, now: float) -> dict[str, float]:
+    rates = dict.fromkeys(routing.routes, 0.0)
+    for name, session in routing.sessions():
+        rates[name] += session.hps(now)
+    return rates
