@@ -19,7 +19,7 @@ from headframe.chain.target import work_of
 from headframe.runtime.logs import get_logger
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted
-from headframe.upstream.base import Done, JobSource, members_of
+from headframe.upstream.base import Done, JobSource, SourceStatus, members_of
 from headframe.upstream.blockdesk import BlockDesk
 from proxy.jobbook import Entry, Hasher, JobBook, widen
 from proxy.ledger import Ledger, LedgerError, Row
@@ -244,6 +244,7 @@ class Hub:
 
     async def _follow_jobs(self) -> None:
         async for job in self.source.jobs:
+            self._hear(self.source.status.get())  # why there is another job, for one
             if job is None:
                 self._lose(self.clock.monotonic())
                 continue
@@ -261,13 +262,20 @@ class Hub:
 
     async def _follow_status(self) -> None:
         async for status in self.source.status:
-            now = self.clock.monotonic()
-            for source, generation in self._lives.look(status, now):
-                if self._book is not None:
-                    self._book.note_generation(source, generation)
-                self.space.note_generation(source, generation)
-            if self._job is not None and not self._lives.alive(self.source.jobs.get()):
-                self._lose(now)
+            self._hear(status)
+
+    def _hear(self, status: SourceStatus) -> None:
+        """Learn which jobs are dead, at all upstreams; perhaps the one that rigs have."""
+        now = self.clock.monotonic()
+        for source, generation in self._lives.look(status, now):
+            if self._book is not None:
+                self._book.note_generation(source, generation)
+            self.space.note_generation(source, generation)
+        shown, newest = self._job, self.source.jobs.get()
+        if shown is None or self._lives.alive(shown):
+            return
+        if newest is None or newest.source != shown.source or not self._lives.alive(newest):
+            self._lose(now)
 
     def _lose(self, now: float) -> None:
         """Take note that no job is alive: nothing that rigs hash from now on counts."""
