@@ -13,6 +13,7 @@ from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
 from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
 from proxy.hub import HubSettings
+from proxy.policy import Stale, VerdictBy, WhenDry
 from proxy.rig import RigSettings
 from proxy.routes import Router, Rule, parse_network
 from proxy.space import SpaceSettings
@@ -82,9 +83,22 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         ),
     ] = BIP320_MASK
     verdict: Annotated[
-        Literal["local"],
-        Meta(description="Who answers a rig's share: local is the proxy itself, at once."),
-    ] = "local"
+        VerdictBy,
+        Meta(
+            description="Who answers a rig's share. local: the proxy itself, at once. pool: the "
+            "upstream, where the share is one for it, and the rig's later answers wait for that; "
+            "all others the proxy. When an upstream is lost, what waits for it is answered as an "
+            "error within two seconds."
+        ),
+    ] = VerdictBy.LOCAL
+    stale: Annotated[
+        Stale,
+        Meta(
+            description="What becomes of a good share whose job is dead. refuse: it does not "
+            "count. forward: it goes up where it meets the upstream's target. block: it goes up "
+            "and counts where it could be a block. A block candidate goes up in any case."
+        ),
+    ] = Stale.REFUSE
     refresh_seconds: Annotated[
         float, Meta(ge=1, le=60, description="Rigs hear of a job at least this often.")
     ] = 30.0
@@ -92,10 +106,18 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         float,
         Meta(
             ge=0,
-            description="Rigs are cut off after so long without work, so that they use their "
-            "own backup pool.",
+            description="Rigs are cut off after so long without live work, so that they use "
+            "their own backup pool; see `when_dry`.",
         ),
     ] = 60.0
+    when_dry: Annotated[
+        WhenDry,
+        Meta(
+            description="What becomes of rigs when no upstream is left. close: they are cut off "
+            "after `grace_seconds`. keep: they are shown the last job again and again, and told "
+            "that their shares are stale."
+        ),
+    ] = WhenDry.CLOSE
     state_dir: Annotated[
         str,
         Meta(
@@ -224,6 +246,9 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return HubSettings(
             refresh_seconds=self.refresh_seconds,
             grace_seconds=self.grace_seconds,
+            verdict=(route and route.verdict) or self.verdict,
+            stale=(route and route.stale) or self.stale,
+            when_dry=(route and route.when_dry) or self.when_dry,
             worker_sent=names.naming().rule(),
         )
 

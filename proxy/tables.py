@@ -8,6 +8,7 @@ from headframe.runtime.errors import ConfigError
 from headframe.runtime.wire import format_peer
 from headframe.upstream.settings import PoolsSettings, UpstreamSettings
 from proxy.names import Naming, NamingError
+from proxy.policy import Stale, VerdictBy, WhenDry
 from proxy.slices import MIN_ROLLABLE
 
 __all__ = [
@@ -181,6 +182,20 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     vardiff: Annotated[
         VardiffSettings | None,
         Meta(description="Difficulty of its rigs, instead of what their listener says."),
+    ] = None
+    verdict: Annotated[
+        VerdictBy | None,
+        Meta(description="Who answers its rigs' shares; as `verdict` says if left out."),
+    ] = None
+    stale: Annotated[
+        Stale | None,
+        Meta(description="What becomes of late shares; as `stale` says if left out."),
+    ] = None
+    when_dry: Annotated[
+        WhenDry | None,
+        Meta(
+            description="What becomes of its rigs without upstream; as `when_dry` says if left out."
+        ),
     ] = None
 
 

@@ -8,6 +8,8 @@ from headframe.runtime.settings import example, load, reference
 from proxy.config import ProxyConfig
 from proxy.doors import limits_of
 from proxy.names import Sender
+from proxy.policy import VerdictBy, WhenDry
+from proxy.tables import RouteSettings
 
 
 def test_the_defaults_work():
@@ -70,3 +72,11 @@ def test_the_state_folder_follows_the_settings_then_the_environment(
 def test_reference_and_example_can_be_made():
     assert "shares_per_minute" in reference(ProxyConfig)
     assert "rollable" in example(ProxyConfig)
+
+
+def test_a_route_has_policies_of_its_own_and_else_those_of_the_top():
+    route = RouteSettings(name="farm", verdict=VerdictBy.POOL, when_dry=WhenDry.KEEP)
+    config = load(ProxyConfig, overrides=["stale=block"])
+    top, own = config.hub_settings(), config.hub_settings(route)
+    assert (top.verdict, top.stale, top.when_dry) == ("local", "block", "close")
+    assert (own.verdict, own.stale, own.when_dry) == ("pool", "block", "keep")
