@@ -12,6 +12,7 @@ from headframe.upstream.base import SourceState
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.hub import Hub
 from proxy.routing import Routing
+from proxy.switches import UpstreamSwitch
 
 __all__ = ["RouteFigures", "RouteStatus", "has_work", "route_figures", "routes_of", "summed"]
 
@@ -32,6 +33,10 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
     rejected: Annotated[int, msgspec.Meta(ge=0, description="Those that were refused here.")]
     forwarded: Annotated[int, msgspec.Meta(ge=0, description="Shares sent to its upstreams.")]
     acknowledged: Annotated[int, msgspec.Meta(ge=0, description="Of these, accepted.")]
+    switches: Annotated[
+        tuple[UpstreamSwitch, ...],
+        msgspec.Meta(description="Its last changes of upstream, the newest first."),
+    ] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +82,7 @@ def routes_of(routing: Routing, now: float) -> Iterator[RouteStatus]:
             rejected=total.refused_total.shares,
             forwarded=total.pool.forwarded.shares,
             acknowledged=total.pool.acknowledged.shares,
+            switches=tuple(reversed(hub.meter.recent)),
         )
 
 

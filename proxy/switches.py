@@ -13,7 +13,9 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+import msgspec
 
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason
@@ -23,6 +25,7 @@ from proxy.stats import Stats
 
 __all__ = ["SwitchKind", "SwitchMeter", "UpstreamSwitch"]
 
+Meta = msgspec.Meta
 log = get_logger(__name__)
 
 SwitchKind = Literal["planned", "lost", "resumed"]
@@ -37,30 +40,34 @@ _SHOWN: Final = 20
 """Switches that are shown."""
 
 
-@dataclass(slots=True, kw_only=True)
-class UpstreamSwitch:
-    """One switch, and what it cost.
+class UpstreamSwitch(msgspec.Struct, kw_only=True):
+    """One switch from an upstream to another, and what it cost."""
 
-    Attributes:
-        time: when the new work was there, in seconds since 1970.
-        kind: why.
-        before: the upstream that was left.
-        after: the one that was taken.
-        idle_seconds: time without live work.
-        hashes_lost: what rigs hashed in that time, by their good shares before.
-        hashes_lost_at_most: the same with three times its error.
-        shares_untaken: good shares that found no taker: lost on their way, or stale since
-            their upstream was gone.
-    """
-
-    time: int
-    kind: SwitchKind
-    before: SourceId
-    after: SourceId
-    idle_seconds: float
-    hashes_lost: int
-    hashes_lost_at_most: int
-    shares_untaken: int = 0
+    time: Annotated[int, Meta(description="When the new work was there, in seconds since 1970.")]
+    kind: Annotated[
+        SwitchKind,
+        Meta(
+            description="planned: the upstream that was left still had work. lost: it had none. "
+            "resumed: back to the same after a gap."
+        ),
+    ]
+    before: Annotated[str, Meta(description="The upstream that was left.")]
+    after: Annotated[str, Meta(description="The one that was taken.")]
+    idle_seconds: Annotated[float, Meta(ge=0, description="Time without live work.")]
+    hashes_lost: Annotated[
+        float,
+        Meta(ge=0, description="What rigs hashed in that time, by their good shares before."),
+    ]
+    hashes_lost_at_most: Annotated[
+        float, Meta(ge=0, description="The same with three times its error.")
+    ]
+    shares_untaken: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Good shares that found no taker: lost on their way, or stale by then.",
+        ),
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +128,8 @@ class SwitchMeter:
             before=before,
             after=source,
             idle_seconds=idle,
-            hashes_lost=int(hashes),
-            hashes_lost_at_most=int(hashes * (1 + 3 * error)),
+            hashes_lost=float(int(hashes)),
+            hashes_lost_at_most=float(int(hashes * (1 + 3 * error))),
         )
         self._count(switch)
         self._open = (switch, lost or self._measure(now), now + _SETTLE_SECONDS)
@@ -163,8 +170,8 @@ class SwitchMeter:
         self.recent.append(switch)
         stats.switches[switch.kind] += 1
         stats.rigs_idle += switch.idle_seconds
-        stats.hashes_lost += switch.hashes_lost
-        stats.hashes_lost_at_most += switch.hashes_lost_at_most
+        stats.hashes_lost += int(switch.hashes_lost)
+        stats.hashes_lost_at_most += int(switch.hashes_lost_at_most)
 
     def _close(self) -> None:
         """Count the shares of a switch that is over, and say what it cost."""
