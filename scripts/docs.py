@@ -19,9 +19,10 @@ from miner.config import MinerConfig
 from miner.stats import DeviceFigures, MinerStats
 from miner.status import MinerStatus
 from proxy.config import ProxyConfig
+from proxy.routetable import RouteFigures
 from proxy.stats import Books, Lifetime, Stats
 from proxy.status import ProxyStatus
-from proxy.workers import WorkerFigures
+from proxy.workers import WorkerFigures, WorkerStats
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
@@ -34,7 +35,7 @@ An unknown key is an error that names the nearest known one.
 METRICS_HOW = """Served at `/metrics` by the miner and the proxy, in Prometheus's text format.
 A counter never falls while the program runs, whatever pools, rigs, devices and settings do.
 What a program does not know, as a sensor that a device does not have, has no sample.
-`pool` is the name of a configured upstream, `device` that of a device.
+`pool` is the name of a configured upstream, `route` that of a route, `device` that of a device.
 `worker` is a name that rigs choose: the `web.worker_series` busiest have series of their own.
 `(other)` is all other workers together; one that was quiet for an hour gives its place away.
 No other label has a value that a stranger can choose.
@@ -82,9 +83,14 @@ def _metrics() -> str:
             (("", "", Books), ("", "", Stats), ("", "", BlockStats), ("", "", Lifetime)),
         ),
         (
-            "headframe proxy: each upstream and each worker",
+            "headframe proxy: each route, upstream and worker",
             "headframe_proxy_",
-            (*pools, ("worker_", "worker", WorkerFigures)),
+            (
+                ("", "", WorkerStats),
+                ("route_", "route", RouteFigures),
+                *pools,
+                ("worker_", "worker", WorkerFigures),
+            ),
         ),
     ):
         tables = [

@@ -29,6 +29,13 @@ def test_the_books_are_exported():
     assert (books.shares_offered, books.shares_accepted) == (2, 1)
     assert books.shares_refused["stale"] == 1
     assert books.shares_refused_upstream["duplicate"] == 1
+    assert (books.work_refused["stale"], books.work_refused_upstream["duplicate"]) == (10, 99)
+    assert (books.work_pending, books.work_lost) == (0, 0)
+    ledger.queue(row, 10)
+    ledger.forward(row, 99)
+    assert books_of(ledger).work_pending == 99
+    ledger.answer(row, Verdict(reason=Reason.LOST), 99, rescued=False)
+    assert (books_of(ledger).work_pending, books_of(ledger).work_lost) == (0, 99)
     text = render(Exporter("x_", [Stats(), books])).decode()
     assert 'x_shares_refused_total{reason="stale"} 1.0' in text
     assert "x_work_forwarded_hashes_total 99.0" in text
