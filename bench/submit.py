@@ -98,7 +98,7 @@ def make_work(transactions: int, lineage: Lineage) -> tuple[Template, Job]:
     """Make a template with that many transactions, and its job: half of all hashes are blocks."""
     txs = tuple(
         TemplateTx(
-            data=os.urandom(TX_BYTES),
+            encoded=os.urandom(TX_BYTES).hex(),
             txid=os.urandom(32),
             wtxid=os.urandom(32),
             fee=1000,

@@ -1,18 +1,19 @@
 """Transactions that a template offers: read, and checked against their own hashes.
 
 A wrong txid makes a wrong merkle root, a wrong wtxid a wrong commitment, and a wrong
-weight a block that is too big: each is found here, where it can be named.
+weight a block that is too big: each is found here, where it can be named. Reading and
+checking are apart, since miners wait while thousands are read: what is known from the
+listed ids is enough for a job, and the bytes can be hashed when it has gone out.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from headframe.chain.errors import WireError
 from headframe.chain.fields import Fields
 from headframe.chain.hashes import hash_to_hex, sha256d
 
-__all__ = ["TemplateTx", "parse_offers", "without_witness"]
+__all__ = ["TemplateTx", "check_offer", "read_offers", "without_witness"]
 
 _SEGWIT_MARK: Final = b"\x00\x01"
 _OUTPOINT_BYTES: Final = 36
@@ -21,12 +22,12 @@ _HASH_BYTES: Final = 32
 _LONG_COUNTS: Final = 0xFD  # from here on 2, 4 or 8 bytes follow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateTx:
+class TemplateTx(NamedTuple):
     """A transaction to put into the block.
 
     Attributes:
-        data: its full serialisation, witness included.
+        encoded: its full serialisation in hex, witness included: as the node gave it, and
+            as it takes it back in a block.
         txid: 32 bytes, header order; without the witness.
         wtxid: 32 bytes, header order; with it.
         fee: satoshi.
@@ -35,69 +36,103 @@ class TemplateTx:
             node does not say.
     """
 
-    data: bytes = field(repr=False)
+    encoded: str
     txid: bytes
     wtxid: bytes
     fee: int
     weight: int
     sigops: int = 0
 
+    @property
+    def data(self) -> bytes:
+        """Its full serialisation."""
+        return bytes.fromhex(self.encoded)
 
-def parse_offers(fields: Fields, known: Mapping[bytes, TemplateTx]) -> tuple[TemplateTx, ...]:
-    """Read a template's `transactions`.
+
+def read_offers(fields: Fields, known: Mapping[bytes, TemplateTx]) -> tuple[TemplateTx, ...]:
+    """Read a template's `transactions`; that each is what it is called is for `check_offer`.
 
     Args:
         fields: the template.
-        known: transactions of earlier templates by their wtxid. One of these is taken as
-            it is: it was checked then.
+        known: transactions of earlier templates by their wtxid, to keep each once.
 
     Raises:
         TemplateError: the list is none, or in an entry a field is missing or of the wrong
-            type, or is not what the transaction's own bytes say.
+            type.
     """
     entries = fields.members.get("transactions")
-    if not isinstance(entries, list):
-        return tuple(_read_strictly(entry) for entry in fields.mappings("transactions"))
+    try:
+        read = _read_quickly(entries if isinstance(entries, list) else [None])
+    except (KeyError, TypeError, ValueError):
+        read = [_read_strictly(entry) for entry in fields.mappings("transactions")]
     found = []
-    for index, entry in enumerate(entries):
-        try:
-            tx = _read_quickly(entry, known)
-        except (KeyError, TypeError, ValueError):
-            tx = None
-        found.append(tx or _read_strictly(fields.mappings("transactions")[index]))
+    for tx in read:
+        earlier = known.get(tx.wtxid)
+        found.append(earlier if earlier is not None and earlier.txid == tx.txid else tx)
     return tuple(found)
 
 
-def _read_quickly(entry: Mapping[str, Any], known: Mapping[bytes, TemplateTx]) -> TemplateTx | None:
-    """Read an entry that is as it should be: miners wait while thousands are read.
+def _read_quickly(entries: Sequence[Any]) -> list[TemplateTx]:
+    """Read entries that are as they should be, all of them at once, field by field.
 
-    Whatever is odd about it gives `None` or raises, and is left to `_read_strictly` to name.
+    Whatever is odd about one raises, and is left to `_read_strictly` to name.
     """
-    txid, wtxid = _hash(entry["txid"]), _hash(entry["hash"])
-    earlier = known.get(wtxid)
-    if earlier is not None and earlier.txid == txid:
-        return earlier
-    data = bytes.fromhex(entry["data"])
-    fee, weight, sigops = entry["fee"], entry["weight"], entry.get("sigops", 0)
-    numbers = type(fee) is type(sigops) is type(weight) is int and fee >= 0 and sigops >= 0
-    stripped = without_witness(data)
-    right = (
-        numbers
-        and weight == 3 * len(stripped) + len(data)
-        and sha256d(data) == wtxid
-        and (stripped is data or sha256d(stripped) == txid)
-        and (stripped is not data or txid == wtxid)
-    )
-    if not right:
-        return None
-    return TemplateTx(data=data, txid=txid, wtxid=wtxid, fee=fee, weight=weight, sigops=sigops)
+    data = [entry["data"] for entry in entries]
+    txids = _hashes([entry["txid"] for entry in entries])
+    wtxids = _hashes([entry["hash"] for entry in entries])
+    fees = [entry["fee"] for entry in entries]
+    weights = [entry["weight"] for entry in entries]
+    sigops = [entry.get("sigops", 0) for entry in entries]
+    numbers = {*map(type, fees), *map(type, weights), *map(type, sigops)} <= {int}
+    texts = {*map(type, data)} <= {str}
+    if not numbers or not texts or min(*fees, *weights, *sigops, 0, 0) < 0:
+        raise ValueError("not as it should be")
+    return [*map(TemplateTx, data, txids, wtxids, fees, weights, sigops)]
 
 
-def _hash(display_hex: str) -> bytes:
-    digest = bytes.fromhex(display_hex)[::-1]
-    if len(digest) != _HASH_BYTES or len(display_hex) != 2 * _HASH_BYTES:
+def _hashes(shown: Sequence[str]) -> list[bytes]:
+    """Read hashes in display order, in one go."""
+    size = _HASH_BYTES * len(shown)
+    turned = bytes.fromhex("".join(shown))[::-1]
+    if not {*map(len, shown)} <= {2 * _HASH_BYTES} or len(turned) != size:
         raise ValueError("no hash")
-    return digest
+    return [turned[at : at + _HASH_BYTES] for at in range(size - _HASH_BYTES, -1, -_HASH_BYTES)]
+
+
+def check_offer(index: int, tx: TemplateTx) -> None:
+    """Check a transaction against its own bytes.
+
+    Args:
+        index: its place in the template's list, for the error.
+        tx: from `read_offers`.
+
+    Raises:
+        TemplateError: its ids or its weight are not what its bytes say.
+    """
+    try:
+        right = _is_right(tx)
+    except ValueError:  # no hex digits, or no transaction
+        right = False
+    if not right:
+        entry = {
+            "data": tx.encoded,
+            "hash": hash_to_hex(tx.wtxid),
+            "txid": hash_to_hex(tx.txid),
+            "fee": tx.fee,
+            "weight": tx.weight,
+        }
+        _read_strictly(Fields(entry, f"transactions.{index}."))  # names what is wrong
+
+
+def _is_right(tx: TemplateTx) -> bool:
+    data = tx.data
+    stripped = without_witness(data)
+    return (
+        2 * len(data) == len(tx.encoded)
+        and tx.weight == 3 * len(stripped) + len(data)
+        and sha256d(data) == tx.wtxid
+        and (sha256d(stripped) if stripped is not data else tx.wtxid) == tx.txid
+    )
 
 
 def _read_strictly(fields: Fields) -> TemplateTx:
@@ -116,7 +151,7 @@ def _read_strictly(fields: Fields) -> TemplateTx:
     if fields.integer("weight", low=1) != weight:
         raise fields.fault("weight", f"is not what data weighs, {weight}")
     return TemplateTx(
-        data=data,
+        encoded=data.hex(),
         txid=txid,
         wtxid=wtxid,
         fee=fields.integer("fee"),

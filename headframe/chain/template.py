@@ -22,7 +22,7 @@ from headframe.chain.fields import Fields
 from headframe.chain.header import HEADER_BYTES
 from headframe.chain.job import Job, Lineage, SplitCoinbase
 from headframe.chain.merkle import first_leaf_path
-from headframe.chain.offer import TemplateTx, parse_offers
+from headframe.chain.offer import TemplateTx, check_offer, read_offers
 from headframe.chain.share import MAX_FUTURE_SECONDS, ShareFields, header_of
 from headframe.chain.target import DIFFICULTY_1, Target, nbits_from_target, target_from_nbits
 from headframe.chain.wire import compact_size
@@ -35,6 +35,7 @@ __all__ = [
     "assemble_block",
     "make_job",
     "parse_template",
+    "skim_template",
 ]
 
 _KNOWN_RULES: Final = frozenset({"csv", "segwit", "taproot", "signet"})
@@ -128,14 +129,29 @@ class Template:
         return replace(self, mintime=max(self.mintime, last_normal + 1))
 
 
-def parse_template(
+def parse_template(answer: Mapping[str, object]) -> Template:
+    """Read the result of `getblocktemplate`, and check all of it.
+
+    Raises:
+        TemplateError: as `skim_template`, or a transaction is not what it is called.
+    """
+    template = skim_template(answer)
+    for index, tx in enumerate(template.transactions):
+        check_offer(index, tx)
+    return template
+
+
+def skim_template(
     answer: Mapping[str, object], known: Mapping[bytes, TemplateTx] = _NONE_KNOWN
 ) -> Template:
-    """Read the result of `getblocktemplate`.
+    """Read the result of `getblocktemplate`, for a job that must go out soon.
+
+    All is checked but that transactions have the hashes that they are listed with:
+    `check_offer` does that, for those that are not among the known ones.
 
     Args:
         answer: the decoded JSON object.
-        known: transactions of earlier templates, by wtxid; not read again, and kept once.
+        known: transactions of earlier templates, by wtxid; they are kept once.
 
     Raises:
         TemplateError: a field is missing, of the wrong type or out of range, or
@@ -148,7 +164,7 @@ def parse_template(
     mintime = fields.integer("mintime", high=_U32_MAX)
     if curtime < mintime:
         raise TemplateError(f"template: curtime {curtime} is before mintime {mintime}")
-    transactions = parse_offers(fields, known)
+    transactions = read_offers(fields, known)
     return Template(
         version=fields.integer("version", low=-(2**31), high=_U32_MAX) & _U32_MAX,
         version_required=fields.integer("vbrequired", high=_U32_MAX, default=0),
@@ -339,11 +355,5 @@ def assemble_block(template: Template, job: Job, share: ShareFields) -> bytes:
     coinbase = job.commitment.coinbase(share.extranonce)
     if template.commitment is not None:
         coinbase = with_witness(coinbase)
-    return b"".join(
-        (
-            header_of(job, share),
-            compact_size(1 + len(template.transactions)),
-            coinbase,
-            *(tx.data for tx in template.transactions),
-        )
-    )
+    start = header_of(job, share) + compact_size(1 + len(template.transactions)) + coinbase
+    return start + bytes.fromhex("".join([tx.encoded for tx in template.transactions]))

@@ -16,7 +16,6 @@ from functools import partial
 from headframe.chain.errors import ChainError
 from headframe.chain.hashes import hash_to_hex, sha256d
 from headframe.chain.job import Job, JobId, Lineage
-from headframe.chain.network import Network
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import Target, difficulty_from_target
 from headframe.chain.template import Template, assemble_block, make_job
@@ -100,7 +99,6 @@ class GbtSource:
         self._pace: Pace | None = None
         self._wake = asyncio.Event()
         self._due = False
-        self._told_fees_alone = False
         self._newest = ""  # best block as last heard of, display hex
         self._awaited = ""  # the same, while its template is wanted
         self._good_at = 0.0
@@ -256,9 +254,7 @@ class GbtSource:
 
         async def fetch() -> None:
             try:
-                template = await run.templates.fetch(self._newest)
-                run.fees.note(template.value)
-                self._publish(template, run)
+                await self._fetch(run)
             finally:
                 done.set()
 
@@ -269,6 +265,28 @@ class GbtSource:
                 await fetch()
         except (ChainError, RpcError) as error:
             self._endure(str(error))
+
+    async def _fetch(self, run: _Run) -> None:
+        """Get a template and publish its job, on a new tip before all of it is checked."""
+        template = await run.templates.fetch(self._newest)
+        run.fees.note(template.value)
+        urgent = template.prev_hash not in self._tips[:1]
+        if not urgent:
+            await run.templates.check(template)
+        self._publish(template, run)
+        if urgent:
+            try:
+                await run.templates.check(template)
+            except ChainError:
+                self._withdraw()
+                raise
+
+    def _withdraw(self) -> None:
+        """Take a job back whose blocks would be refused."""
+        self._lineage.end()
+        self._tips = ()
+        self._made.clear()
+        self._jobs.set(None)
 
     async def _bridge(self, run: _Run, tip: str, done: asyncio.Event) -> None:
         """Publish an empty block's job if a new tip's template is long in coming.
@@ -315,7 +333,6 @@ class GbtSource:
             block_target=self._block_target(template, run.chain),
         )
         self._template, self._good_at = template, self._clock()
-        self._note_subsidy(template, run.chain.network)
         self._tell(
             state=SourceState.ACTIVE,
             detail="",
@@ -330,16 +347,6 @@ class GbtSource:
             skew = float(template.curtime - wall_seconds())
             self._tell(job_at=job.received_at, difficulty=difficulty, clock_skew_seconds=skew)
             self._jobs.set(job)
-
-    def _note_subsidy(self, template: Template, network: Network) -> None:
-        if network.subsidy(template.height) == 0 and not self._told_fees_alone:
-            self._told_fees_alone = True
-            _log.info(
-                "subsidy_over",
-                source=self._lineage.source,
-                height=template.height,
-                consequence="blocks create no coins any more: they pay the fees alone",
-            )
 
     def _advance(self, template: Template) -> None:
         """Tell readers by the serials what a new template means for earlier jobs."""

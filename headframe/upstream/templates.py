@@ -1,31 +1,39 @@
 """`Templates`: asks one node for what is to be mined, and does not believe all of it.
 
 `chain.template` checks that a template agrees with itself; here it is compared with what
-we know beside it: the newest tip, the parent's header, and the time.
+we know beside it: the newest tip, the parent's header, and the time. That thousands of
+transactions are what they are called is checked apart, so that a job may go out before.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from headframe.chain.errors import TemplateError
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.chain.network import Network
+from headframe.chain.offer import TemplateTx, check_offer
 from headframe.chain.stopgap import TipHeader, parse_tip, stopgap
 from headframe.chain.template import (
     EASY_AFTER_SECONDS,
     Template,
-    parse_template,
+    skim_template,
 )
+from headframe.runtime.logs import get_logger
 from headframe.upstream.base import BadUpstreamError
 from headframe.upstream.node import NodeRpc
 from headframe.upstream.preflight import Chain
 
 __all__ = ["Templates"]
 
+_log = get_logger(__name__)
+
 _TRIES: Final = 3
 """How often a template on an old tip is asked for again: tips change while we ask."""
 _EASY_STEP_SECONDS: Final = 0.1
 """Between two looks at whether a node's clock has come to the easy time."""
+_CHECKED_AT_ONCE: Final = 100
+"""Transactions that are hashed without a pause: less than a millisecond."""
 _MAX_AHEAD_SECONDS: Final = 7200
 """Nodes refuse a block whose time is further ahead of their clock (consensus)."""
 
@@ -58,11 +66,13 @@ class Templates:
         self._last: Template | None = None
         self._last_at = 0.0
         self._header: TipHeader | None = None
+        self._told_fees_alone = False
+        self._checked: dict[bytes, TemplateTx] = {}  # by wtxid
         self.answer_seconds: float | None = None
         """How long the node took for the last template that it gave when asked."""
 
     async def fetch(self, newest: str) -> Template:
-        """Get a template on the best block.
+        """Get a template on the best block; `check` it, soon.
 
         Args:
             newest: the best block as far as it was heard of, display hex; "" if not at all.
@@ -88,7 +98,21 @@ class Templates:
             header = await self._header_of(template.prev_hash)
             template = template.bounded_by_parent(header.time)
         self._last, self._last_at = template, self._clock()
+        self._note_subsidy(template.height)
         return template
+
+    async def check(self, template: Template) -> None:
+        """Hash the transactions of a template that are new, a few at a time.
+
+        Raises:
+            TemplateError: one of them is not what it is called.
+        """
+        for index, tx in enumerate(template.transactions):
+            if self._checked.get(tx.wtxid) is not tx:
+                check_offer(index, tx)
+                if index % _CHECKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        self._checked = {tx.wtxid: tx for tx in template.transactions}
 
     async def stopgap(self, tip: str) -> Template | None:
         """Make a template without transactions on a tip, from its header alone.
@@ -130,14 +154,24 @@ class Templates:
         assert self._last is not None  # noqa: S101 # asked only when there is one
         return self._last.curtime + int(self._clock() - self._last_at)
 
+    def _note_subsidy(self, height: int) -> None:
+        if self._told_fees_alone or self._chain.network.subsidy(height):
+            return
+        self._told_fees_alone = True
+        _log.info(
+            "subsidy_over",
+            source=self._source,
+            height=height,
+            consequence="blocks create no coins any more: they pay the fees alone",
+        )
+
     async def _ask(self) -> Template:
         asked_at = self._clock()
         answer = await self._rpc.call("getblocktemplate", _request(self._chain))
         self.answer_seconds = self._clock() - asked_at
         if not isinstance(answer, Mapping):
             raise BadUpstreamError(f"{self._source}: getblocktemplate is no object")
-        known = {} if self._last is None else {tx.wtxid: tx for tx in self._last.transactions}
-        template = parse_template(answer, known)
+        template = skim_template(answer, self._checked)
         ahead = template.curtime - self._wall()
         if ahead > _MAX_AHEAD_SECONDS:
             raise TemplateError(

@@ -6,7 +6,7 @@ import pytest
 from headframe.chain.errors import TemplateError, WireError
 from headframe.chain.fields import Fields
 from headframe.chain.hashes import hash_from_hex, hash_to_hex, sha256d
-from headframe.chain.offer import TemplateTx, parse_offers, without_witness
+from headframe.chain.offer import TemplateTx, check_offer, read_offers, without_witness
 from headframe.chain.wire import compact_size
 from tests.fakes.vectors import cases, load
 
@@ -16,7 +16,9 @@ SEGWIT = next(tx for tx in ANSWER["transactions"] if tx["txid"] != tx["hash"])
 
 
 def offer(entry: dict[str, Any], **known: TemplateTx) -> TemplateTx:
-    (tx,) = parse_offers(Fields({"transactions": [entry]}), {tx.wtxid: tx for tx in known.values()})
+    (tx,) = read_offers(Fields({"transactions": [entry]}), {tx.wtxid: tx for tx in known.values()})
+    if tx not in known.values():
+        check_offer(0, tx)
     return tx
 
 
@@ -89,7 +91,29 @@ def test_a_transaction_without_witness_has_one_hash():
 
 
 def test_hex_of_either_case_is_read():
-    assert offer({**SEGWIT, "data": SEGWIT["data"].upper()}) == offer(SEGWIT)
+    assert offer({**SEGWIT, "data": SEGWIT["data"].upper()}).data == offer(SEGWIT).data
+    spaced = SEGWIT["data"][:2] + " " + SEGWIT["data"][2:]  # nodes would not read that
+    with pytest.raises(TemplateError, match=r"transactions.0.data should be hex digits"):
+        offer({**SEGWIT, "data": spaced})
+
+
+def test_numbers_of_another_json_reader_are_read():
+    class Number(int):
+        pass
+
+    assert offer({**SEGWIT, "fee": Number(SEGWIT["fee"])}) == offer(SEGWIT)
+
+
+def test_a_list_of_many_keeps_its_order():
+    entries = ANSWER["transactions"]
+    read = read_offers(Fields({"transactions": entries}), {})
+    assert [hash_to_hex(tx.txid) for tx in read] == [entry["txid"] for entry in entries]
+    assert [hash_to_hex(tx.wtxid) for tx in read] == [entry["hash"] for entry in entries]
+
+
+def test_the_transaction_that_is_wrong_is_named_by_its_place():
+    with pytest.raises(TemplateError, match=r"^template: transactions.7.weight is not what"):
+        check_offer(7, offer(SEGWIT)._replace(weight=4))
 
 
 def test_what_was_read_before_is_not_read_again():

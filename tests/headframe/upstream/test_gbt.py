@@ -308,6 +308,14 @@ HEADER = {
     "bits": TEMPLATE["bits"],
 }
 """What nodes tell of the template's parent."""
+_CROWDED = next(v for v in load("gbt_blocks")["vectors"] if v["id"] == "h113-11tx-rolled")[
+    "template"
+]
+FULL = {
+    **TEMPLATE,
+    **{name: _CROWDED[name] for name in ("transactions", "default_witness_commitment")},
+}
+"""With the transactions of another block."""
 
 
 def answers_for(template: object, chain: str = "regtest") -> dict[str, Any]:
@@ -344,6 +352,45 @@ async def test_a_template_that_makes_no_sense_leaves_the_last_job_in_place(
             assert source.status.get().state is SourceState.ACTIVE
             assert source.status.get().detail == ""
     assert (second.generation, second.epoch) == (first.generation, first.epoch)
+
+
+def swapped() -> list[dict[str, Any]]:
+    """Transactions that all have the bytes of the first one."""
+    entries = FULL["transactions"]
+    return [{**entry, "data": entries[0]["data"]} for entry in entries]
+
+
+async def test_a_job_whose_transactions_turn_out_wrong_is_taken_back(tmp_path: Path) -> None:
+    wrong = {**FULL, "previousblockhash": OTHER_TIP, "transactions": swapped()}
+    async with RpcNode(answers_for(Script(TEMPLATE, wrong))) as node:
+        source = source_on(NodeRpc(node.url, user="u"), tmp_path / "j")
+        async with asyncio.TaskGroup() as group:
+            failure = group.create_task(failure_of(source))
+            first = await next_job(source)
+            node.answers["getbestblockhash"] = OTHER_TIP
+            error = await failure
+        assert isinstance(error, BadUpstreamError)
+        assert "transactions.1.hash" in str(error)
+        assert source.jobs.get() is None
+        node.answers.update(answers_for(FULL))
+        async with running(source):
+            again = await next_job(source)
+    assert again.generation >= first.generation + 2  # what came in between counts for nothing
+
+
+async def test_wrong_transactions_on_the_same_tip_are_found_before_they_are_used(
+    tmp_path: Path,
+) -> None:
+    wrong = {**FULL, "curtime": FULL["curtime"] + 1, "transactions": swapped()}
+    async with RpcNode(answers_for(Script(TEMPLATE, wrong))) as node:
+        source = source_on(
+            NodeRpc(node.url, user="u"), tmp_path / "j", refresh_seconds=0.01, trouble_seconds=0.01
+        )
+        async with running(source):
+            first = await next_job(source)
+            detail = await until_status(source, SourceState.DEGRADED)
+            assert "transactions.1.hash" in detail
+            assert source.jobs.get() == first
 
 
 async def test_templates_that_stay_wrong_end_the_work_after_the_hold_time(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is asked of a node beside its template, and what is refused."""
 
+import copy
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,9 +61,25 @@ async def test_a_template_on_the_tip_costs_one_call() -> None:
 
 async def test_transactions_are_kept_once() -> None:
     async with templates_of({"getblocktemplate": TEMPLATE}) as (templates, _):
-        first, second = await templates.fetch(""), await templates.fetch("")
+        first = await templates.fetch("")
+        await templates.check(first)
+        second = await templates.fetch("")
+        await templates.check(second)
     assert first.transactions
     assert all(a is b for a, b in zip(first.transactions, second.transactions, strict=True))
+
+
+async def test_a_template_is_known_before_its_transactions_are_hashed() -> None:
+    wrong = copy.deepcopy(TEMPLATE)
+    wrong["transactions"][3]["data"] = wrong["transactions"][4]["data"]
+    async with templates_of({"getblocktemplate": Script(wrong, TEMPLATE)}) as (templates, _):
+        template = await templates.fetch("")
+        assert len(template.transactions) == len(TEMPLATE["transactions"])
+        with pytest.raises(
+            TemplateError, match=r"transactions\.3\.hash .* is not the hash of data"
+        ):
+            await templates.check(template)
+        await templates.check(await templates.fetch(""))  # what is wrong is not kept
 
 
 async def test_a_template_on_an_old_tip_is_asked_for_again() -> None:
