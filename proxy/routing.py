@@ -51,8 +51,8 @@ class Route:
 
     @property
     def runs(self) -> bool:
-        """It serves now."""
-        return self._task is not None and not self._task.done()
+        """It serves now, or is about to end."""
+        return self._task is not None
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Serve until it is ended; again, if it was."""
@@ -65,6 +65,7 @@ class Route:
             self._task.cancel()
             await asyncio.wait([self._task])
         self.hub.retire()
+        self._task = None
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -83,7 +84,6 @@ class Routing:
         routes: at least one; the first is for rigs that no rule fits.
         router: says which rig takes which.
         rigs: what rigs have in common; has all pairs of listeners and routes.
-        linger_seconds: how long a route that is taken out goes on.
     """
 
     def __init__(
@@ -91,8 +91,6 @@ class Routing:
         routes: Sequence[Route],
         router: Router,
         rigs: RigTable,
-        *,
-        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self.router = router
         first = routes[0].hub
@@ -107,7 +105,8 @@ class Routing:
         """Called for a route that there was not before, before it serves anybody."""
         self._routes = dict(self.known)
         self._rigs = dict(rigs)
-        self._linger = linger_seconds
+        self.linger_seconds = LINGER_SECONDS
+        """How long a route that is taken out goes on."""
         self._gone: SourceStatus | None = None
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -213,7 +212,7 @@ class Routing:
                 await asyncio.sleep(0)
         if not gone:
             return
-        await asyncio.sleep(self._linger)
+        await asyncio.sleep(self.linger_seconds)
         for route in gone:
             if route.name not in self._routes:  # else it was put back in the meantime
                 await self._retire(route)
@@ -243,3 +242,5 @@ class Routing:
         await route.end()
         self._gone = sum_statuses({"": route.hub.source.status.get()}, self._gone)
         log.info("route_ended", route=route.name)
+        if route.name in self._routes and self._tasks is not None:
+            route.start(self._tasks)  # it was put back in the meantime
