@@ -1,7 +1,7 @@
-"""Prometheus's own judge of what we export.
+"""Prometheus's own tools: what they judge of what we export and ship.
 
-Without it, tests are skipped with one line that says how to get it; under `CI=true` they fail
-instead.
+Without them, tests are skipped with one line that says how to get them; under `CI=true` they
+fail instead.
 """
 
 import os
@@ -10,20 +10,29 @@ import subprocess
 
 import pytest
 
-__all__ = ["lint_metrics"]
+__all__ = ["find_tool", "lint_metrics", "promtool"]
 
-_HOW = "no promtool; on Debian: apt-get install prometheus"
+
+def find_tool(name: str) -> str:
+    """Return the path of `promtool` or `prometheus`; skip the test, or fail it, without it."""
+    tool = shutil.which(name)
+    if tool is None:
+        how = f"no {name}; on Debian: apt-get install prometheus"
+        if os.environ.get("CI") == "true":
+            pytest.fail(how)
+        pytest.skip(how)
+    return tool
+
+
+def promtool(*args: str, page: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run promtool; `page` is what it reads from its standard input."""
+    return subprocess.run(
+        [find_tool("promtool"), *args], input=page, capture_output=True, check=False, timeout=60
+    )
 
 
 def lint_metrics(page: bytes) -> str:
     """Return what `promtool check metrics` finds wrong with a page of metrics; "" for nothing."""
-    tool = shutil.which("promtool")
-    if tool is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(_HOW)
-        pytest.skip(_HOW)
-    done = subprocess.run(
-        [tool, "check", "metrics"], input=page, capture_output=True, check=False, timeout=60
-    )
+    done = promtool("check", "metrics", page=page)
     said = (done.stdout + done.stderr).decode()
     return said if said or not done.returncode else f"it ended with {done.returncode}"
