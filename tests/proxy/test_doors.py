@@ -1,0 +1,77 @@
+import pytest
+
+from headframe.runtime.children import free_port
+from headframe.runtime.errors import ConfigError, DialError
+from proxy.doors import Doors, limits_of
+from proxy.tables import ListenerSettings
+from tests.fakes.proxying import Proxy, proxying, rig_settings
+from tests.fakes.rig import connected
+
+
+def settings(name: str, port: int = 0, most: int = 9) -> ListenerSettings:
+    return ListenerSettings(name=name, port=port, max_connections=most, max_per_address=2)
+
+
+async def put(doors: Doors, *wanted: ListenerSettings) -> list[str]:
+    rigs = {(each.label, "default"): rig_settings() for each in wanted}
+    return (await doors.prepare(wanted, rigs))()
+
+
+async def opened(proxy: Proxy, *wanted: ListenerSettings) -> Doors:
+    doors = Doors(proxy.routing)
+    await put(doors, *wanted)
+    return doors
+
+
+async def test_listeners_are_opened_and_closed():
+    async with proxying() as proxy:
+        proxy.publish()
+        doors = await opened(proxy, settings("one"), settings("two"))
+        ports = {each.name: each.port for each in doors.listeners}
+        async with connected(ports["one"], "a") as [stays], connected(ports["two"], "b") as [goes]:
+            await stays.job()
+            await goes.job()
+            words = await put(doors, settings("one"), settings("three"))
+            assert words == ["listener three opened", "listener two closed"]
+            await goes.closed()
+            assert not stays.lost
+            assert [each.name for each in doors.listeners] == ["one", "three"]
+            assert doors.listeners[0].port == ports["one"]
+            with pytest.raises(DialError, match="refused the connection"):
+                async with connected(ports["two"], "c"):
+                    pass
+            await doors.close()
+            await stays.closed()
+        assert proxy.routing.stats.connections_closed["listener_closed"] == 1
+
+
+async def test_names_and_limits_change_in_place():
+    async with proxying() as proxy:
+        proxy.publish()
+        port = free_port("127.0.0.1", 0)
+        doors = await opened(proxy, settings("one", port))
+        async with connected(port, "a") as [rig]:
+            await rig.job()
+            assert await put(doors, settings("other", port, most=1)) == []
+            [listener] = doors.listeners
+            assert (listener.name, listener.limits.connections) == ("other", 1)
+            async with connected(port, "b") as [late]:
+                await late.closed()
+            assert not rig.lost
+        await doors.close()
+
+
+async def test_a_place_that_is_taken_changes_nothing():
+    async with proxying() as proxy:
+        doors = await opened(proxy, settings("one"))
+        free = free_port("127.0.0.1", 0)
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{proxy.port} is in use"):
+            await put(doors, settings("free", free), settings("taken", proxy.port))
+        assert [each.name for each in doors.listeners] == ["one"]
+        await put(doors, settings("one"), settings("free", free))  # it was closed again
+        await doors.close()
+
+
+def test_limits_are_made_of_settings():
+    limits = limits_of(settings("x", most=3))
+    assert (limits.connections, limits.per_address) == (3, 2)
