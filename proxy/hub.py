@@ -26,6 +26,8 @@ from proxy.ledger import Ledger, LedgerError, Row
 from proxy.lives import Lives
 from proxy.names import Sender
 from proxy.policy import VerdictBy, WhenDry
+from proxy.sharelog import Tap
+from proxy.sharelog_lines import Judged
 from proxy.slices import Layout, LayoutError, Slices
 from proxy.space import Space
 from proxy.stats import Stats
@@ -42,7 +44,7 @@ _BATCH: Final = 64
 _TICK_SECONDS: Final = 1.0
 _LOOK_TICKS: Final = 5
 """Every so many ticks each session looks at its clock."""
-_VERIFY_TICKS: Final = 60
+_BURY_TICKS: Final = 60
 _ACCEPTED: Final = Reason.ACCEPTED
 _work_of: Final = lru_cache(maxsize=4096)(work_of)
 """Rigs have few different targets, and a division of 256 bits takes longer than a look-up."""
@@ -90,6 +92,8 @@ class Hub:
         """Why rigs get no work although the source has some; one line for people."""
         self.settings = settings
         """What it is told; may be replaced at any time."""
+        self.tap: Tap | None = None
+        """Notes each share in the share log, if there is one; see `note_shares`."""
         self.blocks = self.stats.blocks
         """What becomes of the blocks of its upstreams."""
         self._ids = ids
@@ -101,6 +105,7 @@ class Hub:
         self._shown_at = 0.0
         self._idle_since: float | None = self.clock.monotonic()
         self._ticks = 0
+        self._fault = ""
         self._sources: set[SourceId] = set()
         self._lives = Lives()
         self.meter = SwitchMeter(self.ledger, self.stats, self.clock.wall)
@@ -178,7 +183,7 @@ class Hub:
         if share.refused is not None:
             checked = replace(checked, reason=share.refused)
         work = 0 if share.target is None else _work_of(share.target)
-        accepted = checked.reason is _ACCEPTED
+        judged, accepted = checked, checked.reason is _ACCEPTED
         entry = book.find(share.job_id)
         if entry is not None and (
             checked.block or (accepted and checked.proof <= entry.upstream.target)
@@ -192,7 +197,20 @@ class Hub:
             self.ledger.keep(row, work)
         if not accepted:
             self.ledger.refuse(row, checked.reason, work)
+        if self.tap is not None:
+            mask = 0 if entry is None else share.mask & seat.mask & entry.mask
+            self.tap.share(row, entry, Judged(seat, share, judged, work, mask))
         return checked, work
+
+    def refuse_unweighed(self, row: Row, rig: str, reason: Reason) -> None:
+        """Book a share that could not even be read; `rig` is where it came from."""
+        self.ledger.refuse(row, reason, 0)
+        if self.tap is not None:
+            self.tap.refused(row, rig, reason)
+
+    def note_shares(self, tap: Tap) -> None:
+        """Let each share be noted in the share log, and what becomes of it."""
+        self.tap = self.uplink.tap = tap
 
     def _send(  # all that is known of a share
         self,
@@ -334,8 +352,8 @@ class Hub:
         """Do what time asks for; called each second."""
         now = self.clock.monotonic()
         self._ticks += 1
-        if self._ticks % _VERIFY_TICKS == 0:
-            self._verify()
+        self._verify()
+        if self._ticks % _BURY_TICKS == 0:
             present = {each.source for each in members_of(self.source.status.get())}
             self._bury(self._sources - present)
         self.meter.tick(now)
@@ -424,7 +442,10 @@ class Hub:
 
     def _verify(self) -> None:
         try:
-            self.ledger.verify()
+            self.ledger.check()
         except LedgerError as error:
+            if str(error) == self._fault:
+                return
+            self._fault = str(error)
             self.stats.ledger_faults += 1
             log.error("books_do_not_balance", detail=str(error))  # noqa: TRY400 - says it all

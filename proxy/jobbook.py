@@ -125,6 +125,11 @@ class Entry:
         return self._up.work
 
     @property
+    def mask(self) -> int:
+        """Version bits that its source lets roll now."""
+        return self._up.mask
+
+    @property
     def mark(self) -> Mark:
         """Source and generation: with whom it lives and dies."""
         return self._up.mark

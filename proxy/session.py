@@ -239,12 +239,15 @@ class Session:
         if place.hub is self._hub:
             return
         self._before = (self._hub, now + _LATE_SECONDS)
+        same_space = place.hub.space is self._hub.space
         self._hub.leave(self)
         self._hub = place.hub
         self._hub.join(self)
         self._hub.stats.moves += self._named
         for rig in self._rigs.values():
             rig.unsettle()
+        if not same_space:
+            self.reseat(now)
         book = self._hub.book
         if book is not None and book.current is not None and not self._hub.idle:
             self.show(book.current, now)
@@ -422,8 +425,8 @@ class Session:
         price = Price.NOTICE
         if event.kind == "share_refused":  # the core judged it by itself; it still is offered
             price = Price.REFUSED_SHARE
-            row = self._own_row(self._hub)
-            self._hub.ledger.refuse(row, Reason(event.text), 0)
+            hub = self._hub
+            hub.refuse_unweighed(self._own_row(hub), self.host, Reason(event.text))
             for rig in self._rigs.values():
                 rig.refuse()
         self._charge(price, now)

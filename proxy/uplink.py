@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.chain.job import SourceId
@@ -24,7 +24,7 @@ from headframe.upstream.journal_lines import BlockRecord
 from proxy.ledger import Ledger, Row
 from proxy.stats import Stats
 
-__all__ = ["Block", "Parcel", "Uplink"]
+__all__ = ["Block", "Parcel", "Uplink", "Witness"]
 
 log = get_logger(__name__)
 
@@ -92,6 +92,16 @@ class Block:
     detail: str = ""
 
 
+class Witness(Protocol):
+    """Whom the uplink tells of what goes up, if anybody: the share log."""
+
+    def sent(self, parcel: Parcel, *, rescued: bool = False, block: bool = False) -> None:
+        """Hear of a share that goes up."""
+
+    def answered(self, parcel: Parcel, verdict: Verdict, *, rescued: bool) -> None:
+        """Hear of the answer to it."""
+
+
 class Uplink:
     """Hands shares to the source and books its answers.
 
@@ -123,6 +133,8 @@ class Uplink:
         self._proofs: dict[int, None] = {}
         self.blocks: deque[Block] = deque(maxlen=_SHOWN)
         self._waiting: dict[str, tuple[Parcel, bool]] = {}  # blocks, by display hash
+        self.tap: Witness | None = None
+        """Hears of each share that goes up, and of its answer."""
         self.dropped = 0
         self.repeated = 0
 
@@ -134,12 +146,14 @@ class Uplink:
             work: hashes that it stands for by the rig's target.
         """
         self._ledger.queue(parcel.row, work)
+        if self.tap is not None:
+            self.tap.sent(parcel)
         try:
             self._queue.put_nowait(parcel)
         except asyncio.QueueFull:
             self.dropped += 1
             self._ledger.forward(parcel.row, parcel.work)
-            self._ledger.answer(parcel.row, _LOST_IN_QUEUE, parcel.work, rescued=False)
+            self._book(parcel, _LOST_IN_QUEUE, rescued=False)
             parcel.tell(_LOST_IN_QUEUE)
 
     def block(self, parcel: Parcel, proof: int, *, accepted: bool, work: int) -> None:
@@ -164,6 +178,8 @@ class Uplink:
             self.repeated += 1
             parcel.tell(_ACCEPTED)  # nobody is asked again: ours is the only verdict
             return
+        if self.tap is not None:
+            self.tap.sent(parcel, rescued=not accepted, block=True)
         self._proofs[proof] = None
         if len(self._proofs) > _PROOFS:
             del self._proofs[next(iter(self._proofs))]
@@ -195,11 +211,17 @@ class Uplink:
         parcel, rescued = self._waiting.pop(row.hash, (None, False))
         verdict = Verdict(reason=record.reason, detail=record.detail, block=True)
         if parcel is not None:
-            self._ledger.answer(parcel.row, verdict, parcel.work, rescued=rescued)
+            self._book(parcel, verdict, rescued=rescued)
         elif event.kind in _JUDGED:
             ours = int.from_bytes(record.hash, "little") in self._proofs
             if not ours or before != record.state:
                 self._ledger.judge_block(verdict)
+
+    def _book(self, parcel: Parcel, verdict: Verdict, *, rescued: bool) -> None:
+        """Book an answer, and note it."""
+        self._ledger.answer(parcel.row, verdict, parcel.work, rescued=rescued)
+        if self.tap is not None:
+            self.tap.answered(parcel, verdict, rescued=rescued)
 
     def _row_of(self, record: BlockRecord) -> Block:
         """Find a block among those that are shown, or show it."""
@@ -255,7 +277,7 @@ class Uplink:
         parcel.tell(verdict)
 
     def _answered(self, parcel: Parcel, verdict: Verdict) -> None:
-        self._ledger.answer(parcel.row, verdict, parcel.work, rescued=False)
+        self._book(parcel, verdict, rescued=False)
         if verdict.reason is not Reason.ACCEPTED:
             log.debug(
                 "share_refused_upstream",
@@ -267,7 +289,7 @@ class Uplink:
     def _block_answered(
         self, parcel: Parcel, proof: int, found: Block, verdict: Verdict, *, rescued: bool
     ) -> None:
-        self._ledger.answer(parcel.row, verdict, parcel.work, rescued=rescued)
+        self._book(parcel, verdict, rescued=rescued)
         found.verdict, found.detail = verdict.reason, verdict.detail
         facts = {"hash": found.hash, "height": found.height, "worker": found.worker}
         match verdict.reason:
