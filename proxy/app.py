@@ -31,6 +31,7 @@ from proxy.rearrange import LIVE, Rearrangement
 from proxy.routing import Routing
 from proxy.status import ProxyStatus
 from proxy.store import Store
+from proxy.tryout import overview, trying
 
 __all__ = ["Ready", "check", "run"]
 
@@ -99,7 +100,7 @@ async def run(
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
     chronicle = Chronicle(routing, Store(state / HISTORY))
-    proxy = _Proxy(config, builder, routing, doors, chronicle, vitals, reloader)
+    proxy = _Proxy(config, builder, routing, doors, chronicle, vitals, reloader, read)
     try:
         chronicle.begin()
         (await doors.prepare(config.all_listeners(), {}))()
@@ -152,6 +153,7 @@ class _Proxy:
     chronicle: Chronicle
     vitals: Vitals
     reloader: Reloader[ProxyConfig] | None
+    read: Callable[[], ProxyConfig] | None
 
     @property
     def stratum_url(self) -> str:
@@ -193,7 +195,9 @@ class _Proxy:
             self.vitals,
             worker_series=web.worker_series,
         )
-        rows = {} if self.reloader is None else {"reload": reloading(self.reloader)}
+        rows = {"routes/try": trying(self.routing, self.read)}
+        if self.reloader is not None:
+            rows["reload"] = reloading(self.reloader)
         server = WebServer(
             web.host,
             web.port,
@@ -201,6 +205,7 @@ class _Proxy:
             metrics=page.metrics,
             healthy=page.healthy,
             schema=ProxyStatus,
+            views={"routes": lambda: overview(self.routing)},
             hints=self._nudge if self.builder.rosters else None,
             title="Headframe proxy",
             allowed_hosts=web.allowed_hosts,

@@ -15,6 +15,7 @@ from headframe.runtime.wire import format_peer
 from proxy.app import check as check_parts
 from proxy.app import run
 from proxy.config import ProxyConfig
+from proxy.dryrun import dry_run as try_routes
 
 __all__ = ["config_from", "parse_listen", "proxy"]
 
@@ -45,8 +46,22 @@ def _about(key: str) -> str:
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help=_about("log_level"))
 @click.option("--wire-log", metavar="FILE", help="Write every line of pools and rigs there.")
 @click.option("--check", is_flag=True, help="Say whether the configuration is good, and end.")
+@click.option("--dry-run", is_flag=True, help="Say which rig would take which route, and end.")
+@click.option(
+    "--rig",
+    "rigs",
+    multiple=True,
+    metavar="LISTENER,ADDRESS,LOGIN[,AGENT]",
+    help="With --dry-run: a rig; again for more. [default: those of a running proxy]",
+)
+@click.option(
+    "--running",
+    default="",
+    metavar="URL",
+    help="With --dry-run: the page of the running proxy. [default: as in the settings]",
+)
 @click.pass_context
-def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
+def proxy(ctx: click.Context, /, **given: object) -> None:
     """Serve a fleet of rigs from one pool or node.
 
     Rigs speak Stratum V1 to the proxy. Each has a part of the upstream's extranonce of
@@ -60,15 +75,16 @@ def proxy(ctx: click.Context, /, *, check: bool, **chosen: object) -> None:
                       --user account --listen 0.0.0.0:3333
       headframe proxy --url bitcoind+http://127.0.0.1:18443 --address bcrt1q...
       headframe proxy --config proxy.toml --check
+      headframe proxy --config proxy.toml --dry-run --rig front,10.0.0.7,me.rig1
 
     Then point rigs at stratum+tcp://HOST:3333, and look at http://127.0.0.1:9332/.
     """  # noqa: D301 - click wants the character itself
+    ends = {name: given.pop(name) for name in ("check", "dry_run", "rigs", "running")}
     try:
-        read = partial(config_from, chosen, os.environ)
+        read = partial(config_from, given, os.environ)
         config = read()
         logs.setup(level=config.log_level, format=config.log_format)
-        if check:
-            _check(config)
+        if _ended(config, **ends):
             return
     except HeadframeError as error:
         ctx.exit(process.report(error))
@@ -140,6 +156,21 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdecimal() and int(port) <= 65535):
         raise ConfigError(f"--listen {text}: expected host:port, such as 0.0.0.0:3333")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _ended(
+    config: ProxyConfig, *, check: object, dry_run: object, rigs: object, running: object
+) -> bool:
+    """Do what ends before a start, if that was asked for."""
+    if check:
+        _check(config)
+    if dry_run:
+        listed = rigs if isinstance(rigs, tuple) else ()
+        for line in try_routes(config, listed, str(running)):
+            click.echo(line)
+    elif rigs or running:
+        raise ConfigError("--rig and --running go with --dry-run: nothing was started")
+    return bool(check or dry_run)
 
 
 def _check(config: ProxyConfig) -> None:

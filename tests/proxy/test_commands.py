@@ -107,6 +107,32 @@ def test_check_says_that_all_is_well_and_hides_passwords(tmp_path: Path):
     assert "hunter2" not in done.output
 
 
+def test_a_dry_run_says_where_rigs_would_go(tmp_path: Path):
+    file = tmp_path / "proxy.toml"
+    file.write_text(
+        f'upstreams = [{{ url = "{POOL}", user = "x" }}]\n'
+        f'[[routes]]\nname = "b"\nupstreams = [{{ url = "{POOL}", user = "y" }}]\n'
+        '[[rules]]\nroute = "b"\nlogin = "farm.*"\n'
+    )
+    args = ["--config", str(file), "--dry-run"]
+    done = run(*args, "--rig", "f,10.0.0.7,farm.1", "--rig", "f,10.0.0.7,x", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [
+        "farm.1 from 10.0.0.7 at f: b (login farm.*)",
+        "x from 10.0.0.7 at f: default (no rule fits: the first route)",
+    ]
+    for more, what in (
+        (["--rig", "f"], "expected listener,address,login,agent"),
+        (["--running", "http://127.0.0.1:1"], "no running proxy at http://127.0.0.1:1"),
+    ):
+        done = run(*args, *more, folder=tmp_path)
+        assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+        assert what in done.output
+    done = run("--config", str(file), "--rig", "f,10.0.0.7,x", folder=tmp_path)
+    assert done.exit_code == 2
+    assert "go with --dry-run" in done.output
+
+
 def test_help_teaches_with_examples():
     text = CliRunner().invoke(proxy, ["--help"]).output
     assert "headframe proxy --url stratum+tcp://" in text

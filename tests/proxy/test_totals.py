@@ -42,9 +42,9 @@ def book(ledger: Ledger, worker: str, what: str, work: int, reason: Reason) -> N
 @given(bookings)
 def test_the_sums_are_those_of_one_ledger(given_: list[tuple[int, str, str, int, Reason]]):
     each, one = [Ledger(), Ledger(), Ledger()], Ledger()
-    for index, *what in given_:
-        book(each[index], *what)
-        book(one, *what)
+    for index, worker, what, work, reason in given_:
+        for ledger in (each[index], one):
+            book(ledger, worker, what, work, reason)
     totals = Totals(lambda: each)
     assert totals.total == one.total
     assert dict(totals.workers) == one.workers

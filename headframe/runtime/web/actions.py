@@ -26,6 +26,7 @@ log = get_logger(__name__)
 SHORTEST_TOKEN: Final = 16
 """Characters; a shorter one could be guessed at the rate that a server answers."""
 _SCHEME: Final = "bearer"
+_PREFIX: Final = "/api/v1/"
 _HOW_TO_SET: Final = (
     "changing calls need a token, and none is set: put 16 characters or more into a file, and "
     "name it in the setting web.token_file"
@@ -64,10 +65,10 @@ class Actions:
     def add_to(self, app: web.Application) -> None:
         """Serve each action at its path."""
         for name in self._rows:
-            app.router.add_post(f"/api/v1/{name}", self._handle)
+            app.router.add_post(f"{_PREFIX}{name}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.Response:
-        name = request.path.rpartition("/")[2]
+        name = request.path.removeprefix(_PREFIX)
         if not self._token:
             return _refusal(403, _HOW_TO_SET)
         if not self._is_operator(request):

@@ -3,7 +3,7 @@
 import asyncio
 import html
 import importlib.resources
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -78,6 +78,7 @@ class WebServer:
         hints: called when another program of this machine says that there is news; tells
             how many look for it now. `None`: such hints are not taken.
         schema: the type that the status is made of, or `None`.
+        views: more plain data to be read, by the name under `/api/v1/`.
         interval_seconds: time between two events.
         most_streams: how many readers of events there may be at a time.
     """
@@ -95,6 +96,7 @@ class WebServer:
         actions: Actions | None = None,
         hints: Callable[[], int] | None = None,
         schema: type[msgspec.Struct] | None = None,
+        views: Mapping[str, Callable[[], dict[str, object]]] | None = None,
         interval_seconds: float = 1.0,
         most_streams: int = MOST_EVENT_STREAMS,
     ) -> None:
@@ -108,6 +110,7 @@ class WebServer:
         self._actions = actions
         self._hints = hints
         self._schema = schema
+        self._views = dict(views or {})
         self._interval = interval_seconds
         self._most_streams = most_streams
         self._streams = 0
@@ -176,6 +179,8 @@ class WebServer:
         if self._schema is not None:
             handler = _serve(encode_schema(self._schema), "application/schema+json")
             app.router.add_get("/api/v1/schema", handler)
+        for name, view in self._views.items():
+            app.router.add_get(f"/api/v1/{name}", _serve_view(view))
         if self._actions is not None:
             self._actions.add_to(app)
         if self._hints is not None:
@@ -251,6 +256,14 @@ class WebServer:
 def _serve(body: bytes, content_type: str) -> Handler:
     async def handler(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type=content_type, charset="utf-8")
+
+    return handler
+
+
+def _serve_view(view: Callable[[], dict[str, object]]) -> Handler:
+    async def handler(_request: web.Request) -> web.Response:
+        body = msgspec.json.encode(redact(view()), enc_hook=str)
+        return web.Response(body=body, content_type="application/json")
 
     return handler
 

@@ -46,14 +46,16 @@ async def serving(desk: Desk, token: str = TOKEN) -> AsyncIterator[aiohttp.Clien
         metrics=bytes,
         healthy=lambda: True,
         title="Test",
-        actions=Actions({"tidy": desk.act}, token),
+        actions=Actions({"tidy": desk.act, "tidy/up": desk.act}, token),
     )
     async with asyncio.timeout(60), server, aiohttp.ClientSession(server.url) as session:
         yield session
 
 
-async def call(session: aiohttp.ClientSession, **options: Any) -> tuple[int, Any]:
-    async with session.post("/api/v1/tidy", **options) as answer:
+async def call(
+    session: aiohttp.ClientSession, name: str = "tidy", **options: Any
+) -> tuple[int, Any]:
+    async with session.post(f"/api/v1/{name}", **options) as answer:
         assert answer.content_type == "application/json"
         return answer.status, await answer.json()
 
@@ -64,7 +66,8 @@ async def test_the_operator_may_act(desk: Desk) -> None:
         assert await call(session, headers=RIGHT, json={"rig": "a"}) == (200, {"done": 2})
         lower = {"authorization": f"bearer  {TOKEN} "}
         assert (await call(session, headers=lower))[0] == 200
-    assert desk.asked == [{}, {"rig": "a"}, {}]
+        assert (await call(session, "tidy/up", headers=RIGHT))[0] == 200
+    assert desk.asked == [{}, {"rig": "a"}, {}, {}]
 
 
 @pytest.mark.parametrize(

@@ -345,6 +345,13 @@ def test_every_element_that_the_script_looks_for_is_in_the_page():
     assert len(wanted) > 15
 
 
+async def test_what_a_program_brings_is_told_without_secrets():
+    views = {"routes": lambda: {"routes": ["a"], "token": "hunter2"}}
+    async with serving(views=views) as (_, session), session.get("/api/v1/routes") as answer:
+        assert answer.content_type == "application/json"
+        assert await answer.json() == {"routes": ["a"], "token": "***"}
+
+
 class Told(msgspec.Struct):
     """What a program tells."""
 

@@ -1,0 +1,91 @@
+import pytest
+
+from headframe.runtime.errors import ConfigError
+from headframe.upstream.settings import UpstreamSettings
+from proxy.config import ProxyConfig
+from proxy.routes import Router, Rule
+from proxy.tables import RouteSettings, RuleSettings
+from proxy.tryout import Trial, live_rigs, overview, parse_rig, parse_rigs, try_rigs, trying
+from tests.fakes.rig import connected
+from tests.fakes.routes import farming
+
+TO_B = Rule(route="b", login="b.*")
+RIG = {"listener": "front", "address": "10.0.0.7", "login": "b.1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "trial"),
+    [
+        ("front,10.0.0.7,b.1", Trial(listener="front", address="10.0.0.7", login="b.1")),
+        (
+            " front , ::1 , b.1, cgminer/4 (x, y)",
+            Trial(listener="front", address="::1", login="b.1", agent="cgminer/4 (x, y)"),
+        ),
+    ],
+)
+def test_a_rig_is_read_from_text(text: str, trial: Trial):
+    assert parse_rig(text) == trial
+
+
+@pytest.mark.parametrize("text", ["", "front", "front,10.0.0.7", "front,10.0.0.7,"])
+def test_what_is_no_rig_is_told(text: str):
+    with pytest.raises(ConfigError, match="expected listener,address,login,agent"):
+        parse_rig(text)
+
+
+@pytest.mark.parametrize("plain", [7, [{"login": 7}], [{"login": "x"}], [RIG] * 20_001])
+def test_what_is_no_list_of_rigs_is_told(plain: object):
+    with pytest.raises(ConfigError, match="rigs: "):
+        parse_rigs(plain)
+
+
+def test_a_trial_is_told_in_words():
+    [stays, moves, goes] = try_rigs(
+        [
+            Trial(listener="f", address="h", login="b.1", agent="bmminer", route="b"),
+            Trial(listener="f", address="h", login="b.2", route="a"),
+            Trial(listener="f", address="h", login="thief", route="a"),
+        ],
+        Router([TO_B, Rule(route="", login="thief")], "a"),
+    )
+    assert stays.words == "b.1 from h at f (bmminer): b (login b.*)"
+    assert moves.words == "b.2 from h at f: a -> b (login b.*)"
+    assert goes.words == "thief from h at f: a -> turned away (login thief)"
+    assert [each.moves for each in (stays, moves, goes)] == [False, True, True]
+    assert Trial(listener="f", address="h", login="x", route="a", why="y").words.endswith("a (y)")
+
+
+async def test_the_api_tells_who_is_where_and_who_would_move():
+    settings = ProxyConfig(
+        routes=(
+            RouteSettings(name="a", upstreams=(_pool(1),)),
+            RouteSettings(name="b", upstreams=(_pool(2),)),
+        ),
+        rules=(RuleSettings(route="b", login="x.*"),),
+    )
+    async with farming("a", "b", rules=[TO_B]) as farm:
+        farm.publish("a")
+        async with connected(farm.port(), "x.1", "b.1"):
+            await farm.until(lambda: (farm.users("a"), farm.users("b")) == (["x.1"], ["b.1"]))
+            told = overview(farm.routing)
+            live = {each.login: (each.route, each.why) for each in live_rigs(farm.routing)}
+            answer = await trying(farm.routing, lambda: settings)({})
+            asked = await trying(farm.routing, None)({"rigs": [RIG]})
+            bad = await trying(farm.routing, None)({"rigs": "all"})
+    assert (told["routes"], told["otherwise"]) == (["a", "b"], "a")
+    assert told["rules"] == [{"route": "b", "fits": "login b.*"}]
+    assert {each["login"] for each in told["rigs"]} == {"x.1", "b.1"}
+    assert live == {"x.1": ("a", "no rule fits: the first route"), "b.1": ("b", "login b.*")}
+    assert answer.details["moves"] == 2
+    rigs = answer.details["rigs"]
+    assert isinstance(rigs, list)
+    assert {(each["login"], each["route"], each["then"]) for each in rigs} == {
+        ("x.1", "a", "b"),
+        ("b.1", "b", "a"),
+    }
+    assert asked.details == {"rigs": [{**RIG, "route": "b", "why": "login b.*"}], "moves": 0}
+    assert bad.error.startswith("rigs: ")
+
+
+def _pool(port: int) -> UpstreamSettings:
+    return UpstreamSettings(url=f"stratum+tcp://127.0.0.1:{port}", user="u")
