@@ -6,6 +6,7 @@ names that its sources gave to their jobs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from proxy.hub import Clock, Hub, HubSettings
 from proxy.ledger import Ledger
 from proxy.routes import Router
 from proxy.routing import RigTable, Route, Routing
+from proxy.shards import Shard, Shards, upstreams_of
 from proxy.space import Space
 from proxy.stats import Stats
 from proxy.tables import RouteSettings
@@ -32,6 +34,7 @@ from proxy.tables import RouteSettings
 __all__ = ["Arrangement", "Builder", "journal_of", "rigs_of"]
 
 JOURNAL: Final = "proxy-blocks"
+_PORTS: Final = {name: scheme.default_port for name, scheme in SCHEMES.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Arrangement:
         rigs: what rigs have in common.
         settings: of each route's hub.
         plans: for the upstreams of routes that there are already.
+        wanted: what each route is told.
     """
 
     routes: Sequence[Route]
@@ -51,6 +55,7 @@ class Arrangement:
     rigs: RigTable
     settings: Mapping[str, HubSettings]
     plans: Mapping[str, Plan] = field(default_factory=dict)
+    wanted: Mapping[str, RouteSettings] = field(default_factory=dict)
 
 
 class Builder:
@@ -75,7 +80,9 @@ class Builder:
         self._blocks = config.blocks
         self._clock = clock
         self._wire_log = wire_log
-        self._space = Space(config.space_settings())
+        self._room = config.space_settings()
+        self._rigs_each = config.extranonce.rigs_per_connection
+        self._space = Space(self._room)
         self._stats = Stats()
         self._ids = count(1)
         self._known: dict[str, Route] = {}
@@ -128,6 +135,7 @@ class Builder:
             rigs=rigs,
             settings=settings,
             plans=plans,
+            wanted={each.name: each for each in wanted},
         )
 
     def _make(self, settings: RouteSettings, told: HubSettings) -> Route:
@@ -142,7 +150,40 @@ class Builder:
         )
         hub = self._hub(settings.name, roster.group, told)
         hub.hear_of_blocks(roster.desk)
-        return Route(settings.name, hub, roster)
+        route = Route(settings.name, hub, roster)
+        if not any(map(_is_node, settings.upstreams)):  # a node leaves what room it is asked for
+            route.shards = Shards(hub, partial(self._shard, route), rigs=self._rigs_each)
+            route.shards.settings = settings
+        return route
+
+    def _shard(self, route: Route, number: int) -> Shard:
+        """Make a further connection of a route; one with a space of its own if ours is full."""
+        assert route.shards is not None  # noqa: S101 - they ask for it
+        settings, main = route.shards.settings, route.hub
+        assert settings is not None  # noqa: S101 - set where they were made
+        assert settings.pools is not None  # noqa: S101 - it is whole
+        roster = Roster(
+            upstreams_of(settings, number),
+            settings.pools,
+            ids=count(1),
+            journal=journal_of(self._state, f"{route.name}-{number}"),
+            blocks=self._blocks,
+            wire_log=self._wire_log,
+        )
+        full = main.slices is not None and main.slices.free < 1
+        hub = Hub(
+            roster.group,
+            main.settings,
+            ids=self._ids,
+            hasher=native,
+            clock=self._clock,
+            space=Space(self._room) if full or self._room.alone else main.space,
+            ledger=main.ledger,
+            stats=self._stats,
+        )
+        hub.hear_of_blocks(roster.desk)
+        hub.uplink.blocks = main.uplink.blocks
+        return Shard(number, hub, roster)
 
     def _hub(self, name: str, source: JobSource, settings: HubSettings) -> Hub:
         return Hub(
@@ -151,7 +192,7 @@ class Builder:
             ids=self._ids,
             hasher=native,
             clock=self._clock,
-            space=self._space,
+            space=Space(self._room) if self._room.alone else self._space,
             ledger=Ledger(route=name),
             stats=self._stats,
         )
@@ -174,6 +215,10 @@ def journal_of(state: Path, route: str) -> Path:
     """Return the file that keeps the blocks of a route."""
     suffix = "" if route == DEFAULT_ROUTE else f"-{route}"
     return state / f"{JOURNAL}{suffix}.journal"
+
+
+def _is_node(upstream: UpstreamSettings) -> bool:
+    return SCHEMES[parse_url(upstream.url, _PORTS).scheme].reach is not None
 
 
 def _named(routes: Sequence[RouteSettings]) -> list[RouteSettings]:
@@ -200,5 +245,5 @@ def _named(routes: Sequence[RouteSettings]) -> list[RouteSettings]:
 def _name(upstream: UpstreamSettings, route: str) -> UpstreamSettings:
     if upstream.name or route == DEFAULT_ROUTE:
         return upstream
-    ports = {name: scheme.default_port for name, scheme in SCHEMES.items()}
-    return msgspec.structs.replace(upstream, name=f"{route}/{parse_url(upstream.url, ports).place}")
+    place = parse_url(upstream.url, _PORTS).place
+    return msgspec.structs.replace(upstream, name=f"{route}/{place}")

@@ -12,6 +12,7 @@ from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
 from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
+from proxy.history_settings import HistorySettings, ShareLogSettings
 from proxy.hub import HubSettings
 from proxy.policy import Stale, VerdictBy, WhenDry
 from proxy.rig import RigSettings
@@ -74,6 +75,12 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = ExtranonceSettings()
     names: Annotated[NameSettings, Meta(description="Names sent upstream.")] = NameSettings()
     web: Annotated[WebSettings, Meta(description="Page and metrics.")] = WebSettings()
+    history: Annotated[
+        HistorySettings, Meta(description="What is kept of the books, over restarts.")
+    ] = HistorySettings()
+    share_log: Annotated[
+        ShareLogSettings, Meta(description="A line for each share, if that is wanted.")
+    ] = ShareLogSettings()
     version_mask: Annotated[
         int,
         Meta(
@@ -277,6 +284,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             rollable=known.rollable,
             slice_first=known.slice_first,
             slice_end=known.slice_end,
+            alone=known.rigs_per_connection == 1,
         )
 
 

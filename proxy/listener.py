@@ -16,6 +16,7 @@ from headframe.stratum.core import ServerCore
 from headframe.stratum.events import ServerEvent
 from headframe.stratum.sv1.server import ServerConnection
 from proxy.cost import Cost, Level, Price
+from proxy.hub import Hub
 from proxy.routes import Visitor
 from proxy.routing import Routing
 from proxy.session import Place, Session
@@ -140,9 +141,9 @@ class Listener:
             wire.record(self._wire_log, "rig")
         return wire
 
-    def place(self, visitor: Visitor) -> Place | None:
-        """Say which route a rig takes; `None`: it is turned away."""
-        return self._routing.place(visitor)
+    def place(self, visitor: Visitor, current: Hub) -> Place | None:
+        """Say which route a rig takes that is on this one; `None`: it is turned away."""
+        return self._routing.place(visitor, current)
 
     def admit(self, address: str) -> str:
         """Let a connection in, or say why not.

@@ -22,6 +22,9 @@ LIVE: Final = (
     "vardiff",
     "refresh_seconds",
     "grace_seconds",
+    "verdict",
+    "stale",
+    "when_dry",
 )
 """Settings that may change while the proxy runs; the others wait for a restart."""
 
@@ -59,6 +62,8 @@ class Rearrangement:
             if route.name in made.plans and route.roster is not None:
                 news = route.roster.apply(made.plans[route.name])
                 words += [f"{_lead(route.name, len(made.routes))}{each}" for each in news]
+            if route.shards is not None and route.name in made.wanted:
+                route.shards.follow(made.wanted[route.name])
         if made.router.rules != self._routing.router.rules:
             words.append("rules")
         words += doors()

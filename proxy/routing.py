@@ -17,6 +17,7 @@ from proxy.hub import Clock, Hub, HubSettings
 from proxy.rig import RigSettings
 from proxy.routes import Decision, Router, Visitor
 from proxy.session import Place, Session
+from proxy.shards import Shards
 from proxy.space import Space
 from proxy.stats import Stats
 from proxy.totals import Totals, sum_statuses
@@ -42,12 +43,23 @@ class Route:
         name: unique.
         hub: its middle.
         roster: its upstreams; `None` for a source that was given as it is.
+        shards: its further connections, where there may be some.
     """
 
     name: str
     hub: Hub
     roster: Roster | None = None
+    shards: Shards | None = None
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def hubs(self) -> tuple[Hub, ...]:
+        """The hubs of all its connections, the first one first."""
+        return (self.hub,) if self.shards is None else (self.hub, *self.shards.hubs)
+
+    def pick(self, current: Hub | None) -> Hub:
+        """Say which connection a rig goes to that is on another one, or on none."""
+        return self.hub if self.shards is None else self.shards.pick(current)
 
     @property
     def runs(self) -> bool:
@@ -71,6 +83,8 @@ class Route:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.hub.source.run(), name="source")
             group.create_task(self.hub.run(), name="hub")
+            if self.shards is not None:
+                group.create_task(self.shards.run(), name="shards")
 
 
 def _ignore(_route: Route) -> None:
@@ -123,41 +137,53 @@ class Routing:
     @property
     def hubs(self) -> tuple[Hub, ...]:
         """The hubs of all routes."""
-        return tuple(each.hub for each in self._routes.values())
+        return tuple(hub for each in self._routes.values() for hub in each.hubs)
 
     @property
     def status(self) -> SourceStatus:
         """How the upstreams of all routes are doing, as of one group."""
-        statuses = {name: each.hub.source.status.get() for name, each in self._routes.items()}
+        statuses = {
+            name if place == 0 else f"{name}#{place + 1}": hub.source.status.get()
+            for name, each in self._routes.items()
+            for place, hub in enumerate(each.hubs)
+        }
         return sum_statuses(statuses, self._gone)
 
     def sessions(self) -> Iterator[tuple[str, Session]]:
         """Yield all connections, each with the name of the route that it is on."""
         for name, route in tuple(self._routes.items()):
-            for guest in route.hub.guests:
-                if isinstance(guest, Session):
-                    yield name, guest
+            for hub in route.hubs:
+                for guest in hub.guests:
+                    if isinstance(guest, Session):
+                        yield name, guest
 
     def decide(self, visitor: Visitor) -> Decision:
         """Say where a rig goes, and why."""
         return self.router.choose(visitor)
 
-    def place(self, visitor: Visitor) -> Place | None:
-        """Give a rig that has said its name its place; `None`: it is turned away."""
-        decision = self.decide(visitor)
-        return None if decision.refused else self._place(visitor.listener, decision.route)
+    def place(self, visitor: Visitor, current: Hub | None = None) -> Place | None:
+        """Give a rig that has said its name its place; `None`: it is turned away.
 
-    def entry(self, listener: str) -> Place:
+        Args:
+            visitor: what is known of it.
+            current: where it is; it stays there if it may.
+        """
+        decision = self.decide(visitor)
+        if decision.refused:
+            return None
+        return self._place(visitor.listener, decision.route, current)
+
+    def entry(self, listener: str, current: Hub | None = None) -> Place:
         """Give a rig that has said nothing yet a place to wait: one with work, if there is."""
         working = (name for name, each in self._routes.items() if not each.hub.idle)
-        return self._place(listener, next(working, next(iter(self._routes))))
+        return self._place(listener, next(working, next(iter(self._routes))), current)
 
     def foresee(self, listener: str, address: str) -> Decision | None:
         """Say where all rigs of a place go; `None`: it depends on what they say."""
         return self.router.foresee(listener, address)
 
-    def _place(self, listener: str, route: str) -> Place:
-        return Place(self._routes[route].hub, self._rigs[listener, route])
+    def _place(self, listener: str, route: str, current: Hub | None) -> Place:
+        return Place(self._routes[route].pick(current), self._rigs[listener, route])
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -220,17 +246,18 @@ class Routing:
     def _all_of(self, gone: Sequence[Route]) -> Iterator[tuple[str, Session]]:
         yield from self.sessions()
         for route in gone:
-            for guest in route.hub.guests:
-                if isinstance(guest, Session):
-                    yield route.name, guest
+            for hub in route.hubs:
+                for guest in hub.guests:
+                    if isinstance(guest, Session):
+                        yield route.name, guest
 
     def settle(self, session: Session) -> None:
         """Have a rig be where the rules say now."""
         now = self.clock.monotonic()
         if not session.user:
-            session.move(self.entry(session.door.name), now)
+            session.move(self.entry(session.door.name, session.hub), now)
             return
-        place = self.place(session.visitor)
+        place = self.place(session.visitor, session.hub)
         if place is None:
             log.warning("rig_refused", user=session.user, peer=session.address, why="a rule now")
             session.close("no_route")
@@ -238,7 +265,8 @@ class Routing:
             session.move(place, now)
 
     async def _retire(self, route: Route) -> None:
-        route.hub.close_all("no_route")  # who came between, if anybody did
+        for hub in route.hubs:
+            hub.close_all("no_route")  # who came between, if anybody did
         await route.end()
         self._gone = sum_statuses({"": route.hub.source.status.get()}, self._gone)
         log.info("route_ended", route=route.name)

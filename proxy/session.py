@@ -80,8 +80,8 @@ class Door(Protocol):
     def release(self, address: str, *, faulty: bool) -> None:
         """Take note that a connection has ended; `faulty`: it broke the protocol."""
 
-    def place(self, visitor: Visitor) -> Place | None:
-        """Say which route a rig takes; `None`: it is turned away."""
+    def place(self, visitor: Visitor, current: Hub) -> Place | None:
+        """Say which route a rig takes that is on this one; `None`: it is turned away."""
 
 
 class Session:
@@ -413,7 +413,7 @@ class Session:
 
     def _take_place(self, login: str, now: float) -> bool:
         """Go where the rules say; false when they turn the rig away."""
-        place = self._door.place(replace(self.visitor, login=login))
+        place = self._door.place(replace(self.visitor, login=login), self._hub)
         if place is None:
             log.warning("rig_refused", user=login, peer=self.address, why="a rule says so")
             return False

@@ -110,7 +110,8 @@ def fit(
     least = (slice_size or 1) + (rollable or MIN_ROLLABLE) + len(lane)
     raise LayoutError(
         f"the upstream leaves {free} extranonce bytes, too few to share among rigs: at least "
-        f"{least} are needed. Use an upstream that leaves more, or point the rigs at it directly"
+        f"{least} are needed. Use an upstream that leaves more (a proxy such as this one: set "
+        "extranonce.rollable = 6 there), or set extranonce.rigs_per_connection = 1 here"
     )
 
 

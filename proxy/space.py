@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headframe.chain.job import SourceId
-from proxy.slices import Layout, Mark, Slices, fit
+from proxy.slices import Layout, LayoutError, Mark, Slices, fit
 
 __all__ = ["Space", "SpaceSettings"]
 
@@ -25,6 +25,7 @@ class SpaceSettings:
         rollable: bytes that rigs roll; `None`: as the upstream's room allows.
         slice_first: the least slice that is ours.
         slice_end: one more than the largest; `None`: all there are.
+        alone: where there is no room to share, one rig may have all of it.
     """
 
     lane: bytes = b""
@@ -32,6 +33,7 @@ class SpaceSettings:
     rollable: int | None = None
     slice_first: int = 0
     slice_end: int | None = None
+    alone: bool = False
 
 
 class Space:
@@ -65,8 +67,16 @@ class Space:
             LayoutError: it has no room for any; the layout stays.
         """
         known = self._settings
-        layout = fit(free, lane=known.lane, slice_size=known.slice_size, rollable=known.rollable)
-        self.slices = Slices(layout.slice_size, first=known.slice_first, end=known.slice_end)
+        try:
+            layout = fit(
+                free, lane=known.lane, slice_size=known.slice_size, rollable=known.rollable
+            )
+        except LayoutError:
+            if not known.alone or free < 1:
+                raise
+            layout, self.slices = Layout(slice_size=0, rollable=free), Slices(0)
+        else:
+            self.slices = Slices(layout.slice_size, first=known.slice_first, end=known.slice_end)
         self.layout = layout
         for watcher in tuple(self.watchers):
             watcher()

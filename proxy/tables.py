@@ -105,6 +105,15 @@ class ExtranonceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="One more than the largest slice it gives away; all if unset."),
     ] = None
+    rigs_per_connection: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Another connection to a route's upstreams is opened when all it has "
+            "carry so many rigs, or have no slice left, and closed when it is empty for a minute. "
+            "If unset: only when no slice is left. 1: for pools that leave fewer than 3 "
+            "extranonce bytes."
+        ),
+    ] = None
     lane: Annotated[
         str,
         Meta(
