@@ -23,7 +23,7 @@ from headframe.runtime.wirelog import wire_log_at
 from headframe.upstream.base import JobSource
 from proxy.building import Builder
 from proxy.chronicle import Chronicle
-from proxy.config import ProxyConfig
+from proxy.config import DEFAULT_ROUTE, ProxyConfig
 from proxy.doors import Doors
 from proxy.hub import Clock
 from proxy.page import Page
@@ -99,7 +99,9 @@ async def run(
         )
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
-    chronicle = Chronicle(routing, Store(state / HISTORY))
+    known = config.history
+    store = Store(state / HISTORY, retention=known.retention(), adopt_as=DEFAULT_ROUTE)
+    chronicle = Chronicle(routing, store, config.share_log.log(), flush_seconds=known.flush_seconds)
     proxy = _Proxy(config, builder, routing, doors, chronicle, vitals, reloader, read)
     try:
         chronicle.begin()

@@ -5,7 +5,7 @@ last of each worker, and takes what is new since. What was taken and what is in 
 agree row by row, so the sums of what is kept agree as well, whenever the process ends.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import add, attrgetter, sub
 from typing import Final, Self
@@ -329,8 +329,13 @@ class Rollups:
         self._blocks = counted
         return Batch(route=self._ledger.route, at=at, rollups=rollups, parts=news)
 
-    def fold(self, now: float) -> list[str]:
-        """Fold workers that were idle for long, sooner where there are many; name them."""
+    def fold(self, now: float, tell: Callable[[Row], None] | None = None) -> list[str]:
+        """Fold workers that were idle for long, sooner where there are many; name them.
+
+        Args:
+            now: monotonic seconds.
+            tell: hears of each row before it is gone.
+        """
         workers, idle = self._ledger.workers, now - self._idle_seconds
         excess = len(workers) - int(self._ledger.max_workers * _CROWDED)
         oldest = sorted(
@@ -338,15 +343,16 @@ class Rollups:
             for name, seen in self._seen.items()
             if excess > 0 or seen.changed_at <= idle
         )
-        folded = [
-            name
-            for count, (changed_at, name) in enumerate(oldest)
-            if (count < excess or changed_at <= idle)
-            and self._seen[name].mark == _mark(workers[name])
-            and self._ledger.fold(name)
-        ]
-        for name in folded:
-            del self._seen[name]
+        folded = []
+        for count, (changed_at, name) in enumerate(oldest):
+            row = workers[name]
+            due = count < excess or changed_at <= idle
+            if due and not row.open and self._seen[name].mark == _mark(row):
+                if tell is not None:
+                    tell(row)
+                self._ledger.fold(name)
+                del self._seen[name]
+                folded.append(name)
         return folded
 
     def _take(self, name: str, row: Row, now: float) -> Rollup | None:
