@@ -15,7 +15,7 @@ WIDTH = 88
 
 def reference(struct: type[msgspec.Struct]) -> str:
     """Write the Markdown reference of a program's settings: one table for each TOML table."""
-    return "\n".join(_sections(struct, "", "")).strip() + "\n"
+    return "\n".join(_sections(struct, "", "", ())).strip() + "\n"
 
 
 def example(struct: type[msgspec.Struct]) -> str:
@@ -45,7 +45,10 @@ def help_of(struct: type[msgspec.Struct], key: str) -> str:
     return f"{text} [default: {_toml(field.default)}]" if shown else text
 
 
-def _sections(struct: type[msgspec.Struct], prefix: str, intro: str) -> Iterator[str]:
+def _sections(
+    struct: type[msgspec.Struct], prefix: str, intro: str, path: tuple[str, ...]
+) -> Iterator[str]:
+    """Write a table's section, and those of the tables in it; `path` leads to its settings."""
     fields = fields_of(struct)
     if prefix:
         yield f"## `{prefix}`\n"
@@ -55,22 +58,23 @@ def _sections(struct: type[msgspec.Struct], prefix: str, intro: str) -> Iterator
     if plain:
         yield "| setting | takes | default | environment | meaning |"
         yield "|---|---|---|---|---|"
-        path = prefix.strip("[]").replace("[]", "")
         for field in plain:
-            yield _row(field, path, many=prefix.startswith("[["))
+            yield _row(field, path)
         yield ""
     base = prefix.strip("[]")
     for field in fields:
         if field.table is not None:
             name = f"{base}.{field.name}" if base else field.name
             heading = f"[[{name}]]" if field.many else f"[{name}]"
-            yield from _sections(field.table, heading, field.description)
+            index = ("0",) if field.many else ()
+            yield from _sections(
+                field.table, heading, field.description, (*path, field.name, *index)
+            )
 
 
-def _row(field: Field, path: str, *, many: bool) -> str:
-    parts = [*path.split("."), *(["0"] if many else []), field.name] if path else [field.name]
+def _row(field: Field, path: tuple[str, ...]) -> str:
     default = "**required**" if field.required else _code(field.default)
-    env = "HEADFRAME_" + "__".join(parts).upper()
+    env = "HEADFRAME_" + "__".join((*path, field.name)).upper()
     cells = [f"`{field.name}`", field.expects, default, f"`{env}`", field.description]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

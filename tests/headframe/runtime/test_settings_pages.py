@@ -97,6 +97,26 @@ def test_the_reference_has_a_section_for_each_table_and_a_row_for_each_setting()
     ) in lines
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limits: Annotated[Limits | None, Meta(description="Its limits.")] = None
+    upstreams: Annotated[tuple[Upstream, ...], Meta(description="Its pools.")] = ()
+
+
+class Routed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    routes: Annotated[tuple[Route, ...], Meta(description="Routes.")] = ()
+
+
+def test_tables_within_lists_of_tables_are_told_with_every_index():
+    text = reference(Routed)
+    assert "## `[[routes]]`" in text
+    assert "## `[routes.limits]`" in text
+    assert "## `[[routes.upstreams]]`" in text
+    for name in ("ROUTES__0__LIMITS__RATE", "ROUTES__0__UPSTREAMS__0__URL"):
+        assert f"`HEADFRAME_{name}`" in text
+        key = name.lower().replace("__", ".")
+        assert help_of(Routed, key)
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
