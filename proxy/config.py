@@ -259,6 +259,11 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             worker_sent=names.naming().rule(),
         )
 
+    def _is_bound(self) -> bool:
+        """Say whether there is one upstream alone, whose room is all that there will be."""
+        count = sum(len(route.upstreams) for route in self.all_routes())
+        return count == 1 and self.extranonce.rigs_per_connection is None
+
     def space_settings(self) -> SpaceSettings:
         """Make what the extranonce is shared out by.
 
@@ -284,7 +289,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             rollable=known.rollable,
             slice_first=known.slice_first,
             slice_end=known.slice_end,
-            alone=known.rigs_per_connection == 1,
+            alone=known.rigs_per_connection == 1 or self._is_bound(),
         )
 
 

@@ -111,7 +111,7 @@ class ExtranonceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             description="Another connection to a route's upstreams is opened when all it has "
             "carry so many rigs, or have no slice left, and closed when it is empty for a minute. "
             "If unset: only when no slice is left. 1: for pools that leave fewer than 3 "
-            "extranonce bytes."
+            "extranonce bytes, which is understood where there is one upstream alone."
         ),
     ] = None
     lane: Annotated[
