@@ -1,8 +1,8 @@
-"""TLS as a client: what is trusted, and how a certificate is pinned.
+"""TLS: what a client trusts, and what a server shows.
 
-Without settings the system's authorities are trusted and the host's name is checked. With
-a fingerprint one certificate is trusted and nothing else; that is for the self-signed
-ones that pools on a private network have.
+Without settings a client trusts the system's authorities and checks the host's name. With
+a fingerprint it trusts one certificate and nothing else; that is for the self-signed ones
+that pools on a private network have.
 """
 
 import hashlib
@@ -13,7 +13,20 @@ from typing import Final
 
 from headframe.runtime.errors import ConfigError
 
-__all__ = ["PinnedContext", "client_context", "parse_fingerprint"]
+__all__ = [
+    "HOW_TO_MAKE_ONE",
+    "PinnedContext",
+    "certificate_fingerprint",
+    "client_context",
+    "parse_fingerprint",
+    "server_context",
+]
+
+HOW_TO_MAKE_ONE: Final = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 "
+    "-subj /CN=headframe -keyout key.pem -out certificate.pem"
+)
+"""Makes a certificate of one's own, to be pinned by its fingerprint."""
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -43,6 +56,47 @@ def client_context(*, ca_file: str = "", fingerprint: str = "") -> ssl.SSLContex
     elif not fingerprint:
         context.load_default_certs()
     return context
+
+
+def server_context(certificate: str, key: str) -> ssl.SSLContext:
+    """Make the context of a server; TLS 1.2 at least.
+
+    Args:
+        certificate: a file with its certificate, and those between it and an authority, PEM.
+        key: a file with its private key, not encrypted, PEM.
+
+    Raises:
+        ConfigError: the files cannot be used; says why, and how to make some.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for name in (certificate, key):
+        if not Path(name).expanduser().is_file():
+            raise ConfigError(f"{name}: no such file; one's own is made by: {HOW_TO_MAKE_ONE}")
+    try:
+        context.load_cert_chain(
+            Path(certificate).expanduser(), Path(key).expanduser(), password=lambda: ""
+        )
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"{certificate} and {key} are no certificate and its key, in PEM and not encrypted "
+            f"({error.reason or 'unreadable'}); one's own is made by: {HOW_TO_MAKE_ONE}"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{certificate} or {key} cannot be read: {error.strerror}") from None
+    return context
+
+
+def certificate_fingerprint(certificate: str) -> str:
+    """Return the SHA-256 of a server's own certificate, for clients that pin it.
+
+    Args:
+        certificate: a file that `server_context` took.
+    """
+    text = Path(certificate).expanduser().read_text()
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    first = begin + text.partition(begin)[2].partition(end)[0] + end
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
 
 
 def parse_fingerprint(text: str) -> bytes:

@@ -7,14 +7,22 @@ the events, and one write.
 
 import asyncio
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
-from headframe.runtime.errors import DialError, ListenError, PortInUseError
+from headframe.runtime.errors import DialError
 from headframe.runtime.logs import get_logger
+from headframe.runtime.ports import (
+    LAST_PORT,
+    errno_of,
+    format_peer,
+    listen,
+    listen_error,
+    plain_error,
+    set_socket_options,
+)
 from headframe.runtime.sockets import open_socket
 from headframe.runtime.tunnel import Tunnel, open_through
 from headframe.runtime.wirelog import RecordedCore, WireLog
@@ -26,15 +34,8 @@ log = get_logger(__name__)
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 
-LAST_PORT = 65_535
-
 LINGER_SECONDS = 5.0
 """How long the last bytes may take to leave after `close`; then the connection is cut."""
-
-KEEPALIVE_IDLE_SECONDS = 60
-KEEPALIVE_INTERVAL_SECONDS = 15
-KEEPALIVE_PROBES = 4
-"""A peer whose machine vanished is noticed after two minutes, not after the system's two hours."""
 
 
 class Core(Protocol[E_co]):
@@ -126,6 +127,10 @@ class Wire(asyncio.Protocol, Generic[E]):
         """The other side as "host:port", or "" before there is one."""
         return self._peer
 
+    def come_from(self, peer: str) -> None:
+        """Say who the other side is, as "host:port", where the socket does not know it."""
+        self._peer = peer
+
     @property
     def closing(self) -> bool:
         """Whether the connection is over, or about to be."""
@@ -175,7 +180,7 @@ class Wire(asyncio.Protocol, Generic[E]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, set the socket up and send what the core starts with."""
         self._transport = cast("asyncio.Transport", transport)
-        self._peer = format_peer(transport.get_extra_info("peername"))
+        self._peer = self._peer or format_peer(transport.get_extra_info("peername"))
         self._transport.set_write_buffer_limits(high=self._max_buffer_bytes)
         made, self._on_made = self._on_made, None
         self._guarded(made)
@@ -309,7 +314,7 @@ async def _drive(
 ) -> Wire[E]:
     """Put a wire on a connected socket."""
     try:
-        _set_socket_options(sock)
+        set_socket_options(sock)
         _, wire = await asyncio.get_running_loop().create_connection(
             make, sock=sock, ssl=tls, server_hostname=host if tls else None
         )
@@ -319,97 +324,18 @@ async def _drive(
     return wire
 
 
-async def listen(
-    host: str,
-    port: int,
-    make: Callable[[], Wire[E]],
-    *,
-    tls: ssl.SSLContext | None = None,
-    backlog: int = 4096,
-) -> asyncio.Server:
-    """Accept connections; `make` is called for each.
-
-    Args:
-        host: an address or a name of this machine; "" for all interfaces.
-        port: 1 to 65535, or 0 for a free one.
-        make: makes the wire of one connection.
-        tls: the server's context, with its certificate loaded.
-        backlog: how many connections may wait to be accepted.
-
-    Raises:
-        PortInUseError: another program listens there.
-        ListenError: this machine cannot listen there for another reason.
-    """
-    if not 0 <= port <= LAST_PORT:
-        raise ListenError(f"{format_peer((host, port))}: a port is a number from 0 to {LAST_PORT}")
-    loop = asyncio.get_running_loop()
-    try:
-        server = await loop.create_server(make, host or None, port, ssl=tls, backlog=backlog)
-    except (OSError, UnicodeError) as error:
-        raise listen_error(host, port, error) from error
-    for sock in server.sockets:
-        _set_socket_options(sock)
-    return server
-
-
-def listen_error(host: str, port: int, error: Exception) -> ListenError:
-    """Turn what the system says about an address to listen on into one line for people."""
-    where = format_peer((host or "*", port))
-    number = _errno_of(error)
-    if number == errno.EADDRINUSE:
-        return PortInUseError(
-            f"{where} is in use: stop the program that listens there, or choose another port"
-        )
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return ListenError(f"{where}: {host!r} is no address or name of this machine")
-    if number == errno.EADDRNOTAVAIL:
-        return ListenError(
-            f"{where}: this machine has no address {host}; use one it has, or 127.0.0.1"
-        )
-    if number == errno.EACCES:
-        return ListenError(f"{where} needs more rights: choose a port above 1023")
-    return ListenError(f"{where} cannot be listened on: {_plain(error)}")
-
-
-def format_peer(name: object) -> str:
-    """Write a socket's address as "host:port", with brackets around IPv6; "" if there is none."""
-    match name:
-        case (str(host), int(port), *_):
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        case _:
-            return ""
-
-
-def _set_socket_options(sock: socket.socket | None) -> None:
-    """No waiting for more to send, and a peer that vanished is noticed.
-
-    Connections inherit it from the socket that listens.
-    """
-    if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (  # named differently, or missing, on some systems
-        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_SECONDS),
-        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_SECONDS),
-        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
-    ):
-        if (option := getattr(socket, name, None)) is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
 def _why_not_dialled(host: str, port: int, error: Exception) -> str:
     where = format_peer((host, port))
     if isinstance(error, ssl.SSLError):
         return _why_no_tls(where, error)
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"{where}: the name {host!r} was not resolved: check its spelling and the DNS"
-    number = _errno_of(error)
+    number = errno_of(error)
     if number == errno.ECONNREFUSED:
         return f"{where} refused the connection: check the port, and that the server runs"
     if number in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
         return f"{where} is not reachable from here: check the address and the network"
-    return f"{where} could not be connected to: {_plain(error)}"
+    return f"{where} could not be connected to: {plain_error(error)}"
 
 
 def _why_no_tls(where: str, error: ssl.SSLError) -> str:
@@ -420,16 +346,3 @@ def _why_no_tls(where: str, error: ssl.SSLError) -> str:
         )
     why = getattr(error, "reason", None) or "handshake failed"
     return f"{where} does not speak TLS as we do ({why}): use its TLS port, or a URL without TLS"
-
-
-def _errno_of(error: Exception) -> int | None:
-    """Find the system's error number, also where asyncio folded several errors into a text."""
-    number = getattr(error, "errno", None)
-    if isinstance(number, int):
-        return number
-    found = re.search(r"\[Errno (\d+)\]", str(error))
-    return int(found[1]) if found else None
-
-
-def _plain(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,9 +1,11 @@
-"""What a client trusts: real handshakes on loopback, on both event loops."""
+"""What a client trusts and a server shows: real handshakes on loopback, on both event loops."""
 
 import asyncio
 import datetime
 import hashlib
+import shutil
 import ssl
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +14,13 @@ import trustme
 import uvloop
 
 from headframe.runtime.errors import ConfigError, DialError
-from headframe.runtime.tls import client_context, parse_fingerprint
+from headframe.runtime.tls import (
+    HOW_TO_MAKE_ONE,
+    certificate_fingerprint,
+    client_context,
+    parse_fingerprint,
+    server_context,
+)
 from headframe.runtime.wire import Wire, dial, listen
 
 LOOPS = [asyncio.SelectorEventLoop, uvloop.new_event_loop]
@@ -160,3 +168,82 @@ def test_authorities_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "junk.pem").write_text("junk")
     with pytest.raises(ConfigError, match="holds no certificate"):
         client_context(ca_file=str(tmp_path / "junk.pem"))
+
+
+def files_of(certificate: trustme.LeafCert, folder: Path) -> tuple[str, str]:
+    chain, key = folder / "certificate.pem", folder / "key.pem"
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(chain, append=True)
+    certificate.private_key_pem.write_to_path(key)
+    return str(chain), str(key)
+
+
+def test_a_server_shows_its_certificate_and_tells_its_fingerprint(tmp_path: Path) -> None:
+    chain, key = files_of(trustme.CA().issue_cert("127.0.0.1"), tmp_path)
+    fingerprint = certificate_fingerprint(chain)
+
+    async def main() -> None:
+        there, heard = Secretive(), asyncio.Event()
+        wire: Wire[bytes] = Wire(there, lambda _events: heard.set(), on_lost=lambda error: None)
+        context = server_context(chain, key)
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        listening = await listen("127.0.0.1", 0, lambda: wire, tls=context)
+        port = listening.sockets[0].getsockname()[1]
+        here: Wire[bytes] = Wire(
+            Secretive(b"hello"), lambda _events: None, on_lost=lambda error: None
+        )
+        async with asyncio.timeout(20):
+            await dial("127.0.0.1", port, lambda: here, tls=client_context(fingerprint=fingerprint))
+            await heard.wait()
+            here.close()
+            await wire.wait_closed()
+        listening.close()
+        assert there.heard == b"hello"
+
+    asyncio.run(main())
+
+
+def test_a_certificate_is_made_with_the_line_that_we_name(tmp_path: Path) -> None:
+    words = HOW_TO_MAKE_ONE.split()
+    if shutil.which(words[0]) is None:
+        pytest.skip("openssl is not installed")
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    server_context(str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem"))
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", "certificate.pem"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    ours = certificate_fingerprint(str(tmp_path / "certificate.pem"))
+    assert parse_fingerprint(shown.partition("=")[2]) == bytes.fromhex(ours)
+
+
+@pytest.mark.parametrize("broken", ["missing", "rubbish", "other key", "folder"])
+def test_certificates_that_cannot_be_shown_are_one_line(broken: str, tmp_path: Path) -> None:
+    chain, key = files_of(trustme.CA().issue_cert("127.0.0.1"), tmp_path)
+    if broken == "missing":
+        key += ".not"
+    elif broken == "rubbish":
+        Path(chain).write_text("rubbish")
+    elif broken == "folder":
+        chain = str(tmp_path)
+    else:
+        trustme.CA().issue_cert("127.0.0.1").private_key_pem.write_to_path(key)
+    with pytest.raises(ConfigError, match="openssl req -x509") as caught:
+        server_context(chain, key)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
+    chain, key = files_of(trustme.CA().issue_cert("127.0.0.1"), tmp_path)
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    subprocess.run(
+        f"openssl pkey -aes256 -passout pass:secret -in {key} -out {key}.locked".split(),
+        check=True,
+        capture_output=True,
+    )
+    with pytest.raises(ConfigError, match="not encrypted"):
+        server_context(chain, f"{key}.locked")

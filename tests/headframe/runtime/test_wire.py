@@ -14,16 +14,13 @@ import structlog
 import trustme
 import uvloop
 
-from headframe.runtime.errors import DialError, ListenError, PortInUseError
+from headframe.runtime.errors import DialError, ListenError
 from headframe.runtime.wire import (
     SlowReaderError,
     Wire,
-    _set_socket_options,
     _why_not_dialled,
     dial,
-    format_peer,
     listen,
-    listen_error,
 )
 from headframe.runtime.wirelog import WireLog
 
@@ -450,50 +447,6 @@ def test_an_impossible_port_is_one_line(on_loop):
     on_loop(main())
 
 
-def test_a_port_in_use_is_one_line(on_loop):
-    async def main() -> None:
-        server = await listen(HOST, 0, lambda: End().wire)
-        port = port_of(server)
-        with pytest.raises(PortInUseError) as caught:
-            await listen(HOST, port, End().make)
-        assert str(caught.value) == (
-            f"{HOST}:{port} is in use: stop the program that listens there, or choose another port"
-        )
-        server.close()
-
-    on_loop(main())
-
-
-def test_an_address_of_another_machine_cannot_be_listened_on(on_loop):
-    async def main() -> None:
-        with pytest.raises(ListenError, match=r"this machine has no address 192\.0\.2\.1"):
-            await listen("192.0.2.1", 0, End().make)
-        with pytest.raises(ListenError, match="no address or name of this machine"):
-            await listen("no-such-host.invalid", 0, End().make)
-
-    on_loop(main())
-
-
-def test_an_empty_host_means_all_interfaces(on_loop):
-    async def main() -> None:
-        server = await listen("", 0, lambda: End().wire)
-        assert any(each.getsockname()[0] in {"0.0.0.0", "::"} for each in server.sockets)
-        server.close()
-
-    on_loop(main())
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (OSError(errno.EACCES, "Permission denied"), "127.0.0.1:80 needs more rights"),
-        (OSError(errno.EMFILE, "Too many open files"), "cannot be listened on: Too many open"),
-    ],
-)
-def test_other_listening_errors_are_one_line(error, text):
-    assert text in str(listen_error("127.0.0.1", 80, error))
-
-
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -511,28 +464,6 @@ def test_other_listening_errors_are_one_line(error, text):
 )
 def test_other_dialling_errors_are_one_line(error, text):
     assert text in _why_not_dialled("h", 1, error)
-
-
-def test_sockets_that_are_not_tcp_are_left_alone():
-    one, other = socket.socketpair()
-    with one, other:
-        _set_socket_options(one)
-        _set_socket_options(None)
-        assert not one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        (("127.0.0.1", 3333), "127.0.0.1:3333"),
-        (("::1", 3333, 0, 0), "[::1]:3333"),
-        (("pool.example", 443), "pool.example:443"),
-        ("/run/socket", ""),
-        (None, ""),
-    ],
-)
-def test_peers_are_written_as_host_and_port(name, text):
-    assert format_peer(name) == text
 
 
 async def test_a_wire_that_never_stood_does_nothing():
