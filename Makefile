@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup build lock fmt lint types contracts test check test-all cover native-check bench docs clean
+.PHONY: help up setup build lock fmt lint types contracts test check test-all cover native-check compose-check bench docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -57,6 +57,10 @@ cover: $(VENV)/.dev build  ## coverage with branches, and its gates
 
 native-check:  ## the C code under the address and undefined-behaviour sanitizers
 	@scripts/native-check
+
+compose-check: $(VENV)/.dev build  ## docker-compose.yml, for each profile; needs no Docker
+	@DOCKER_COMPOSE=$$(scripts/compose-from-debian) && export DOCKER_COMPOSE && \
+	  $(PY) -m pytest -q tests/system/test_compose.py
 
 bench: build  ## speed, side by side in one run
 	@$(PY) -m bench $(ARGS)
