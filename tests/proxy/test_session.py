@@ -9,7 +9,6 @@ from headframe.chain.share import Reason
 from headframe.chain.target import target_from_difficulty
 from headframe.stratum.events import NewJob
 from proxy.hub import HubSettings
-from proxy.space import SpaceSettings
 from tests.fakes.mining import NTIME, ManualSource
 from tests.fakes.proxying import EASY, HARD, Proxy, proxying, rig_settings
 from tests.fakes.rig import RawRig, Rig, connected
@@ -349,64 +348,6 @@ def taken(proxy: Proxy) -> int | None:
     """The upstream's id of the newest job that the hub took."""
     book = proxy.hub.book
     return None if book is None or book.current is None else book.current.upstream.id
-
-
-async def test_a_slice_rests_while_its_jobs_live_and_returns_after():
-    space = SpaceSettings(slice_first=7, slice_end=8)
-    async with proxying(space=space) as proxy:
-        proxy.publish()
-        async with connected(proxy.port, "first") as [rig]:
-            await rig.job()
-            assert rig.core.extranonce1 == b"\x00\x07"
-        async with connected(proxy.port, "too early") as [rig]:
-            await rig.closed()
-        assert proxy.hub.stats.connections_closed["no_slice"] == 1
-        proxy.maker.new_block()
-        job = proxy.publish()
-        await proxy.until(lambda: taken(proxy) == job.id)
-        async with connected(proxy.port, "later") as [rig]:
-            await rig.job()
-            assert rig.core.extranonce1 == b"\x00\x07"
-
-
-async def test_an_upstream_without_room_closes_rigs_and_gives_them_a_new_layout():
-    async with proxying() as proxy:
-        proxy.publish(size=8)
-        async with connected(proxy.port, "rig", extranonce_subscribe=False) as [rig]:
-            assert (await rig.job()).extranonce_size == 4
-            proxy.publish(size=4)
-            await rig.closed()
-        assert proxy.hub.stats.connections_closed["new_layout"] == 1
-        async with connected(proxy.port, "rig") as [rig]:
-            assert (await rig.job()).extranonce_size == 2
-            proxy.publish(size=8, coinbase=b"3")
-            job = await rig.job(await rig.job())
-            assert job.extranonce_size == 2
-            assert (await rig.say(rig.find(job))).reason is Reason.ACCEPTED
-        assert proxy.hub.stats.layout_changes == 1
-
-
-async def test_rigs_that_take_extranonce_changes_stay_over_a_new_layout():
-    async with proxying() as proxy, connected(proxy.port, "one", "two") as rigs:
-        proxy.publish(size=8, target=2**256 - 1)
-        before = [await rig.job() for rig in rigs]
-        assert [job.extranonce_size for job in before] == [4, 4]
-        proxy.publish(size=4, target=2**256 - 1, coinbase=b"2")
-        jobs = [await rig.job(old) for rig, old in zip(rigs, before, strict=True)]
-        assert [job.extranonce_size for job in jobs] == [2, 2]
-        for rig, job in zip(rigs, jobs, strict=True):
-            assert (await rig.say(rig.find(job))).reason is Reason.ACCEPTED
-        assert len({rig.core.extranonce1 for rig in rigs}) == 2
-        assert proxy.hub.stats.reseats == 2
-        assert not any(rig.lost for rig in rigs)
-
-
-async def test_an_upstream_with_no_room_at_all_is_told():
-    async with proxying() as proxy:
-        job = proxy.publish(size=2)
-        await proxy.until(lambda: bool(proxy.hub.problem))
-        assert "leaves 2 extranonce bytes" in proxy.hub.problem
-        assert proxy.source.jobs.get() is job
 
 
 async def test_version_bits_are_rolled_within_the_mask():
