@@ -183,6 +183,8 @@ class Builder:
         )
         hub.hear_of_blocks(roster.desk)
         hub.uplink.blocks = main.uplink.blocks
+        if main.tap is not None:
+            hub.note_shares(main.tap)
         return Shard(number, hub, roster)
 
     def _hub(self, name: str, source: JobSource, settings: HubSettings) -> Hub:

@@ -159,6 +159,14 @@ class PoolConnection:
                 self._pass_on(event)
             case Redirected():
                 self._on_redirect(event)
+            case Notice(kind="worker_refused"):
+                _log.warning(
+                    "worker_refused",
+                    source=self._name,
+                    text=event.text,
+                    what_to_do="make that worker known to the pool, or have shares sent under "
+                    "the pool's own user: names.mode = replace",
+                )
             case Notice():
                 _log.info("pool_notice", source=self._name, kind=event.kind, text=event.text)
             case PeerFault():

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from headframe.chain.job import Job, SplitCoinbase
 from headframe.chain.share import Reason, Verdict
@@ -126,6 +127,29 @@ async def test_a_mute_pool_that_is_given_up_leaves_no_share_open(
         await leg.until(lambda: not leg.hub.idle)
         while (await rig.verdict(hard(rig, job))).reason is not Reason.ACCEPTED:
             job = await rig.job(after=job)
+
+
+async def test_a_name_that_the_pool_does_not_know_costs_its_own_shares_alone(
+    pools: tuple[FakePool, FakePool],
+) -> None:
+    main, _ = pools
+    main.lets_in = lambda user: user != "stranger"
+    settings = HubSettings(verdict=VerdictBy.POOL, worker_sent=lambda sender: sender.worker)
+    with capture_logs() as logs:
+        async with (
+            over_pools(main.port, settings=settings, rigs=rig_settings()) as leg,
+            connected(leg.port, "stranger", "friend") as [stranger, friend],
+        ):
+            bad, good = await stranger.job(), await friend.job()
+            for _ in range(3):
+                assert await told(stranger, hard(stranger, bad)) == [Reason.UNAUTHORIZED]
+                assert await told(friend, hard(friend, good)) == [Reason.ACCEPTED]
+            total = leg.hub.ledger.total
+    assert total.pool.refused[Reason.UNAUTHORIZED].shares == 3
+    assert [user for user, _ in main.users] == ["account", "stranger", "friend"]  # once each
+    warnings = [line for line in logs if line["event"] == "worker_refused"]
+    assert len(warnings) == 1
+    assert "stranger" in warnings[0]["text"]
 
 
 async def all_on(rigs: list[Rig], pool: bytes) -> float:

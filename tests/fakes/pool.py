@@ -356,7 +356,9 @@ class FakePool:
             nonce=event.nonce,
             version=event.version,
         ).widen(Slice(prefix=extranonce1), job_id=event.job_id)
-        if job is None or event.target is None:
+        if event.refused is not None:
+            reason = event.refused
+        elif job is None or event.target is None:
             reason = Reason.UNKNOWN_JOB
         elif job.generation != self._tip:
             reason = Reason.STALE
