@@ -5,15 +5,17 @@ A session has one rig per channel; Stratum V1 has the one channel 0.
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
-from headframe.chain.job import BIP320_MASK
+from headframe.chain.job import BIP320_MASK, Job, SplitCoinbase
 from headframe.chain.share import Checked, Reason
 from headframe.chain.target import Target, difficulty_from_target, target_from_difficulty
 from headframe.stratum.core import Seat, ServerCore
 from proxy.jobbook import Entry
+from proxy.quirks import traits_of
 from proxy.slices import Lease
 from proxy.stats import Rate
 from proxy.vardiff import Bounds, Vardiff
@@ -77,6 +79,22 @@ def difficulty_in_password(password: str) -> tuple[str, Target | None]:
     return (password[: found.start()] + password[found.end() :]).strip(",; "), target
 
 
+@lru_cache(maxsize=256)
+def _within(bounds: Bounds, least: float) -> Bounds:
+    """Narrow the limits to what a firmware works on; those of all rigs come first."""
+    if not least:
+        return bounds
+    floor = max(target_from_difficulty(least), bounds.hardest)
+    return replace(bounds, easiest=min(bounds.easiest, floor))
+
+
+def _coinbase_bytes(job: Job) -> int:
+    split = job.commitment
+    if not isinstance(split, SplitCoinbase):
+        return 0
+    return len(split.prefix) + split.extranonce_size + len(split.suffix)
+
+
 class Rig:
     """A rig that has a seat.
 
@@ -89,6 +107,7 @@ class Rig:
     """
 
     __slots__ = (
+        "_asked",
         "_bounds",
         "_entry",
         "_epoch",
@@ -101,6 +120,7 @@ class Rig:
         "rejected",
         "seat",
         "told",
+        "traits",
         "vardiff",
     )
 
@@ -108,12 +128,14 @@ class Rig:
         self, seat: Seat, lease: Lease, settings: RigSettings, start: Target, now: float
     ) -> None:
         self.seat = seat
-        self.vardiff = Vardiff(settings.bounds, start, now)
+        self.traits = traits_of(seat.agent)
+        self._bounds = _within(settings.bounds, self.traits.least)
+        self.vardiff = Vardiff(self._bounds, start, now)
         self.accepted = 0
         self.rejected = 0
         self.told = start
         self._lease = lease
-        self._bounds = settings.bounds
+        self._asked = start
         self._rate = Rate(now)
         self._epoch: int | None = None
         self._entry: Entry | None = None
@@ -137,8 +159,8 @@ class Rig:
 
     def adopt(self, settings: RigSettings, now: float) -> None:
         """Take other limits for its target."""
-        self._bounds = settings.bounds
-        self.vardiff.rebound(settings.bounds, now)
+        self._bounds = _within(settings.bounds, self.traits.least)
+        self.vardiff.rebound(self._bounds, now)
 
     @property
     def entry(self) -> Entry | None:
@@ -149,9 +171,10 @@ class Rig:
         """Show it a job, at its own target, but never one harder than the job's."""
         epoch = entry.upstream.epoch
         target = Target(max(self.vardiff.target, entry.upstream.target))
+        clean = epoch != self._epoch or (self.traits.clean and target != self._asked)
         self._lease.mark(entry.mark)
-        self.told = core.offer(self.seat.channel, entry.job, target, clean=epoch != self._epoch)
-        self._epoch = epoch
+        self.told = core.offer(self.seat.channel, entry.job, target, clean=clean)
+        self._epoch, self._asked = epoch, target
         self._entry = entry
 
     def count(self, checked: Checked, work: int, now: float) -> None:
@@ -217,8 +240,28 @@ class Rig:
             return RigState.SILENT
         return RigState.CONNECTED if self._last_share is None else RigState.HASHING
 
-    def figures(self, now: float) -> dict[str, object]:
-        """Return what the page shows of it."""
+    def problems(self, user: str) -> list[str]:
+        """Say what its firmware cannot do here, a line for each thing.
+
+        Args:
+            user: the name it gave.
+        """
+        if not self.traits.rows:
+            return []
+        coinbase = 0 if self._entry is None else _coinbase_bytes(self._entry.job)
+        return list(
+            self.traits.problems(
+                slice_size=len(self.seat.slice), size=self.seat.size, coinbase=coinbase, user=user
+            )
+        )
+
+    def figures(self, now: float, user: str = "") -> dict[str, object]:
+        """Return what the page shows of it.
+
+        Args:
+            now: monotonic seconds.
+            user: the name it gave.
+        """
         difficulty = float(difficulty_from_target(self.told))
         quiet = None if self._last_share is None else math.floor(now - self._last_share)
         return {
@@ -228,4 +271,6 @@ class Rig:
             "rejected": self.rejected,
             "last_share_seconds": quiet,
             "state": self.state(now).value,
+            "quirks": list(self.traits.names),
+            "problems": self.problems(user),
         }

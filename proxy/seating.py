@@ -13,6 +13,7 @@ from headframe.stratum.events import Joined, ServerEvent, ShareSubmitted
 from proxy.hub import Hub
 from proxy.jobbook import Entry
 from proxy.ledger import Row
+from proxy.quirks import traits_of
 from proxy.rig import Rig, RigSettings, RigState
 from proxy.routes import Visitor
 from proxy.slices import NoSliceLeftError
@@ -148,7 +149,8 @@ class Seating:
         """Return what the page shows of the session's rigs."""
         head = {"name": self._user, "user": self._user, "agent": self._agent}
         return [
-            {**head, "address": self.address, **rig.figures(now)} for rig in self._rigs.values()
+            {**head, "address": self.address, **rig.figures(now, self._user)}
+            for rig in self._rigs.values()
         ]
 
     def hps(self, now: float) -> float:
@@ -280,6 +282,7 @@ class Seating:
             mask=self._settings.mask,
             address=self.host,
             agent=self._agent,
+            numbers=traits_of(self._agent).numbers,
         )
         start = self._settings.start if self._start is None else self._start
         self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
@@ -295,6 +298,9 @@ class Seating:
         log.info("rig_joined", rig=self._user, agent=self._agent, peer=self.address)
         if book.current is not None:
             self.show(book.current, now)
+        for rig in self._rigs.values():
+            for problem in rig.problems(self._user):
+                log.warning("rig_unfit", rig=self._user, agent=self._agent, problem=problem)
 
     def _offer(self, rig: Rig, entry: Entry) -> None:
         rig.show(self._core, entry)

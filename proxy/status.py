@@ -83,6 +83,13 @@ class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_share_seconds: Annotated[
         float | None, msgspec.Meta(description="Since its last good share.")
     ]
+    quirks: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="What is known of its firmware: rows of docs/quirks.md."),
+    ] = ()
+    problems: Annotated[
+        tuple[str, ...], msgspec.Meta(description="What its firmware cannot do here, in words.")
+    ] = ()
 
 
 class LifetimeStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from headframe.chain.job import Job
 from headframe.chain.share import Share, Verdict
 from headframe.chain.target import Target
 from headframe.stratum.events import ClientEvent, ServerEvent, Ticket
+from headframe.stratum.numbers import Numbers
 
 __all__ = ["ClientCore", "SansIO", "Seat", "ServerCore"]
 
@@ -72,6 +73,7 @@ class Seat:
             intersection with what the rig asks for and what the job allows.
         address: where its owner is, without the port.
         agent: what its owner's software calls itself.
+        numbers: difficulties that its owner reads.
     """
 
     channel: int
@@ -81,6 +83,7 @@ class Seat:
     mask: int
     address: str = ""
     agent: str = ""
+    numbers: Numbers = Numbers.EXACT
 
 
 class ServerCore(SansIO[ServerEvent], Protocol):

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from headframe.chain.target import MAX_TARGET, Target, target_from_difficulty, w
 from headframe.stratum.core import Seat, ServerCore
 from headframe.stratum.sv1.server import ServerConnection
 from proxy.jobbook import Entry, JobBook
+from proxy.quirks import traits_of
 from proxy.rig import Rig, RigState, difficulty_in_password
 from proxy.slices import Lease, fit
 from tests.fakes.mining import JobMaker, PythonHasher
@@ -29,7 +31,7 @@ class Shown(ServerConnection):
         return Target(target + 1)
 
 
-def make_entry(maker: JobMaker, **changes: int) -> Entry:
+def make_entry(maker: JobMaker, **changes: object) -> Entry:
     return JobBook(fit(8), itertools.count(1), PythonHasher()).add(maker.make(**changes), 0.0)  # type: ignore[arg-type] # numbers all
 
 
@@ -116,6 +118,42 @@ def test_its_figures_are_plain():
     assert isinstance(figures["hashrate_hps"], float)
     assert figures["hashrate_hps"] > 0
     assert figures["difficulty"] == pytest.approx(65535 * 2**208 * 4 / 2**256)
+
+
+def of_agent(agent: str, **settings: object) -> Rig:
+    seat = replace(SEAT, agent=agent, numbers=traits_of(agent).numbers)
+    return Rig(seat, Lease(b"\x00\x01"), rig_settings(**settings), EASY, 0.0)
+
+
+def test_a_changed_difficulty_comes_clean_to_firmware_that_needs_it():
+    for agent, cleans in (("bitaxe/BM1370", [True, False, True]), ("x", [True, False, False])):
+        core, rig, maker = Shown(), of_agent(agent), JobMaker()
+        rig.show(core, make_entry(maker, target=1))
+        rig.show(core, make_entry(maker, target=1))
+        rig.vardiff.wish(Target(EASY // 2), 1.0)
+        rig.show(core, make_entry(maker, target=1))
+        assert [clean for _, _, clean in core.offers] == cleans
+
+
+def test_firmware_that_works_on_large_difficulties_gets_no_smaller():
+    rented = of_agent("NiceHash/1.0.0")
+    assert rented.vardiff.target == target_from_difficulty(524_288)
+    rented.adopt(rig_settings(), 1.0)
+    rented.vardiff.wish(MAX_TARGET, 2.0)
+    assert rented.vardiff.target == target_from_difficulty(524_288)
+    core = Shown()
+    rented.show(core, make_entry(JobMaker(), target=EASY))
+    assert core.offers[-1][1] == EASY, "the upstream's target comes first"
+
+
+def test_what_is_known_of_its_firmware_is_told():
+    rig = of_agent("NerdMinerV2")
+    assert rig.figures(1.0, "me")["quirks"] == ["nerdminer"]
+    assert rig.figures(1.0, "me")["problems"] == []
+    rig.show(Shown(), make_entry(JobMaker(), target=1, coinbase=b"1" * 300))
+    [told] = rig.problems("me")
+    assert told == "the coinbase has 320 bytes, such rigs hash 255 at most"
+    assert of_agent("unheard of").figures(1.0)["quirks"] == []
 
 
 def test_it_is_not_retargeted_before_it_has_a_job():

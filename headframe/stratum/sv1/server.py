@@ -226,7 +226,7 @@ class ServerConnection:
                 f"{len(seat.lane)} + {len(seat.slice)} + {seat.size}"
             )
         line = _NOTIFY_LINES.line(job, seat.lane, clean=clean)
-        asked, sent = difficulty_line(target)
+        asked, sent = difficulty_line(target, seat.numbers)
         if asked != self._difficulty:
             self._difficulty = asked
             self._push(asked)

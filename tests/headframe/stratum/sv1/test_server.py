@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headframe.chain.job import BIP320_MASK, Job, JobId, SplitCoinbase
 from headframe.chain.share import Reason, Verdict, fault_of, proof_of
-from headframe.chain.target import DIFFICULTY_1, MAX_TARGET, Target
+from headframe.chain.target import DIFFICULTY_1, MAX_TARGET, Target, target_from_difficulty
 from headframe.stratum.errors import LocalProtocolError
 from headframe.stratum.events import (
     AuthorizeAsked,
@@ -21,6 +21,7 @@ from headframe.stratum.events import (
     ShareSubmitted,
     TargetWished,
 )
+from headframe.stratum.numbers import Numbers
 from headframe.stratum.sv1 import server as module
 from headframe.stratum.sv1.client import ClientConnection, ClientOptions
 from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT
@@ -510,6 +511,25 @@ def test_the_difficulty_is_sent_when_it_changes() -> None:
     lines = sent(core)
     assert lines[0] == {"id": None, "method": "mining.set_difficulty", "params": [4096]}
     assert asked == DIFFICULTY_1 // 4096
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        (Numbers.EXACT, "1000.5"),
+        (Numbers.WHOLE, "1000"),
+        (Numbers.POWER_OF_TWO, "512"),
+        (Numbers.PDIFF, "1000.5"),
+    ],
+)
+def test_the_difficulty_is_one_that_the_rig_reads(numbers: Numbers, text: str) -> None:
+    core = ServerConnection()
+    (joined, asks) = core.receive_data(SUBSCRIBE + AUTHORIZE)
+    core.seat(joined.ticket, replace(seat_of(), numbers=numbers))  # type: ignore[union-attr]
+    act(core, [asks])
+    got = core.offer(0, job_of(), target_from_difficulty(1000.5), clean=True)
+    assert b'"mining.set_difficulty","params":[%b]}' % text.encode() in core.data_to_send()
+    assert got == target_from_difficulty(float(text))
 
 
 def test_all_connections_send_the_same_bytes_object() -> None:
