@@ -23,6 +23,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "headframe.check.commands:check",
         "Find what is wrong with settings files, before a program is started with them.",
     ),
+    "export": (
+        "proxy.history_commands:export",
+        "Write the proxy's history as CSV or JSON, also while it runs.",
+    ),
+    "audit": (
+        "proxy.audit_commands:audit",
+        "Recompute share logs: every hash, every verdict, every sum.",
+    ),
     "bench": ("miner.tools:bench", "Measure the speed of every kernel."),
     "devices": ("miner.tools:devices", "Show what this machine hashes with."),
     "selftest": ("miner.tools:selftest", "Check that every kernel computes right hashes here."),

@@ -25,6 +25,8 @@ from proxy.building import Builder
 from proxy.chronicle import Chronicle
 from proxy.config import DEFAULT_ROUTE, ProxyConfig
 from proxy.doors import Doors
+from proxy.history_api import history_handler
+from proxy.history_file import HISTORY
 from proxy.hub import Clock
 from proxy.page import Page
 from proxy.rearrange import LIVE, Rearrangement
@@ -37,7 +39,6 @@ __all__ = ["Ready", "check", "run"]
 
 log = get_logger(__name__)
 
-HISTORY: Final = "proxy.sqlite"
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _GOODBYE_SECONDS: Final = 2.0
 
@@ -196,6 +197,7 @@ class _Proxy:
             self.stratum_url,
             self.vitals,
             worker_series=web.worker_series,
+            others=self.chronicle.stats,
         )
         rows = {"routes/try": trying(self.routing, self.read)}
         if self.reloader is not None:
@@ -208,6 +210,7 @@ class _Proxy:
             healthy=page.healthy,
             schema=ProxyStatus,
             views={"routes": lambda: overview(self.routing)},
+            handlers={"history": history_handler(self.chronicle.store.path)},
             hints=self._nudge if self.builder.rosters else None,
             title="Headframe proxy",
             allowed_hosts=web.allowed_hosts,

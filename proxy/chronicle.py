@@ -46,6 +46,11 @@ class Chronicle:
         self._flushed = self._told = 0
         self._rotations = 0
 
+    @property
+    def stats(self) -> Sequence[object]:
+        """How history and share log are doing, as figures to be exported."""
+        return [part.stats for part in (self.store, self.share_log) if part is not None]
+
     def begin(self) -> None:
         """Open store and share log, and let all books go on where they ended.
 

@@ -13,7 +13,10 @@ from typing import Final, Self
 from proxy.history import COUNTS, WORKS, Batch, Figures, Parts, Rollup
 from proxy.history_schema import COLUMNS, LOW_BITS, migrate, split, summed, upsert
 
-__all__ = ["HistoryFile", "Kept", "Retention", "figures_from"]
+__all__ = ["HISTORY", "HistoryFile", "Kept", "Retention", "figures_from"]
+
+HISTORY: Final = "proxy.sqlite"
+"""Its name in the state folder."""
 
 _HOUR: Final = 3600
 _MINUTE: Final = 60

@@ -1,6 +1,7 @@
 """What the proxy shows: the page's data, and its metrics. Plain data, no secrets."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -48,6 +49,7 @@ class Page:
         stratum_url: where rigs connect.
         vitals: how the process is doing.
         worker_series: workers that have metrics of their own.
+        others: further figures to be told as metrics.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Page:
         vitals: Vitals | None = None,
         *,
         worker_series: int = 200,
+        others: Sequence[object] = (),
     ) -> None:
         self._routing = routing
         self._store = store
@@ -66,7 +69,7 @@ class Page:
         kernels = "python" if native.extension_missing else "native"
         self._workers = WorkerSeries(routing.totals, self._present, most=worker_series)
         self._lasting = (
-            Exporter(METRICS_PREFIX, [routing.stats, self._workers.stats]),
+            Exporter(METRICS_PREFIX, [routing.stats, self._workers.stats, *others]),
             routing.stats.pools.exporter(METRICS_PREFIX),
             self._workers.exporter(METRICS_PREFIX),
             *self_report(vitals or Vitals(), program="proxy", kernels=kernels),

@@ -18,10 +18,13 @@ from headframe.upstream.report import PoolFigures, PoolShares
 from miner.config import MinerConfig
 from miner.stats import DeviceFigures, MinerStats
 from miner.status import MinerStatus
+from proxy import quirks
 from proxy.config import ProxyConfig
 from proxy.routetable import RouteFigures
+from proxy.sharelog import ShareLogStats
 from proxy.stats import Books, Lifetime, Stats
 from proxy.status import ProxyStatus
+from proxy.store import StoreStats
 from proxy.workers import WorkerFigures, WorkerStats
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +61,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/config.md": "\n".join(config).rstrip() + "\n",
         "docs/metrics.md": _metrics(),
+        "docs/quirks.md": f"# Quirks of firmware\n{NOTE}\n{quirks.page()}",
         "docs/schema/miner-status.json": encode_schema(MinerStatus).decode(),
         "docs/schema/proxy-status.json": encode_schema(ProxyStatus).decode(),
         "examples/miner.toml": example(MinerConfig),
@@ -80,7 +84,10 @@ def _metrics() -> str:
         (
             "headframe proxy",
             "headframe_proxy_",
-            (("", "", Books), ("", "", Stats), ("", "", BlockStats), ("", "", Lifetime)),
+            tuple(
+                ("", "", each)
+                for each in (Books, Stats, BlockStats, Lifetime, StoreStats, ShareLogStats)
+            ),
         ),
         (
             "headframe proxy: each route, upstream and worker",

@@ -79,6 +79,7 @@ class WebServer:
             how many look for it now. `None`: such hints are not taken.
         schema: the type that the status is made of, or `None`.
         views: more plain data to be read, by the name under `/api/v1/`.
+        handlers: what else answers to GET there, and reads parameters.
         interval_seconds: time between two events.
         most_streams: how many readers of events there may be at a time.
     """
@@ -97,6 +98,7 @@ class WebServer:
         hints: Callable[[], int] | None = None,
         schema: type[msgspec.Struct] | None = None,
         views: Mapping[str, Callable[[], dict[str, object]]] | None = None,
+        handlers: Mapping[str, Handler] | None = None,
         interval_seconds: float = 1.0,
         most_streams: int = MOST_EVENT_STREAMS,
     ) -> None:
@@ -111,6 +113,7 @@ class WebServer:
         self._hints = hints
         self._schema = schema
         self._views = dict(views or {})
+        self._handlers = dict(handlers or {})
         self._interval = interval_seconds
         self._most_streams = most_streams
         self._streams = 0
@@ -181,6 +184,8 @@ class WebServer:
             app.router.add_get("/api/v1/schema", handler)
         for name, view in self._views.items():
             app.router.add_get(f"/api/v1/{name}", _serve_view(view))
+        for name, handler in self._handlers.items():
+            app.router.add_get(f"/api/v1/{name}", handler)
         if self._actions is not None:
             self._actions.add_to(app)
         if self._hints is not None:
