@@ -9,31 +9,21 @@ within a second, of its own.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 
-from headframe.chain.job import Job, JobId, SourceId
-from headframe.chain.share import Checked, Reason
-from headframe.chain.target import work_of
+from headframe.chain.job import Job, SourceId
 from headframe.runtime.logs import get_logger
-from headframe.stratum.core import Seat
-from headframe.stratum.events import ShareSubmitted
-from headframe.upstream.base import Done, JobSource, SourceStatus, members_of
-from headframe.upstream.blockdesk import BlockDesk
-from proxy.jobbook import Entry, Hasher, JobBook, widen
-from proxy.ledger import Ledger, LedgerError, Row
+from headframe.upstream.base import JobSource, SourceStatus, members_of
+from proxy.court import Court
+from proxy.jobbook import Entry, Hasher, JobBook
+from proxy.ledger import Ledger, LedgerError
 from proxy.lives import Lives
-from proxy.names import Sender
 from proxy.policy import VerdictBy, WhenDry
-from proxy.sharelog import Tap
-from proxy.sharelog_lines import Judged
 from proxy.slices import Layout, LayoutError, Slices
 from proxy.space import Space
 from proxy.stats import Stats
 from proxy.switches import SwitchMeter
-from proxy.terms import Asker, Clock, Guest, HubSettings
-from proxy.uplink import Parcel, Uplink
+from proxy.terms import Clock, Guest, HubSettings
 
 __all__ = ["Clock", "Guest", "Hub", "HubSettings"]
 
@@ -45,12 +35,9 @@ _TICK_SECONDS: Final = 1.0
 _LOOK_TICKS: Final = 5
 """Every so many ticks each session looks at its clock."""
 _BURY_TICKS: Final = 60
-_ACCEPTED: Final = Reason.ACCEPTED
-_work_of: Final = lru_cache(maxsize=4096)(work_of)
-"""Rigs have few different targets, and a division of 256 bits takes longer than a look-up."""
 
 
-class Hub:
+class Hub(Court):
     """Between the source and the sessions.
 
     Args:
@@ -76,29 +63,18 @@ class Hub:
         ledger: Ledger | None = None,
         stats: Stats | None = None,
     ) -> None:
-        self.source = source
-        self.clock = clock or Clock()
-        self.ledger = ledger or Ledger()
-        self.stats = stats or Stats()
-        self.space = space or Space()
-        self.uplink = Uplink(
+        super().__init__(
             source,
-            self.ledger,
-            self.clock.wall,
-            clock=self.clock.monotonic,
-            stats=self.stats,
+            settings,
+            clock=clock,
+            ledger=ledger,
+            stats=stats,
         )
+        self.space = space or Space()
         self.problem = ""
         """Why rigs get no work although the source has some; one line for people."""
-        self.settings = settings
-        """What it is told; may be replaced at any time."""
-        self.tap: Tap | None = None
-        """Notes each share in the share log, if there is one; see `note_shares`."""
-        self.blocks = self.stats.blocks
-        """What becomes of the blocks of its upstreams."""
         self._ids = ids
         self._hasher = hasher
-        self._book: JobBook | None = None
         self._job: Job | None = None
         self._guests: dict[Guest, None] = {}
         self._impatient: dict[Guest, None] = {}
@@ -120,11 +96,6 @@ class Hub:
         return tuple(self._guests)
 
     @property
-    def book(self) -> JobBook | None:
-        """The jobs; `None` before the layout is known."""
-        return self._book
-
-    @property
     def layout(self) -> Layout | None:
         """How the extranonce is cut; `None` before the first job."""
         return self.space.layout
@@ -139,10 +110,6 @@ class Hub:
         """The slices of that layout."""
         return self.space.slices
 
-    def finds(self, job_id: JobId) -> Entry | None:
-        """Look a job of this route up, dead ones included."""
-        return None if self._book is None else self._book.find(job_id)
-
     def join(self, guest: Guest) -> None:
         """Let a session hear of jobs."""
         self._guests[guest] = None
@@ -155,90 +122,6 @@ class Hub:
     def hurry(self, guest: Guest) -> None:
         """Show this session a job soon: its target changed."""
         self._impatient[guest] = None
-
-    def hear_of_blocks(self, desk: BlockDesk) -> None:
-        """Let the books, the page and the metrics have what becomes of found blocks."""
-        self.blocks = desk.feed.stats
-        self.uplink.remember(desk.journal.records())
-        desk.feed.watch(self.uplink.hear)
-
-    def judge(
-        self, seat: Seat, share: ShareSubmitted, row: Row, asker: Asker | None = None
-    ) -> tuple[Checked, int]:
-        """Judge a share, book it, and send it up if it is good enough.
-
-        Args:
-            seat: the rig's.
-            share: what it sent.
-            row: the books of its worker.
-            asker: hears the upstream's verdict, where that is the one that counts.
-
-        Returns:
-            Our verdict, and the hashes that the share stands for. `PENDING`: it was good
-            here, and `asker` hears the verdict, or has heard it.
-        """
-        book = self._book
-        assert book is not None  # noqa: S101 - a seat implies a book
-        checked = book.check(seat, share, self.clock.wall())
-        if share.refused is not None:
-            checked = replace(checked, reason=share.refused)
-        work = 0 if share.target is None else _work_of(share.target)
-        judged, accepted = checked, checked.reason is _ACCEPTED
-        entry = book.find(share.job_id)
-        if entry is not None and (
-            checked.block or (accepted and checked.proof <= entry.upstream.target)
-        ):
-            waits = accepted and asker is not None and self.settings.verdict is VerdictBy.POOL
-            answer = asker.expect(share, work, entry.mark[0]) if waits and asker else None
-            self._send(entry, seat, share, row, (checked, work), answer)
-            if answer is not None:
-                checked = Checked(reason=Reason.PENDING, proof=checked.proof, block=checked.block)
-        elif accepted:
-            self.ledger.keep(row, work)
-        if not accepted:
-            self.ledger.refuse(row, checked.reason, work)
-        if self.tap is not None:
-            mask = 0 if entry is None else share.mask & seat.mask & entry.mask
-            self.tap.share(row, entry, Judged(seat, share, judged, work, mask))
-        return checked, work
-
-    def refuse_unweighed(self, row: Row, rig: str, reason: Reason) -> None:
-        """Book a share that could not even be read; `rig` is where it came from."""
-        self.ledger.refuse(row, reason, 0)
-        if self.tap is not None:
-            self.tap.refused(row, rig, reason)
-
-    def note_shares(self, tap: Tap) -> None:
-        """Let each share be noted in the share log, and what becomes of it."""
-        self.tap = self.uplink.tap = tap
-
-    def _send(  # all that is known of a share
-        self,
-        entry: Entry,
-        seat: Seat,
-        share: ShareSubmitted,
-        row: Row,
-        result: tuple[Checked, int],
-        answer: Done | None,
-    ) -> None:
-        checked, work = result
-        parcel = Parcel(
-            share=widen(entry, seat, share),
-            worker=None if share.refused else self._name_of(seat, share.worker),
-            row=row,
-            work=entry.work,
-            source=entry.upstream.source,
-            came_at=self.clock.monotonic(),
-            answer=answer,
-        )
-        if checked.block:
-            accepted = checked.reason is Reason.ACCEPTED
-            self.uplink.block(parcel, checked.proof, accepted=accepted, work=work)
-        else:
-            self.uplink.forward(parcel, work=work)
-
-    def _name_of(self, seat: Seat, worker: str) -> str | None:
-        return self.settings.worker_sent(Sender(worker, address=seat.address, agent=seat.agent))
 
     def enlist(self) -> None:
         """Share the space; done when it is made, and to be done when it is used again."""

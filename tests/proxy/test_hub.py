@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +18,7 @@ from proxy.hub import Clock, Hub, HubSettings
 from proxy.jobbook import Entry
 from proxy.space import Space, SpaceSettings
 from tests.fakes.mining import JobMaker, ManualSource, PythonHasher
-from tests.fakes.proxying import HARD, ManualClock
+from tests.fakes.proxying import ManualClock
 
 SEAT = Seat(channel=0, lane=b"", slice=b"\x00\x01", size=4, mask=0x1FFFE000)
 
@@ -230,49 +229,6 @@ async def test_books_that_do_not_balance_are_counted():
     for _ in range(60):
         await stage.after(0)
     assert stage.hub.stats.ledger_faults == 1
-
-
-@pytest.mark.parametrize(
-    ("job", "share", "reason", "kept", "sent"),
-    [
-        ({"target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 0),
-        ({"target": 1}, {}, Reason.ACCEPTED, 1, 0),
-        ({"target": 1, "block_target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 1),
-        ({"block_target": MAX_TARGET}, {"target": Target(1)}, Reason.LOW_DIFFICULTY, 0, 1),
-        ({"block_target": MAX_TARGET}, {"target": None}, Reason.UNKNOWN_JOB, 0, 1),
-        ({"block_target": MAX_TARGET}, {"extranonce": b""}, Reason.BAD_EXTRANONCE, 0, 0),
-        ({"block_target": MAX_TARGET}, {"job_id": 77}, Reason.UNKNOWN_JOB, 0, 0),
-        ({"target": 1}, {"ntime": 1}, Reason.BAD_NTIME, 0, 0),
-    ],
-)
-async def test_a_share_is_judged_booked_and_sent(
-    job: dict[str, object], share: dict[str, object], reason: Reason, kept: int, sent: int
-):
-    """Blocks are sent at once; what only meets the pool's target waits in the queue."""
-    stage = Stage()
-    entry = await stage.show(**job)
-    row = stage.hub.ledger.worker("w")
-    checked, _ = stage.hub.judge(SEAT, share_of(entry, **share), row)  # type: ignore[arg-type] # as above
-    assert checked.reason is reason
-    assert stage.hub.ledger.total.kept == kept
-    assert len(stage.source.sent) == sent
-    assert stage.hub.ledger.total.queued == (job.get("target") == MAX_TARGET)
-    stage.hub.ledger.verify()
-
-
-async def test_nothing_goes_up_that_misses_both_targets_and_nothing_twice():
-    """Law 6."""
-    stage = Stage()
-    entry = await stage.show(target=HARD, block_target=HARD)
-    row = stage.hub.ledger.worker("w")
-    for nonce in [*range(600), *range(600)]:
-        stage.hub.judge(SEAT, share_of(entry, nonce), row)
-    proofs = stage.source.proofs()
-    assert proofs
-    assert all(proof <= HARD for proof in proofs)
-    assert len(set(proofs)) == len(proofs)
-    assert stage.hub.ledger.total.refused[Reason.DUPLICATE].shares == 600
-    stage.hub.ledger.verify()
 
 
 def test_the_clock_is_the_machines_own_by_default():
