@@ -65,8 +65,9 @@ compose-check: $(VENV)/.dev build  ## docker-compose.yml, for each profile; need
 bench: build  ## speed, side by side in one run
 	@$(PY) -m bench $(ARGS)
 
-docs: $(VENV)/.dev build  ## write the generated pages and examples anew
+docs: $(VENV)/.dev build  ## write the generated pages, examples and dashboards anew
 	@$(PY) scripts/docs.py
+	@$(PY) scripts/dashboards.py
 
 clean:  ## remove the environment and everything built
 	@rm -rf $(VENV) build dist *.egg-info native/_native*.so native/_native.c .coverage* htmlcov

@@ -7,7 +7,7 @@ nothing else is changed (`scaled`).
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,7 @@ class Prometheus:
 
 @asynccontextmanager
 async def prometheus(
-    folder: Path, targets: Mapping[str, int], *, factor: float = 1.0
+    folder: Path, targets: Mapping[str, Sequence[int]], *, factor: float = 1.0
 ) -> AsyncIterator[Prometheus]:
     """Run Prometheus on our own configuration and rules.
 
@@ -113,7 +113,9 @@ async def prometheus(
     config["global"] = {"scrape_interval": SCRAPE, "evaluation_interval": SCRAPE}
     jobs = [each for each in config["scrape_configs"] if each["job_name"] in targets]
     for job in jobs:
-        job["static_configs"] = [{"targets": [f"127.0.0.1:{targets[job['job_name']]}"]}]
+        job["static_configs"] = [
+            {"targets": [f"127.0.0.1:{each}" for each in targets[job["job_name"]]]}
+        ]
     assert len(jobs) == len(targets), f"no such job: {targets}"
     (folder / "prometheus.yml").write_text(json.dumps({**config, "scrape_configs": jobs}))
     argv = [tool, f"--config.file={folder}/prometheus.yml"]

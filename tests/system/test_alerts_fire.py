@@ -48,7 +48,7 @@ async def watched(folder: Path, *args: str) -> AsyncIterator[Watched]:
     where = ["--listen", f"127.0.0.1:{port}"]
     async with (
         headframe("proxy", *args, *where, folder=folder) as proxy,
-        prometheus(folder, {"headframe-proxy": proxy.web}, factor=FACTOR) as server,
+        prometheus(folder, {"headframe-proxy": [proxy.web]}, factor=FACTOR) as server,
     ):
         yield Watched(proxy, port, server)
 
