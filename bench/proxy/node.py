@@ -24,12 +24,15 @@ class Node:
     Args:
         bitcoind: the node, running.
         feed: where it publishes.
+
+    Attributes:
+        bitcoind: the node.
     """
 
     def __init__(self, bitcoind: Bitcoind, feed: str) -> None:
         import zmq
 
-        self._bitcoind = bitcoind
+        self.bitcoind = bitcoind
         self._socket: Any = zmq.Context.instance().socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RCVTIMEO, PATIENCE_MS)
@@ -40,15 +43,22 @@ class Node:
     def upstream(self) -> str:
         """Return the settings of a proxy on it."""
         return (
-            f'url = "bitcoind+http://127.0.0.1:{self._bitcoind.port}"\n'
-            f'cookie = "{self._bitcoind.cookie}"\naddress = "{ADDRESS}"\npace_seconds = 0'
+            f'url = "bitcoind+http://127.0.0.1:{self.bitcoind.port}"\n'
+            f'cookie = "{self.bitcoind.cookie}"\naddress = "{ADDRESS}"\npace_seconds = 0'
         )
 
-    def announce(self) -> int:
-        """Find a block; returns when its hash was announced, in monotonic nanoseconds."""
+    def announce(self, *, empty: bool = False) -> int:
+        """Find a block; returns when its hash was announced, in monotonic nanoseconds.
+
+        Args:
+            empty: leave all transactions where they are.
+        """
         listener = threading.Thread(target=self._listen)
         listener.start()
-        self._bitcoind.call("generatetoaddress", 1, ADDRESS)
+        if empty:
+            self.bitcoind.call("generateblock", ADDRESS, [])
+        else:
+            self.bitcoind.call("generatetoaddress", 1, ADDRESS)
         listener.join()
         return self._heard.get_nowait()
 
@@ -62,8 +72,12 @@ class Node:
 
 
 @contextmanager
-def running_node(folder: Path) -> Iterator[Node]:
+def running_node(folder: Path, *options: str) -> Iterator[Node]:
     """Run a node for the length of a `with` block.
+
+    Args:
+        folder: for its data.
+        options: more of its own.
 
     Raises:
         OSError: there is no bitcoind.
@@ -73,7 +87,7 @@ def running_node(folder: Path) -> Iterator[Node]:
     except pytest.skip.Exception as error:
         raise OSError(str(error)) from None
     feed = f"tcp://127.0.0.1:{free_port()}"
-    with running_bitcoind(folder, extra=[f"-zmqpubhashblock={feed}"]) as bitcoind:
+    with running_bitcoind(folder, extra=[f"-zmqpubhashblock={feed}", *options]) as bitcoind:
         bitcoind.call("generatetoaddress", 101, ADDRESS)
         node = Node(bitcoind, feed)
         try:

@@ -276,7 +276,7 @@ class GbtSource:
         self._publish(template, run)
         if urgent:
             try:
-                await run.templates.check(template)
+                await run.templates.check(template, in_vain=self._is_wanted)
             except ChainError:
                 self._withdraw()
                 raise
