@@ -63,14 +63,22 @@ const pools = new Table(at("pools-table"), [
   number("Answer", "answer_seconds", format.milliseconds),
   number("Accepted", "accepted", format.whole),
   number("Rejected", "rejected", format.whole),
+  number("Lost", "lost", format.whole),
+  number("Connections", "connects", format.whole),
+  { title: "Last share", kind: "number", of: (row) => row.last_share_time, show: (row) => since(secondsAgo(row.last_share_time)) },
 ], { empty: "no upstream is configured" });
 
 const devices = new Table(at("devices-table"), [
   { title: "Device", of: (row) => row.name, show: (row) => text(row.name) },
   { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state) },
   { title: "Kernel", of: (row) => row.kernel, show: (row) => text(row.kernel) },
-  number("Hashrate", "hashrate_hps", format.hashrate),
+  number("5 s", "hashrate_5s_hps", format.hashrate),
+  number("1 min", "hashrate_hps", format.hashrate),
+  number("15 min", "hashrate_15m_hps", format.hashrate),
+  number("Found", "solutions", format.whole),
   number("Wrong results", "wrong", format.whole),
+  number("Kernels retired", "retired", format.whole),
+  { title: "Sensors", optional: true, of: (row) => Object.keys(row.sensors ?? {}).length, show: (row) => sensors(row.sensors) },
 ], { empty: "no device is at work" });
 
 function number(name, key, show) {
@@ -81,12 +89,24 @@ function since(seconds) {
   return seconds === null || seconds === undefined ? "never" : format.ago(seconds);
 }
 
+function secondsAgo(time) {
+  return Number.isFinite(time) ? Math.max(Date.now() / 1000 - time, 0) : null;
+}
+
+const SENSORS = { temperature_celsius: "°C", power_watts: "W", clock_hertz: "MHz" };
+
+function sensors(readings) {
+  const told = Object.entries(readings ?? {}).map(([name, value]) =>
+    name === "clock_hertz" ? `${format.whole(value / 1e6)} MHz` : `${format.whole(value)} ${SENSORS[name] ?? format.words(name)}`);
+  return text(told.join(", "));
+}
+
 function draw(status) {
   const about = [status.program, status.version, status.uptime_seconds === undefined ? "" : `up ${format.duration(status.uptime_seconds)}`];
   setText(at("about"), about.filter(Boolean).join(" · "));
   drawUpstream(status);
   drawHashrate(status);
-  drawShares(status.shares);
+  drawShares(status.shares, status.lost_hashes);
   drawBlocks(status.blocks);
   drawPool(status.pool);
   fillTable("pools", pools, status.pools);
@@ -148,17 +168,20 @@ function drawHashrate(status) {
   drawLine(at("chart"), status.history?.length > 1 ? status.history : history);
 }
 
-function drawShares(shares) {
+function drawShares(shares, lostHashes) {
   at("shares").hidden = !shares;
   if (!shares) return;
   const accepted = shares.accepted ?? 0;
   const rejected = shares.rejected ?? 0;
   setText(at("shares-accepted"), `${format.whole(accepted)} accepted`);
   setText(at("shares-rejected"), `${format.whole(rejected)} rejected (${format.percent(rejected, accepted + rejected)})`);
-  const reasons = Object.entries(shares.by_reason ?? {})
+  const dropped = Object.entries(shares.dropped ?? {}).map(([cause, count]) => [`not sent: ${cause}`, count]);
+  const reasons = [...Object.entries(shares.by_reason ?? {}), ["lost with a connection", shares.lost ?? 0], ...dropped]
     .filter(([reason, count]) => count > 0 && reason !== "accepted")
     .sort(([, a], [, b]) => b - a);
-  drawReasons(at("reasons"), reasons, rejected);
+  drawReasons(at("reasons"), reasons, reasons.reduce((sum, [, count]) => sum + count, 0));
+  const idle = lostHashes > 0 ? `${format.hashes(lostHashes)} not done for lack of work` : "";
+  showProblem("shares-idle", idle);
 }
 
 function drawReasons(list, reasons, all) {

@@ -3,14 +3,22 @@
 const STEPS = ["", "k", "M", "G", "T", "P", "E", "Z"];
 
 export function hashrate(hps) {
-  if (!Number.isFinite(hps)) return "–";
-  let value = Math.max(hps, 0);
+  return withPrefix(hps, "H/s");
+}
+
+export function hashes(count) {
+  return withPrefix(count, "hashes");
+}
+
+function withPrefix(number, unit) {
+  if (!Number.isFinite(number)) return "–";
+  let value = Math.max(number, 0);
   let step = 0;
   while (value >= 999.5 && step < STEPS.length - 1) {
     value /= 1000;
     step += 1;
   }
-  return `${digits(value)} ${STEPS[step]}H/s`;
+  return `${digits(value)} ${STEPS[step]}${unit}`;
 }
 
 // Three significant digits, and no exponent between a thousandth and a thousand.
