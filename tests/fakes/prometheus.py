@@ -98,7 +98,7 @@ class Prometheus:
 async def prometheus(
     folder: Path, targets: Mapping[str, Sequence[int]], *, factor: float = 1.0
 ) -> AsyncIterator[Prometheus]:
-    """Run Prometheus on our own configuration and rules.
+    """Run Prometheus on our own configuration and rules, and wait until it watches all.
 
     Args:
         folder: for its files.
@@ -124,10 +124,13 @@ async def prometheus(
         server = Prometheus(running, port)
         try:
 
-            async def ready() -> bool:
-                return (await server.running.get("/-/ready"))[0] == 200
+            async def watching() -> bool:
+                if (await server.running.get("/-/ready"))[0] != 200:
+                    return False
+                up = [value for _, value in await server.query("up")]
+                return up == [1.0] * sum(map(len, targets.values()))
 
-            await until(ready, "Prometheus to be ready", server.running)
+            await until(watching, "Prometheus to watch all targets", server.running)
             yield server
         finally:
             await server.close()
