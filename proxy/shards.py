@@ -63,7 +63,7 @@ class Shard:
                 group.create_task(self.hub.source.run(), name="source")
                 group.create_task(self.hub.run(), name="hub")
         finally:
-            self.hub.close_all("no_upstream")
+            self.hub.close_all("shutdown")
             self.hub.retire()
 
 
@@ -180,6 +180,7 @@ class Shards:
 
     def _close(self, shard: Shard) -> None:
         del self._open[shard.number]
+        shard.hub.close_all("no_upstream")
         if shard.task is not None:
             shard.task.cancel()
 

@@ -26,6 +26,7 @@ class SpaceSettings:
         slice_first: the least slice that is ours.
         slice_end: one more than the largest; `None`: all there are.
         alone: where there is no room to share, one rig may have all of it.
+        bound: so it may where the first upstream of all leaves no room.
     """
 
     lane: bytes = b""
@@ -34,6 +35,7 @@ class SpaceSettings:
     slice_first: int = 0
     slice_end: int | None = None
     alone: bool = False
+    bound: bool = False
 
 
 class Space:
@@ -72,7 +74,8 @@ class Space:
                 free, lane=known.lane, slice_size=known.slice_size, rollable=known.rollable
             )
         except LayoutError:
-            if not known.alone or free < 1:
+            may = known.alone or (known.bound and self.layout is None)
+            if not may or free < 1:
                 raise
             layout, self.slices = Layout(slice_size=0, rollable=free), Slices(0)
         else:

@@ -13,6 +13,7 @@ from proxy.config import ProxyConfig
 from proxy.doors import Doors
 from proxy.rearrange import LIVE, Rearrangement
 from proxy.routing import Routing
+from tests.proxy.test_hub import Guest
 
 POOL = '{ url = "stratum+tcp://127.0.0.1:1", user = "u" }'
 FRONT = '[[listeners]]\nname = "front"\nport = 0\n'
@@ -23,9 +24,9 @@ ROUTE = f'[[routes]]\nname = "b"\nupstreams = [{POOL}]\n'
 class Desk:
     """A proxy without work, and its settings."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, text: str = BASE) -> None:
         self.folder = folder
-        self.config = self.read(BASE)
+        self.config = self.read(text)
         self.builder = Builder(self.config, folder)
         self.routing: Routing = self.builder.routing(self.config)
         self.doors = Doors(self.routing)
@@ -42,7 +43,12 @@ class Desk:
 
 @asynccontextmanager
 async def desk(folder: Path) -> AsyncIterator[Desk]:
-    one = Desk(folder)
+    async with running(Desk(folder)) as one:
+        yield one
+
+
+@asynccontextmanager
+async def running(one: Desk) -> AsyncIterator[Desk]:
     (await one.doors.prepare(one.config.all_listeners(), {}))()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(one.routing.run())
@@ -84,6 +90,29 @@ async def test_settings_that_cannot_work_change_nothing(tmp_path: Path):
         assert await one.put(BASE + ROUTE) == ["route b added"]
 
 
+async def test_new_upstreams_are_those_of_every_connection(tmp_path: Path):
+    terms = f"{BASE}[extranonce]\nrigs_per_connection = 1\n"
+    one = Desk(tmp_path, terms)
+    async with running(one):
+        route = one.routing.routes["default"]
+        assert route.shards is not None
+        route.hub.join(Guest())
+        async with asyncio.timeout(20):
+            while (other := route.pick(None)) is route.hub:
+                await asyncio.sleep(0)  # it has not begun to run
+        other.join(Guest())
+        assert [hub.source.status.get().source for hub in route.hubs] == [
+            "127.0.0.1:1",
+            "127.0.0.1:1#2",
+        ]
+        await one.put(terms.replace(":1", ":2"))
+        for hub, name in zip(route.hubs, ("127.0.0.1:2", "127.0.0.1:2#2"), strict=True):
+            async for status in hub.source.status:
+                if [each.source for each in status.members] == [name]:
+                    break
+    assert route.hubs == (route.hub,)
+
+
 async def test_what_hubs_are_told_changes_in_place(tmp_path: Path):
     async with desk(tmp_path) as one:
         hub = one.routing.first
@@ -94,3 +123,13 @@ async def test_what_hubs_are_told_changes_in_place(tmp_path: Path):
 
 def test_all_that_is_live_is_a_setting():
     assert set(LIVE) <= {key for key, _ in all_keys(ProxyConfig)}
+
+
+async def test_bans_change(tmp_path: Path):
+    async with desk(tmp_path) as one:
+        assert await one.put('bans = ["192.0.2.0/24"]\n' + BASE) == ["bans"]
+        assert one.routing.bans.find("192.0.2.9", 0.0) is not None
+        with pytest.raises(ConfigError, match="bans: 'home' does not appear"):
+            await one.put('bans = ["home"]\n' + BASE)
+        assert one.routing.bans.find("192.0.2.9", 0.0) is not None
+        assert await one.put(BASE) == ["bans"]

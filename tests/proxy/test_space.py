@@ -70,6 +70,28 @@ def test_what_was_taken_out_holds_no_slice_for_ever():
     assert not space.is_alive((SOURCES[0], 5))
 
 
+def test_one_rig_may_have_what_cannot_be_shared():
+    alone = Space(SpaceSettings(alone=True))
+    assert alone.shrink(8).slice_size == 2
+    layout = alone.shrink(2)
+    assert (layout.slice_size, layout.rollable) == (0, 2)
+    assert alone.slices is not None
+    assert alone.slices.take().value == b""
+    with pytest.raises(NoSliceLeftError):
+        alone.slices.take()
+    with pytest.raises(LayoutError):
+        alone.shrink(0)
+
+
+def test_where_there_is_one_upstream_that_is_so_for_what_it_leaves_at_first_alone():
+    space = Space(SpaceSettings(bound=True))
+    assert space.shrink(1).slice_size == 0
+    later = Space(SpaceSettings(bound=True))
+    later.shrink(8)
+    with pytest.raises(LayoutError, match="rigs_per_connection = 1"):
+        later.shrink(2)
+
+
 class Moves(RuleBasedStateMachine):
     """Rigs that join, move between routes and leave, and routes whose jobs die."""
 
