@@ -126,6 +126,7 @@ def test_images_are_pinned_by_a_tag(service: tuple[str, dict[str, Any]]) -> None
     name, each = service
     assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+", each["image"]), each["image"]
     assert ("build" in each) == (name in OURS)
+    assert (each.get("pull_policy") == "build") == (name in OURS), "a stranger's could be pulled"
 
 
 def test_there_is_a_health_check(service: tuple[str, dict[str, Any]]) -> None:
