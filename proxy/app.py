@@ -21,10 +21,12 @@ from headframe.runtime.web import Actions, WebServer, read_token, reloading
 from headframe.runtime.wire import format_peer
 from headframe.runtime.wirelog import wire_log_at
 from headframe.upstream.base import JobSource
+from proxy.access import access_actions, keep_out, list_bans
 from proxy.building import Builder
 from proxy.chronicle import Chronicle
 from proxy.config import DEFAULT_ROUTE, ProxyConfig
 from proxy.doors import Doors
+from proxy.entrance import entrance_of
 from proxy.history_api import history_handler
 from proxy.history_file import HISTORY
 from proxy.hub import Clock
@@ -106,6 +108,7 @@ async def run(
     proxy = _Proxy(config, builder, routing, doors, chronicle, vitals, reloader, read)
     try:
         chronicle.begin()
+        keep_out(routing, config.banned())
         (await doors.prepare(config.all_listeners(), {}))()
         async with proxy.page() as web_url:
             log.info("proxy_ready", stratum=proxy.stratum_url, web=web_url)
@@ -130,6 +133,9 @@ def check(config: ProxyConfig) -> None:
     Raises:
         ConfigError: the configuration cannot work, and why.
     """
+    config.banned()
+    for each in config.all_listeners():
+        entrance_of(each)
     Builder(config, _state(config)).arrange(config)
     read_token(config.web.token, config.web.token_file)
 
@@ -164,7 +170,8 @@ class _Proxy:
         listener, host = self.doors.listeners[0], self.config.listeners[0].host
         if host in _ANYWHERE:
             host = socket.gethostname()
-        return f"stratum+tcp://{format_peer((host, listener.port))}"
+        scheme = "stratum+tcp" if listener.entrance.tls is None else "stratum+ssl"
+        return f"{scheme}://{format_peer((host, listener.port))}"
 
     async def serve(self) -> None:
         """Run all parts until cancelled."""
@@ -199,7 +206,7 @@ class _Proxy:
             worker_series=web.worker_series,
             others=self.chronicle.stats,
         )
-        rows = {"routes/try": trying(self.routing, self.read)}
+        rows = {"routes/try": trying(self.routing, self.read), **access_actions(self.routing)}
         if self.reloader is not None:
             rows["reload"] = reloading(self.reloader)
         server = WebServer(
@@ -209,7 +216,10 @@ class _Proxy:
             metrics=page.metrics,
             healthy=page.healthy,
             schema=ProxyStatus,
-            views={"routes": lambda: overview(self.routing)},
+            views={
+                "routes": lambda: overview(self.routing),
+                "bans": lambda: list_bans(self.routing),
+            },
             handlers={"history": history_handler(self.chronicle.store.path)},
             hints=self._nudge if self.builder.rosters else None,
             title="Headframe proxy",

@@ -12,6 +12,7 @@ from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
 from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
+from proxy.bans import Bans
 from proxy.history_settings import HistorySettings, ShareLogSettings
 from proxy.hub import HubSettings
 from proxy.policy import Stale, VerdictBy, WhenDry
@@ -66,6 +67,10 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rules: Annotated[
         tuple[RuleSettings, ...],
         Meta(description="Which rigs take which route; the first rule that fits decides."),
+    ] = ()
+    bans: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses and ranges that are never let in; others by the API."),
     ] = ()
     vardiff: Annotated[VardiffSettings, Meta(description="Difficulty of the rigs.")] = (
         VardiffSettings()
@@ -175,6 +180,18 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                     )
             seen.update(keys)
         return self.listeners
+
+    def banned(self) -> tuple[str, ...]:
+        """Return who is never let in.
+
+        Raises:
+            ConfigError: one of them is no address or range.
+        """
+        try:
+            Bans(self.bans)
+        except ValueError as error:
+            raise ConfigError(f"bans: {error}") from None
+        return self.bans
 
     def all_routes(self) -> tuple[RouteSettings, ...]:
         """Return all routes, whole: what a route leaves out is as the top says.
@@ -289,7 +306,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             rollable=known.rollable,
             slice_first=known.slice_first,
             slice_end=known.slice_end,
-            alone=known.rigs_per_connection == 1 or self._is_bound(),
+            alone=known.rigs_per_connection == 1,
+            bound=self._is_bound(),
         )
 
 

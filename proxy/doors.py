@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from headframe.runtime.errors import ConfigError, ListenError
 from headframe.runtime.logs import get_logger
 from headframe.runtime.wirelog import WireLog
+from proxy.entrance import Entrance, entrance_of
 from proxy.listener import Limits, Listener
 from proxy.routing import RigTable, Routing
 from proxy.tables import ListenerSettings
@@ -61,16 +62,26 @@ class Doors:
         """
         self._routing.learn(rigs)
         fresh: dict[Key, _Door] = {}
+        entrances = [self._entrance(one) for one in settings]
         try:
-            for one in settings:
+            for one, entrance in zip(settings, entrances, strict=True):
                 key = _key(one)
                 if key not in self._doors:
-                    fresh[key] = _Door(one, await self._open(one))
+                    fresh[key] = _Door(one, await self._open(one, entrance))
         except ListenError as error:
             for door in fresh.values():
                 door.listener.close("listener_closed")
             raise ConfigError(str(error)) from error
-        return lambda: self._commit(settings, fresh)
+        return lambda: self._commit(settings, entrances, fresh)
+
+    def _entrance(self, settings: ListenerSettings) -> Entrance:
+        entrance, door = entrance_of(settings), self._doors.get(_key(settings))
+        if door is not None and (door.listener.entrance.tls is None) is not (entrance.tls is None):
+            raise ConfigError(
+                f"listener {settings.label}: TLS cannot begin or end on a port in use: give it "
+                "another port, or restart"
+            )
+        return entrance
 
     async def close(self) -> None:
         """Close all, and wait until every connection has ended."""
@@ -79,22 +90,27 @@ class Doors:
         for listener in [*self._closing, *self.listeners]:
             await listener.wait_closed()
 
-    async def _open(self, settings: ListenerSettings) -> Listener:
+    async def _open(self, settings: ListenerSettings, entrance: Entrance) -> Listener:
         listener = Listener(
             self._routing, settings.label, limits_of(settings), wire_log=self._wire_log
         )
-        await listener.start(settings.host, settings.port)
+        await listener.start(settings.host, settings.port, entrance)
         return listener
 
     def _commit(
-        self, settings: Sequence[ListenerSettings], fresh: Mapping[Key, _Door]
+        self,
+        settings: Sequence[ListenerSettings],
+        entrances: Sequence[Entrance],
+        fresh: Mapping[Key, _Door],
     ) -> list[str]:
         before, self._doors = self._doors, {}
         words = [f"listener {door.settings.label} opened" for door in fresh.values()]
-        for one in settings:
+        for one, entrance in zip(settings, entrances, strict=True):
             key = _key(one)
             door = fresh.get(key) or _Door(one, before[key].listener)
             door.listener.name, door.listener.limits = one.label, limits_of(one)
+            if key not in fresh:
+                door.listener.admit_by(entrance, one.certificate, one.certificate_key)
             self._doors[key] = door
         for key, door in before.items():
             if key not in self._doors:
@@ -107,7 +123,11 @@ class Doors:
 
 def limits_of(settings: ListenerSettings) -> Limits:
     """Make what a listener needs."""
-    return Limits(connections=settings.max_connections, per_address=settings.max_per_address)
+    return Limits(
+        connections=settings.max_connections,
+        per_address=settings.max_per_address,
+        ban_seconds=settings.ban_seconds,
+    )
 
 
 def _key(settings: ListenerSettings) -> Key:

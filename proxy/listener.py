@@ -5,7 +5,8 @@ Which protocol a port speaks is a row of `PROTOCOLS`.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +16,9 @@ from headframe.runtime.wirelog import WireLog
 from headframe.stratum.core import ServerCore
 from headframe.stratum.events import ServerEvent
 from headframe.stratum.sv1.server import ServerConnection
+from proxy.balancer import Headed
 from proxy.cost import Cost, Level, Price
+from proxy.entrance import Entrance
 from proxy.hub import Hub
 from proxy.routes import Visitor
 from proxy.routing import Routing
@@ -28,6 +31,8 @@ log = get_logger(__name__)
 _SOFT, _HARD, _DECAY = 2000.0, 20_000.0, 50.0
 """A farm of 2,000 rigs behind one address may come all at once; a loop of connections is
 let in 50 times a second at most."""
+_BAN_FAULTS: Final = 10.0
+"""So many faults within ten minutes, with no other connection beside them, are a ban."""
 _ADDRESSES: Final = 4096
 """Addresses whose cost is remembered."""
 
@@ -47,20 +52,24 @@ class Limits:
     Attributes:
         connections: at once.
         per_address: at once, from one address.
+        ban_seconds: for how long an address is banned from which nothing but faults come;
+            0 for never.
     """
 
     connections: int = 20_000
     per_address: int = 10_000
+    ban_seconds: float = 600.0
 
 
 class _Address(Cost):
     """What an address costs, and how many connections it has."""
 
-    __slots__ = ("open",)
+    __slots__ = ("faults", "open")
 
     def __init__(self) -> None:
         super().__init__(soft=_SOFT, hard=_HARD, decay=_DECAY)
         self.open = 0
+        self.faults: Cost | None = None
 
 
 class Listener:
@@ -91,6 +100,7 @@ class Listener:
         self._addresses: dict[str, _Address] = {}
         self._forget_at = _ADDRESSES
         self._open = 0
+        self._entrance = Entrance()
         self._server: asyncio.Server | None = None
         self._ending: list[Session] = []
 
@@ -105,14 +115,49 @@ class Listener:
         """How many there are now."""
         return self._open
 
-    async def start(self, host: str, port: int) -> None:
+    @property
+    def entrance(self) -> Entrance:
+        """How rigs come in."""
+        return self._entrance
+
+    async def start(self, host: str, port: int, entrance: Entrance | None = None) -> None:
         """Begin to accept.
+
+        Args:
+            host: an address or a name of this machine.
+            port: 0 for a free one.
+            entrance: how rigs come in; plain by default.
 
         Raises:
             PortInUseError: another program listens there.
             ListenError: this machine cannot listen there.
         """
-        self._server = await listen(host, port, self._make)
+        self._entrance = entrance or self._entrance
+        self._server = await listen(
+            host,
+            port,
+            self._receive,
+            tls=self._entrance.tls,
+            handshake_seconds=self._entrance.handshake_seconds,
+        )
+        if self._entrance.fingerprint:
+            log.info("tls_certificate", listener=self.name, fingerprint=self._entrance.fingerprint)
+
+    def admit_by(self, entrance: Entrance, certificate: str, key: str) -> None:
+        """Let rigs in another way, from the next connection on.
+
+        Args:
+            entrance: with TLS if there was TLS, else without.
+            certificate: the file that it shows from now on, if with TLS.
+            key: its key.
+        """
+        if self._entrance.tls is not None:  # the listener goes on with the context it has
+            self._entrance.tls.load_cert_chain(
+                Path(certificate).expanduser(), Path(key).expanduser()
+            )
+            if entrance.fingerprint != self._entrance.fingerprint:
+                log.info("tls_certificate", listener=self.name, fingerprint=entrance.fingerprint)
+        self._entrance = replace(entrance, tls=self._entrance.tls)
 
     def close(self, why: str) -> None:
         """Accept no more, and end all sessions.
@@ -132,6 +177,16 @@ class Listener:
         """Wait until the last session has ended, after `close`."""
         for session in self._ending:
             await session.wire.wait_closed()
+
+    def _receive(self) -> asyncio.BaseProtocol:
+        """Make what takes a new connection."""
+        trusted = self._entrance.trusted
+        return self._make() if trusted is None else Headed(self._make, trusted, self._turn_away)
+
+    def _turn_away(self) -> None:
+        """Count a connection that came without the header it needs."""
+        self._routing.stats.connections_opened += 1
+        self._routing.stats.connections_refused += 1
 
     def _make(self) -> Wire[ServerEvent]:
         place = self._routing.entry(self.name)
@@ -158,7 +213,10 @@ class Listener:
         known.open += 1
         costly = known.add(Price.CONNECT, now) is not Level.FINE
         why = ""
-        if self._open > self.limits.connections:
+        ban = self._routing.bans.find(address, now)
+        if ban is not None:
+            why = f"{ban.address} is banned: {ban.why}"
+        elif self._open > self.limits.connections:
             why = f"{self.limits.connections} connections are open"
         elif known.open > self.limits.per_address:
             why = f"{self.limits.per_address} connections from this address are open"
@@ -184,6 +242,28 @@ class Listener:
         known.open -= 1
         if faulty:
             known.add(Price.FAULT, now)
+            self._ban_if_bad(address, known, now)
+
+    def _ban_if_bad(self, address: str, known: "_Address", now: float) -> None:
+        """Ban an address from which nothing but faults has come lately.
+
+        Not one that has other connections: a farm's rigs may share an address, and one
+        that is broken must not stop the others.
+        """
+        seconds = self.limits.ban_seconds
+        if not seconds or known.open > 0:
+            return
+        if known.faults is None:
+            known.faults = Cost(soft=_BAN_FAULTS, hard=_BAN_FAULTS, decay=_BAN_FAULTS / 600)
+        if known.faults.add(1.0, now) is Level.HARD:
+            known.faults = None
+            self._routing.bans.add(
+                address.strip("[]"),
+                now=now,
+                seconds=seconds,
+                why="it broke the protocol again and again",
+            )
+            log.warning("address_banned", address=address, seconds=seconds)
 
     def _is_refused(self, address: str) -> bool:
         foreseen = self._routing.foresee(self.name, address)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from headframe.runtime.reload import Commit
+from proxy.access import keep_out
 from proxy.building import Arrangement, Builder
 from proxy.config import ProxyConfig
 from proxy.doors import Doors
@@ -18,6 +19,7 @@ LIVE: Final = (
     "routes",
     "rules",
     "listeners",
+    "bans",
     "names",
     "vardiff",
     "refresh_seconds",
@@ -49,11 +51,12 @@ class Rearrangement:
         Raises:
             ConfigError: they cannot work.
         """
+        banned = config.banned()
         made = self._builder.arrange(config)
         doors = await self._doors.prepare(config.all_listeners(), made.rigs)
-        return partial(self._commit, made, doors)
+        return partial(self._commit, made, doors, banned)
 
-    def _commit(self, made: Arrangement, doors: Commit) -> Sequence[str]:
+    def _commit(self, made: Arrangement, doors: Commit, banned: Sequence[str]) -> Sequence[str]:
         before = self._routing.routes
         words = [f"route {each.name} added" for each in made.routes if each.name not in before]
         kept = {each.name for each in made.routes}
@@ -67,6 +70,8 @@ class Rearrangement:
         if made.router.rules != self._routing.router.rules:
             words.append("rules")
         words += doors()
+        if keep_out(self._routing, banned):
+            words.append("bans")
         self._routing.change(made.routes, made.router, made.rigs, made.settings)
         return words
 

@@ -13,6 +13,7 @@ from typing import Final
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import SourceStatus
 from headframe.upstream.roster import Roster
+from proxy.bans import Bans
 from proxy.hub import Clock, Hub, HubSettings
 from proxy.rig import RigSettings
 from proxy.routes import Decision, Router, Visitor
@@ -111,6 +112,8 @@ class Routing:
         self.clock: Clock = first.clock
         self.stats: Stats = first.stats
         self.space: Space = first.space
+        self.bans = Bans()
+        """Who is not let in."""
         self.known: dict[str, Route] = {each.name: each for each in routes}
         """Each route that there is or was: its counters stay."""
         self.totals = Totals(lambda: [each.hub.ledger for each in self.known.values()])

@@ -73,6 +73,35 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     idle_seconds: Annotated[
         float, Meta(ge=60, description="A rig without a good share for so long is cut off.")
     ] = 7200.0
+    ban_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="For how long an address is banned from which ten connections within ten "
+            "minutes broke the protocol, and no other was open; 0 for never.",
+        ),
+    ] = 600.0
+    certificate: Annotated[
+        str,
+        Meta(
+            description="A PEM file with the certificate that rigs are shown, which makes this a "
+            "listener for stratum+ssl; without TLS if empty. Read again at each reload."
+        ),
+    ] = ""
+    certificate_key: Annotated[
+        str, Meta(description="A PEM file with its private key, not encrypted.")
+    ] = ""
+    proxy_protocol: Annotated[
+        bool,
+        Meta(
+            description="Each connection must begin with a PROXY header, version 1 or 2, from a "
+            "balancer in `proxy_from`; a rig's address is what it says."
+        ),
+    ] = False
+    proxy_from: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses and ranges of the balancers, such as 10.0.0.5."),
+    ] = ()
     vardiff: Annotated[
         VardiffSettings | None,
         Meta(description="Difficulty of the rigs that come here, instead of what `vardiff` says."),

@@ -7,6 +7,7 @@ tells it. `RawRig` says whatever bytes a test wants and reads line by line.
 import asyncio
 import itertools
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
@@ -46,9 +47,9 @@ class Rig:
         self._changed = Latest(0)
         self._space: dict[JobId, Iterator[tuple[bytes, int]]] = {}
 
-    async def connect(self, port: int) -> Self:
+    async def connect(self, port: int, tls: ssl.SSLContext | None = None) -> Self:
         """Connect to a server on this machine."""
-        await dial("127.0.0.1", port, lambda: self.wire)
+        await dial("127.0.0.1", port, lambda: self.wire, tls=tls)
         return self
 
     async def job(self, after: Job | None = None) -> Job:

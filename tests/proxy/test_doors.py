@@ -1,11 +1,16 @@
+from pathlib import Path
+
 import pytest
 
+from headframe.chain.share import Reason
 from headframe.runtime.children import free_port
 from headframe.runtime.errors import ConfigError, DialError
+from headframe.runtime.tls import certificate_fingerprint, client_context
 from proxy.doors import Doors, limits_of
 from proxy.tables import ListenerSettings
+from tests.fakes.certificates import write_certificate
 from tests.fakes.proxying import Proxy, proxying, rig_settings
-from tests.fakes.rig import connected
+from tests.fakes.rig import RawRig, Rig, connected
 
 
 def settings(name: str, port: int = 0, most: int = 9) -> ListenerSettings:
@@ -69,6 +74,46 @@ async def test_a_place_that_is_taken_changes_nothing():
             await put(doors, settings("free", free), settings("taken", proxy.port))
         assert [each.name for each in doors.listeners] == ["one"]
         await put(doors, settings("one"), settings("free", free))  # it was closed again
+        await doors.close()
+
+
+async def test_rigs_come_over_tls_and_the_certificate_may_change(tmp_path: Path):
+    port = free_port("127.0.0.1", 0)
+    async with proxying() as proxy:
+        proxy.publish()
+        doors = Doors(proxy.routing)
+        for name in ("one", "two"):
+            chain, key = write_certificate(tmp_path, name)
+            told = ListenerSettings(name="front", port=port, certificate=chain, certificate_key=key)
+            assert await put(doors, told) == ["listener front opened"] * (name == "one")
+            tls = client_context(fingerprint=certificate_fingerprint(chain))
+            rig = await Rig("rig").connect(port, tls=tls)
+            assert (await rig.say(rig.find(await rig.job()))).reason is Reason.ACCEPTED
+            rig.wire.close()
+            await rig.closed()
+        with pytest.raises(ConfigError, match="TLS cannot begin or end on a port in use"):
+            await put(doors, ListenerSettings(name="front", port=port))
+        await doors.close()
+
+
+async def test_rigs_come_through_a_balancer_and_are_known_by_their_own_address():
+    async with proxying() as proxy:
+        proxy.publish()
+        behind = ListenerSettings(proxy_protocol=True, proxy_from=("127.0.0.1",), port=0)
+        doors = await opened(proxy, behind)
+        proxy.routing.bans.add("192.0.2.66", now=0.0, why="test")
+        [listener] = doors.listeners
+        async with RawRig.to(listener.port) as raw:
+            raw.raw(b"PROXY TCP4 192.0.2.7 192.0.2.1 50000 3333\r")
+            await raw.join()
+            [(_, session)] = proxy.routing.sessions()
+            assert session.address == "192.0.2.7:50000"
+            assert session.figures(0.0)[0]["address"] == "192.0.2.7:50000"
+        for header in (b"PROXY TCP4 192.0.2.66 192.0.2.1 1 3333\r", b"{}"):
+            async with RawRig.to(listener.port) as raw:
+                raw.raw(header)
+                assert await raw.line() == {}
+        assert proxy.routing.stats.connections_refused == 2
         await doors.close()
 
 

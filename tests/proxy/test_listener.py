@@ -40,7 +40,7 @@ async def test_connections_above_a_limit_are_turned_away(limits: Limits):
 
 
 async def test_an_address_full_of_faults_is_turned_away_for_a_while():
-    async with proxying() as proxy:
+    async with proxying(limits=Limits(ban_seconds=0)) as proxy:
         address = "192.0.2.1"
         for _ in range(100):
             proxy.listener.admit(address)
