@@ -19,7 +19,7 @@ from proxy.rig import RigState
 from proxy.routetable import RouteFigures, has_work, route_figures, routes_of, summed
 from proxy.routing import Routing
 from proxy.session import Session
-from proxy.stats import RIG_STATES, Lifetime, books_of
+from proxy.stats import RIG_STATES, books_of
 from proxy.status import (
     BlocksStatus,
     BlockStatus,
@@ -113,7 +113,7 @@ class Page:
         self._look(now)
         self._workers.look(now, self._routing.clock.wall())
         self._count_rigs(now)
-        sums = [books_of(self._routing.totals), self._over_restarts(), self._block_stats()]
+        sums = [books_of(self._routing.totals), self._block_stats()]
         routes = Rows("route", RouteFigures, lambda: route_figures(self._routing, now))
         return render(
             Exporter(METRICS_PREFIX, sums),
@@ -206,21 +206,8 @@ class Page:
             ),
         )
 
-    def _since_ever(self) -> Figures:
-        return Figures.of(self._routing.totals.total)  # the books go on where they ended
-
-    def _over_restarts(self) -> Lifetime:
-        figures = self._since_ever()
-        return Lifetime(
-            lifetime_shares_offered=figures.offered,
-            lifetime_shares_accepted=figures.accepted,
-            lifetime_shares_refused=figures.refused,
-            lifetime_shares_acknowledged=figures.acknowledged,
-            lifetime_work_accepted=figures.work_accepted,
-        )
-
     def _lifetime(self) -> LifetimeStatus:
-        figures = self._since_ever()
+        figures = Figures.of(self._routing.totals.total)  # the books go on where they ended
         return LifetimeStatus(
             offered=figures.offered,
             accepted=figures.accepted,

@@ -17,7 +17,6 @@ __all__ = [
     "STAGES",
     "SWITCH_KINDS",
     "Books",
-    "Lifetime",
     "Rate",
     "Stats",
     "books_of",
@@ -44,6 +43,8 @@ CLOSE_REASONS: Final = (
     "no_slice",
     "new_layout",
     "no_route",
+    "kicked",
+    "banned",
     "listener_closed",
     "shutdown",
     "failed",
@@ -128,7 +129,7 @@ _REFUSALS: Final = tuple(
 
 @dataclass(slots=True, kw_only=True)
 class Books:
-    """The ledger's totals, as they are exported."""
+    """The ledger's totals, as they are exported; they go on over restarts."""
 
     shares_offered: int = counter("Shares that rigs sent.")
     shares_accepted: int = counter("Shares that were good.")
@@ -158,19 +159,6 @@ class Books:
     blocks_accepted: int = counter("Blocks that the node accepted.")
     blocks_refused: int = counter("Blocks that the node refused.")
     blocks_rescued: int = counter("Candidates sent although the share was refused here.")
-
-
-@dataclass(slots=True, kw_only=True)
-class Lifetime:
-    """Totals since the history began, over restarts."""
-
-    lifetime_shares_offered: int = counter("Shares that rigs sent, over restarts.")
-    lifetime_shares_accepted: int = counter("Shares that were good, over restarts.")
-    lifetime_shares_refused: int = counter("Shares that were refused here, over restarts.")
-    lifetime_shares_acknowledged: int = counter("Shares that the upstream accepted, over restarts.")
-    lifetime_work_accepted: int = counter(
-        "Work of the good shares, by the rigs' targets, over restarts.", "hashes"
-    )
 
 
 def books_of(ledger: AllBooks) -> Books:

@@ -2,7 +2,8 @@
 
 Strangers choose the names, so their number is capped. A worker comes in when it is busier
 than another that is in, or that one has gone quiet. What it did while it was out stays
-with the others' sum, so that no counter ever falls.
+with the others' sum, so that no counter ever falls. Workers of an earlier run are counted
+on; the others' sum begins anew with each run.
 """
 
 import math
@@ -88,20 +89,31 @@ class _Worker:
     busy: float = 0.0
     busy_at: float = 0.0
 
-    def grow(self, row: Row, others: WorkerFigures, now: float, wall: float) -> None:
+    def look(self, row: Row, figures: WorkerFigures, now: float, wall: float) -> None:
         """Add what is new to the worker's own figures, or to those of the others."""
+        if row.accepted.shares > self.accepted:
+            figures.last_share_timestamp = wall
+        self.busy = self.business(now) + row.accepted.work - self.work
+        self.busy_at = now
+        self.grow(row, figures)
+
+    def grow(self, row: Row, figures: WorkerFigures) -> None:
+        """Add what is new in the books to some figures."""
         accepted, work = row.accepted.shares, row.accepted.work
         refused = row.offered.shares - accepted
-        figures = self.figures if self.shown else others
         figures.shares_accepted += accepted - self.accepted
         figures.shares_refused += refused - self.refused
         figures.work_accepted += work - self.work
-        if accepted > self.accepted:
-            figures.last_share_timestamp = wall
-        self.busy = self.business(now) + work - self.work
-        self.busy_at = now
         self.offered, self.accepted, self.refused = row.offered.shares, accepted, refused
         self.work = work
+
+    def give_to(self, others: WorkerFigures) -> None:
+        """Hand its own figures over to those of the others."""
+        own, self.figures = self.figures, WorkerFigures()
+        others.shares_accepted += own.shares_accepted
+        others.shares_refused += own.shares_refused
+        others.work_accepted += own.work_accepted
+        others.last_share_timestamp = own.last_share_timestamp or others.last_share_timestamp
 
     def business(self, now: float) -> float:
         """Return its work, older work counting less."""
@@ -126,6 +138,10 @@ class WorkerSeries:
         self._workers: dict[str, _Worker] = {}
         self._others = WorkerFigures()
         self._stats = WorkerStats()
+        self._looked = False
+        for name, row in ledger.workers.items():  # books of an earlier run: theirs go on
+            known = self._workers[name] = _Worker(WorkerFigures(), shown=True)
+            known.grow(row, known.figures)
 
     def look(self, now: float, wall: float) -> None:
         """Take note of what is new in the books.
@@ -134,13 +150,27 @@ class WorkerSeries:
             now: monotonic seconds.
             wall: seconds since 1970.
         """
-        for name, row in self._ledger.workers.items():
+        rows = self._ledger.workers
+        fresh: list[_Worker] = []
+        if not self._looked:
+            self._looked = True
+            for known in self._workers.values():
+                known.busy_at = now
+        for name, row in rows.items():
             worker = self._workers.get(name)
             if worker is None:
                 worker = self._workers[name] = _Worker(WorkerFigures())
             if row.offered.shares != worker.offered:
-                worker.grow(row, self._others, now, wall)
+                own = worker.shown or not worker.offered
+                if not worker.offered:
+                    fresh.append(worker)
+                worker.look(row, worker.figures if own else self._others, now, wall)
+        for name in self._workers.keys() - rows.keys():  # folded: it begins anew if it returns
+            del self._workers[name]
         self._choose(now)
+        for new in fresh:
+            if not new.shown:
+                new.give_to(self._others)
         self._measure()
 
     def exporter(self, prefix: str) -> Exporter:

@@ -22,7 +22,7 @@ from proxy import quirks
 from proxy.config import ProxyConfig
 from proxy.routetable import RouteFigures
 from proxy.sharelog import ShareLogStats
-from proxy.stats import Books, Lifetime, Stats
+from proxy.stats import Books, Stats
 from proxy.status import ProxyStatus
 from proxy.store import StoreStats
 from proxy.workers import WorkerFigures, WorkerStats
@@ -37,6 +37,7 @@ An unknown key is an error that names the nearest known one.
 
 METRICS_HOW = """Served at `/metrics` by the miner and the proxy, in Prometheus's text format.
 A counter never falls while the program runs, whatever pools, rigs, devices and settings do.
+The proxy's counters of shares, work and blocks go on over restarts, where the history can be kept.
 What a program does not know, as a sensor that a device does not have, has no sample.
 `pool` is the name of a configured upstream, `route` that of a route, `device` that of a device.
 `worker` is a name that rigs choose: the `web.worker_series` busiest have series of their own.
@@ -84,10 +85,7 @@ def _metrics() -> str:
         (
             "headframe proxy",
             "headframe_proxy_",
-            tuple(
-                ("", "", each)
-                for each in (Books, Stats, BlockStats, Lifetime, StoreStats, ShareLogStats)
-            ),
+            tuple(("", "", each) for each in (Books, Stats, BlockStats, StoreStats, ShareLogStats)),
         ),
         (
             "headframe proxy: each route, upstream and worker",

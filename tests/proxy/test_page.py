@@ -45,8 +45,8 @@ async def test_the_status_is_plain_and_complete(tmp_path: Path):
     assert [each["user"] for each in status["rigs"]] == ["alice"]
     assert status["rigs_total"] == 1
     assert status["lifetime"]["accepted"] == 1
-    assert "headframe_proxy_lifetime_shares_accepted_total 1.0" in text
-    assert "headframe_proxy_lifetime_shares_offered_total 2.0" in text
+    assert "headframe_proxy_shares_accepted_total 1.0" in text
+    assert "headframe_proxy_shares_offered_total 2.0" in text
     assert 'headframe_proxy_rigs_by_state{state="hashing"} 1.0' in text
     assert 'headframe_proxy_rigs_by_state{state="silent"} 0.0' in text
     assert int(text.split("\nheadframe_proxy_slices_free ")[1].split(".")[0]) > 0
@@ -113,8 +113,8 @@ async def test_each_worker_is_told_of_while_there_is_room():
             told, untold = page.metrics().decode(), none.metrics().decode()
             proxy.publish()
     name = "headframe_proxy_worker_shares_accepted_total"
-    assert f'{name}{{worker="alice"}} 1.0' in told
-    assert f'{name}{{worker="(other)"}} 1.0' in told
+    assert f'{name}{{worker="alice"}} 2.0' in told
+    assert f'{name}{{worker="(other)"}} 0.0' in told
     rate = 'headframe_proxy_worker_hashrate_hashes_per_second{worker="alice"} '
     assert float(told.split(rate)[1].split()[0]) > 0
     assert "alice" not in untold

@@ -16,8 +16,8 @@ ACCEPTED = "x_worker_shares_accepted_total"
 class Desk:
     """Books, their series, and a clock."""
 
-    def __init__(self, most: int) -> None:
-        self.ledger = Ledger()
+    def __init__(self, most: int, ledger: Ledger | None = None) -> None:
+        self.ledger = ledger or Ledger()
         self.present: dict[str, WorkerNow] = {}
         self.series = WorkerSeries(self.ledger, lambda: self.present, most=most)
         self.collector = self.series.exporter("x_")
@@ -50,12 +50,12 @@ def test_each_worker_has_its_own_figures_while_there_is_room() -> None:
     desk.work("b", 1)
     desk.scrape()
     assert desk.named() == {"a", "b"}
-    assert desk.accepted(OTHER_WORKERS) == 3, "what came before a worker had its place"
+    assert desk.accepted(OTHER_WORKERS) == 0
     desk.work("a", 4, work=100)
     desk.ledger.refuse(desk.ledger.worker("b"), Reason.STALE, 10)
     desk.scrape()
-    assert (desk.accepted("a"), desk.accepted("b")) == (4, 0)
-    assert desk.scrapes.get("x_worker_work_accepted_hashes_total", worker="a") == 400
+    assert (desk.accepted("a"), desk.accepted("b")) == (6, 1)
+    assert desk.scrapes.get("x_worker_work_accepted_hashes_total", worker="a") == 420
     assert desk.scrapes.get("x_worker_shares_refused_total", worker="b") == 1
     rate = "x_worker_hashrate_hashes_per_second"
     assert desk.scrapes.get(rate, worker="a") == 1000
@@ -68,14 +68,41 @@ def test_each_worker_has_its_own_figures_while_there_is_room() -> None:
 def test_the_time_of_the_last_good_share_is_told() -> None:
     desk, name = Desk(most=1), "x_worker_last_share_timestamp_seconds"
     desk.work("a", work=1000)
+    desk.work("z")
     desk.scrape()
-    assert desk.scrapes.labels(name, "worker") == {OTHER_WORKERS}, "none since it has a place"
+    assert desk.scrapes.get(name, worker="a") == WALL + 115
+    assert desk.scrapes.get(name, worker=OTHER_WORKERS) == WALL + 115
     desk.work("a")
     desk.scrape()
     assert desk.scrapes.get(name, worker="a") == WALL + 130
     desk.ledger.refuse(desk.ledger.worker("a"), Reason.STALE, 10)
     desk.scrape()
     assert desk.scrapes.get(name, worker="a") == WALL + 130, "a refused share is not a good one"
+
+
+def test_a_worker_of_an_earlier_run_is_counted_on() -> None:
+    ledger = Ledger()
+    for name in ("a", "b"):
+        ledger.keep(ledger.worker(name), 10)
+    desk = Desk(most=1, ledger=ledger)
+    desk.work("a", 2)
+    desk.scrape()
+    assert desk.named() == {"a"}
+    assert desk.accepted("a") == 3
+    assert desk.accepted(OTHER_WORKERS) == 0, "a new run begins at nothing, or it would leap"
+
+
+def test_a_folded_worker_is_forgotten() -> None:
+    desk = Desk(most=2)
+    desk.work("a", 2)
+    desk.work("b")
+    desk.scrape()
+    desk.ledger.fold("a")
+    desk.scrape()
+    assert desk.named() == {"b"}
+    desk.work("a")
+    desk.scrape()
+    assert desk.accepted("a") == 1
 
 
 def test_workers_without_a_place_are_counted() -> None:

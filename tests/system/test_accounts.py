@@ -46,7 +46,7 @@ async def mined_until_killed(folder: Path, args: list[str], rig: Program) -> dic
 
         async def much_is_written() -> bool:
             rows = await history(proxy)
-            return sum(row["shares_offered"] for row in rows) >= 30
+            return bool(sum(row["shares_offered"] for row in rows) >= 30)
 
         await until(much_is_written, "thirty shares in the history", proxy, rig)
         written = sum(row["shares_offered"] for row in await history(proxy))
