@@ -20,9 +20,7 @@ _LONGEST_LINE: Final = 1 << 22
 
 
 @click.command(name="audit")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Tell what was found as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -39,6 +37,9 @@ def audit(ctx: click.Context, /, *, files: Sequence[Path], as_json: bool, quiet:
     Example:
       headframe audit shares-*.jsonl.gz shares.jsonl
     """  # noqa: D301 - click wants the character itself
+    for path in files:
+        if not path.is_file():
+            raise click.UsageError(f"{path}: there is no such file")
     auditor, progress = Audit(), _Progress(files, shown=not quiet and sys.stderr.isatty())
     try:
         for path in files:

@@ -66,4 +66,6 @@ def test_what_cannot_be_read_is_told(tmp_path):
     done = audit(packed)
     assert done.exit_code == 1
     assert "cannot be read" in done.stderr
-    assert audit(tmp_path / "none").exit_code == 2
+    done = audit(tmp_path / "none")
+    assert done.exit_code == 2
+    assert "there is no such file" in done.stderr
