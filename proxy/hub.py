@@ -240,7 +240,8 @@ class Hub(Court):
             present = {each.source for each in members_of(self.source.status.get())}
             self._bury(self._sources - present)
         self.meter.tick(now)
-        if self.settings.verdict is VerdictBy.POOL and (away := self._lives.away(now)):
+        if self.settings.verdict is VerdictBy.POOL:
+            away = self._lives.away(now)
             for guest in self.guests:
                 guest.give_up(away)
         if self._idle_since is not None:

@@ -248,9 +248,10 @@ class Seating:
                 self.close("idle")
 
     def give_up(self, sources: Container[SourceId]) -> None:
-        """Answer shares that wait for the verdict of these upstreams: they are lost."""
+        """Answer shares that waited too long, or for these upstreams: they are lost."""
         if self._waiting is not None:
-            self._waiting.give_up(sources)
+            now = self._hub.clock.monotonic()
+            self._waiting.look(sources, now, unanswered=self._core.unanswered)
 
     def close(self, why: str) -> None:
         """End the connection, for one of `CLOSE_REASONS`; what is unsent still leaves."""

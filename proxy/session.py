@@ -77,7 +77,8 @@ class Session(Seating):
         if self._waiting is None:
             self._waiting = Waiting()
         tell = partial(self._on_verdict, share.channel, share.ticket, work)
-        return self._waiting.expect(share.ticket, source, tell)
+        now = self._hub.clock.monotonic()
+        return self._waiting.expect(share.ticket, source, tell, now)
 
     # what the wire tells
 

@@ -72,7 +72,7 @@ class Guest(Protocol):
         """Look at deadlines and rates."""
 
     def give_up(self, sources: Container[SourceId]) -> None:
-        """Answer shares that wait for the verdict of these upstreams: they are lost."""
+        """Answer shares that waited too long, or for these upstreams: they are lost."""
 
     def close(self, why: str) -> None:
         """End the connection, for one of `CLOSE_REASONS`."""

@@ -119,5 +119,9 @@ class ServerCore(SansIO[ServerEvent], Protocol):
             back in `ShareSubmitted.target`.
         """
 
+    @property
+    def unanswered(self) -> int:
+        """Requests whose answers are not out: all since the oldest that is open."""
+
     def reply(self, ticket: Ticket, verdict: Verdict) -> None:
         """Answer `ShareSubmitted`; in any order, the core keeps the wire's."""

@@ -93,6 +93,21 @@ class ServerCoreContract:
         with pytest.raises(LocalProtocolError):
             pair.server.reply(ticket, Verdict(reason=Reason.ACCEPTED))
 
+    def test_an_answer_that_waits_for_an_earlier_one_is_not_out(
+        self, make_pair: Callable[[], CorePair]
+    ) -> None:
+        pair = make_pair()
+        pair.server.offer(0, job_of(), DIFFICULTY_1, clean=True)
+        pair.run()
+        for nonce in (1, 2):
+            pair.client.submit(answer_to(pair.jobs[-1], nonce), None)
+        pair.run()
+        first, second = (share.ticket for share in pair.shares[-2:])
+        pair.server.reply(second, Verdict(reason=Reason.ACCEPTED))
+        assert pair.server.unanswered == 2
+        pair.server.reply(first, Verdict(reason=Reason.ACCEPTED))
+        assert pair.server.unanswered == 0
+
     def test_tickets_are_answered_with_their_own_command(
         self, make_pair: Callable[[], CorePair]
     ) -> None:

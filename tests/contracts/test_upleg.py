@@ -11,9 +11,10 @@ from headframe.chain.job import Job, SplitCoinbase
 from headframe.chain.share import Reason, Verdict
 from proxy.policy import Stale, VerdictBy, WhenDry
 from proxy.terms import HubSettings
+from proxy.waiting import LONGEST_SECONDS
 from tests.fakes.overpools import Leg, over_pools
 from tests.fakes.pool import FakePool
-from tests.fakes.proxying import EASY, HARD, rig_settings
+from tests.fakes.proxying import EASY, HARD, ManualClock, rig_settings
 from tests.fakes.rig import Rig, connected
 
 ASKED = HubSettings(verdict=VerdictBy.POOL)
@@ -150,6 +151,27 @@ async def test_a_name_that_the_pool_does_not_know_costs_its_own_shares_alone(
     warnings = [line for line in logs if line["event"] == "worker_refused"]
     assert len(warnings) == 1
     assert "stranger" in warnings[0]["text"]
+
+
+async def test_a_pool_that_owes_answers_holds_no_rig_for_ever(
+    pools: tuple[FakePool, FakePool],
+) -> None:
+    main, _ = pools
+    main.judge = lambda _truth: None
+    time = ManualClock()
+    async with (
+        over_pools(main.port, settings=ASKED, rigs=rig_settings(), clock=time.clock) as leg,
+        connected(leg.port, "rig") as [rig],
+    ):
+        job = await rig.job()
+        late, easier = hard(rig, job), easy(rig, job)
+        await main.wait_heard(1)
+        time.now += LONGEST_SECONDS
+        await leg.hub.tick()
+        assert await told(rig, late, easier) == [Reason.LOST, Reason.ACCEPTED]
+        main.answer_withheld(Verdict(reason=Reason.ACCEPTED))  # that is for the books
+        await leg.until(lambda: leg.hub.ledger.total.pool.acknowledged.shares == 1)
+        assert len(rig.answers) == 2
 
 
 async def all_on(rigs: list[Rig], pool: bytes) -> float:

@@ -16,7 +16,7 @@ from proxy.hub import Hub
 from proxy.listener import Listener
 from proxy.rig import RigSettings
 from proxy.space import Space, SpaceSettings
-from proxy.terms import HubSettings
+from proxy.terms import Clock, HubSettings
 from tests.fakes.groups import failover
 from tests.fakes.handsource import quick
 from tests.fakes.proxying import routing_of
@@ -47,6 +47,7 @@ async def over_pools(
     space: SpaceSettings | None = None,
     standby: bool = True,
     linger_seconds: float = 30.0,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Leg]:
     """Run a proxy before pools on these ports, called pool0, pool1, and so on."""
     ids = itertools.count(1)
@@ -58,7 +59,12 @@ async def over_pools(
         backoff=quick,
     )
     hub = Hub(
-        group, settings or HubSettings(), ids=itertools.count(1), hasher=native, space=Space(space)
+        group,
+        settings or HubSettings(),
+        ids=itertools.count(1),
+        hasher=native,
+        clock=clock,
+        space=Space(space),
     )
     listener = Listener(routing_of(hub, rigs), "front")
     await listener.start("127.0.0.1", 0)

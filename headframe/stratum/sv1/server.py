@@ -121,6 +121,11 @@ class ServerConnection:
         """The rig asked for `mining.set_extranonce`, so that `reseat` may be used."""
         return self._terms.extranonce_changes
 
+    @property
+    def unanswered(self) -> int:
+        """Requests whose answers are not out: all since the oldest that is open."""
+        return self._replies.waiting
+
     # bytes in, events out
 
     def receive_data(self, data: bytes) -> Sequence[ServerEvent]:
