@@ -16,7 +16,7 @@ from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.history import Figures
 from proxy.rig import RigState
-from proxy.routetable import RouteFigures, has_work, route_figures, routes_of, summed
+from proxy.routetable import RouteFigures, extranonce_of, has_work, route_figures, routes_of, summed
 from proxy.routing import Routing
 from proxy.session import Session
 from proxy.stats import RIG_STATES, books_of
@@ -103,6 +103,7 @@ class Page:
             blocks=self._blocks(),
             rigs_total=stats.rigs,
             routes=tuple(routes_of(self._routing, now)),
+            extranonce=extranonce_of(self._routing),
             rigs=tuple(msgspec.convert(rig, RigStatus) for rig in islice(rigs, _MOST_RIGS)),
             lifetime=self._lifetime(),
         )

@@ -14,11 +14,37 @@ from proxy.hub import Hub
 from proxy.routing import Routing
 from proxy.switches import UpstreamSwitch
 
-__all__ = ["RouteFigures", "RouteStatus", "has_work", "route_figures", "routes_of", "summed"]
+__all__ = [
+    "ExtranonceStatus",
+    "RouteFigures",
+    "RouteStatus",
+    "extranonce_of",
+    "has_work",
+    "route_figures",
+    "routes_of",
+    "summed",
+]
 
 T = TypeVar("T")
 
 _WORKING = frozenset({SourceState.ACTIVE, SourceState.DEGRADED})
+
+
+class ExtranonceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the extranonce is shared out among all rigs, for the upstream that left the least."""
+
+    lane_bytes: Annotated[int, msgspec.Meta(ge=0, description="That name this process.")]
+    slice_bytes: Annotated[int, msgspec.Meta(ge=0, description="That tell rigs apart.")]
+    rig_bytes: Annotated[int, msgspec.Meta(ge=0, description="That each rig rolls.")]
+    changes: Annotated[
+        int, msgspec.Meta(ge=0, description="Times that an upstream left less than any before.")
+    ]
+    reseated: Annotated[
+        int, msgspec.Meta(ge=0, description="Rigs that took another place on their connection.")
+    ]
+    closed: Annotated[
+        int, msgspec.Meta(ge=0, description="Rigs that had to come again for another place.")
+    ]
 
 
 class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +53,9 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     upstream: Annotated[UpstreamStatus, msgspec.Meta(description="All of its own, as one.")]
     works: Annotated[bool, msgspec.Meta(description="It has work for rigs.")]
+    extranonce_bytes: Annotated[
+        int | None, msgspec.Meta(description="That its upstream leaves; none without a job.")
+    ]
     connections: Annotated[int, msgspec.Meta(ge=0)]
     hashrate_hps: Annotated[float, msgspec.Meta(ge=0, description="Of its rigs together.")]
     accepted: Annotated[int, msgspec.Meta(ge=0, description="Good shares of its rigs.")]
@@ -71,11 +100,12 @@ def routes_of(routing: Routing, now: float) -> Iterator[RouteStatus]:
     rates = _rates(routing, now)
     for name, route in routing.routes.items():
         hub, total = route.hub, route.hub.ledger.total
-        told = upstream_of(hub.source.status.get())
+        told, job = upstream_of(hub.source.status.get()), hub.source.jobs.get()
         yield RouteStatus(
             name=name,
             upstream=msgspec.structs.replace(told, detail=hub.problem or told.detail),
             works=has_work(hub),
+            extranonce_bytes=None if job is None else job.extranonce_size,
             connections=len(hub.guests),
             hashrate_hps=rates[name],
             accepted=total.accepted.shares,
@@ -84,6 +114,21 @@ def routes_of(routing: Routing, now: float) -> Iterator[RouteStatus]:
             acknowledged=total.pool.acknowledged.shares,
             switches=tuple(reversed(hub.meter.recent)),
         )
+
+
+def extranonce_of(routing: Routing) -> ExtranonceStatus | None:
+    """Tell how the extranonce is shared out; `None` before the first job."""
+    layout, stats = routing.space.layout, routing.stats
+    if layout is None:
+        return None
+    return ExtranonceStatus(
+        lane_bytes=len(layout.lane),
+        slice_bytes=layout.slice_size,
+        rig_bytes=layout.rollable,
+        changes=stats.layout_changes,
+        reseated=stats.reseats,
+        closed=stats.connections_closed["new_layout"],
+    )
 
 
 def route_figures(routing: Routing, now: float) -> Mapping[str, RouteFigures]:

@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 _BATCH: Final = 64
 """Rigs looked at before others get a turn."""
-LINGER_SECONDS: Final = 10.0
+LINGER_SECONDS: Final = 30.0
 """So long a route that was taken out waits for answers to its last shares."""
 
 RigTable = Mapping[tuple[str, str], RigSettings]

@@ -10,7 +10,7 @@ import msgspec
 
 from headframe.upstream.report import PoolStatus, UpstreamStatus
 from proxy.rig import RigState
-from proxy.routetable import RouteStatus
+from proxy.routetable import ExtranonceStatus, RouteStatus
 
 __all__ = [
     "BlockStatus",
@@ -86,10 +86,10 @@ class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Annotated[
         tuple[str, ...],
         msgspec.Meta(description="What is known of its firmware: rows of docs/quirks.md."),
-    ] = ()
+    ]
     problems: Annotated[
         tuple[str, ...], msgspec.Meta(description="What its firmware cannot do here, in words.")
-    ] = ()
+    ]
 
 
 class LifetimeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,5 +132,8 @@ class ProxyStatus(msgspec.Struct, frozen=True, kw_only=True):
     routes: Annotated[
         tuple[RouteStatus, ...],
         msgspec.Meta(description="All routes, the one for rigs that no rule fits first."),
+    ]
+    extranonce: Annotated[
+        ExtranonceStatus | None, msgspec.Meta(description="None before the first job.")
     ]
     lifetime: LifetimeStatus

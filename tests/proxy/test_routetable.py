@@ -3,7 +3,7 @@ import re
 from headframe.upstream.blocks import BlockStats
 from proxy.page import Page
 from proxy.routes import Rule
-from proxy.routetable import has_work, route_figures, routes_of, summed
+from proxy.routetable import extranonce_of, has_work, route_figures, routes_of, summed
 from proxy.stats import Stats
 from tests.fakes.rig import connected
 from tests.fakes.routes import farming
@@ -44,6 +44,28 @@ async def test_a_route_that_went_keeps_its_counters():
         assert [each.name for each in routes_of(farm.routing, 0.0)] == ["a"]
         text = Page(farm.routing, None, "").metrics().decode()
     assert re.search(r"^headframe_proxy_shares_accepted_total 1\.0$", text, re.MULTILINE)
+
+
+async def test_the_extranonce_is_told_and_what_an_upstream_with_less_room_cost():
+    async with farming("a", "b") as farm:
+        assert extranonce_of(farm.routing) is None
+        farm.publish("a", size=8)
+        async with (
+            connected(farm.port(), "new") as [new],
+            connected(farm.port(), "old", extranonce_subscribe=False) as [old],
+        ):
+            before = await new.job()
+            await old.job()
+            farm.publish("b", size=4)
+            await new.job(before)
+            await old.closed()
+        told = extranonce_of(farm.routing)
+        assert told is not None
+        assert (told.lane_bytes, told.slice_bytes, told.rig_bytes) == (0, 2, 2)
+        assert (told.changes, told.reseated, told.closed) == (1, 1, 1)
+        assert [each.extranonce_bytes for each in routes_of(farm.routing, 0.0)] == [8, 4]
+        page = Page(farm.routing, None, "").status()
+        assert page["extranonce"]["rig_bytes"] == 2
 
 
 async def test_a_problem_of_a_route_is_told():
