@@ -43,7 +43,8 @@ class Lives:
         """
         members = (status, *members_of(status))
         risen = [(one.source, one.generation) for one in members if self._note(one)]
-        answering = {one.source for one in members if one.state in _ANSWERING}
+        # Not by the status of the group: that is degraded while it holds a dead source's job.
+        answering = {one.source for one in members_of(status) if one.state in _ANSWERING}
         self._away = {
             source: self._away.get(source, now)
             for source in self._generations

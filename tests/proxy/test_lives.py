@@ -50,6 +50,14 @@ def test_a_source_that_is_away_for_half_a_second_answers_no_more(state: SourceSt
     assert lives.away(100.0) == frozenset()
 
 
+def test_a_source_whose_job_is_only_held_is_away():
+    lives = Lives()
+    lives.look(group(status(ONE)), 0.0)
+    gone = status(ONE, 1, state=SourceState.DOWN)
+    lives.look(replace(gone, state=SourceState.DEGRADED, members=(gone,)), 10.0)
+    assert lives.away(10.5) == {ONE}
+
+
 def test_a_source_that_was_taken_out_is_away():
     lives = Lives()
     lives.look(group(status(ONE), status(TWO)), 0.0)
