@@ -170,7 +170,7 @@ RIG: Final = Board(
         ),
         stat(
             "Good shares",
-            "Since the proxy started.",
+            "Counted so far.",
             f"sum({PROXY}worker_shares_accepted_total{WORKER})",
         ),
         stat(

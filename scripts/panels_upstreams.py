@@ -137,6 +137,18 @@ UPSTREAMS: Final = Board(
             unit="s",
         ),
         Panel(
+            title="Certificates",
+            help="Time until the certificate of a pool over TLS ends.",
+            queries=(
+                (
+                    f"max by (pool) ({EITHER}pool_certificate_expiry_timestamp_seconds{WHERE}) "
+                    "- time()",
+                    "{{pool}}",
+                ),
+            ),
+            unit="s",
+        ),
+        Panel(
             title="Connections made",
             help="And redirects followed, in an hour.",
             queries=(

@@ -178,7 +178,7 @@ WATERFALL: Final = Board(
         ),
         Panel(
             title="From offered to credited",
-            help="Since the proxy started. Luck is the difference between the rigs' targets and "
+            help="Counted so far, over restarts. Luck is the difference between the rigs' targets and "
             "the upstream's: shares that are good here and not good enough there count by what "
             "they are worth on average.",
             queries=(

@@ -132,6 +132,16 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._peer = peer
 
     @property
+    def certificate_until(self) -> float | None:
+        """When the peer's certificate ends, in seconds since 1970.
+
+        `None` without TLS, and where the certificate is only compared with a fingerprint.
+        """
+        transport = self._transport
+        about = None if transport is None else transport.get_extra_info("peercert")
+        return float(ssl.cert_time_to_seconds(about["notAfter"])) if about else None
+
+    @property
     def closing(self) -> bool:
         """Whether the connection is over, or about to be."""
         return self._hang_up or self._transport is None or self._transport.is_closing()

@@ -87,6 +87,8 @@ class SourceStatus:
             template), told at most once a second; `None` before one.
         clock_skew_seconds: how far the newest job's time was ahead of this machine's clock
             when it came; `None` before one.
+        certificate_until: when the pool's certificate ends, in seconds since 1970; `None`
+            without TLS, and where a fingerprint alone is compared.
         in_use: this source's job is the one that is worked on.
         rank: its place in its group, 1 for the preferred one.
         members: of a group, its sources in order of preference; see `members_of`.
@@ -108,6 +110,7 @@ class SourceStatus:
     difficulty: float = 0.0
     answer_seconds: float | None = None
     clock_skew_seconds: float | None = None
+    certificate_until: float | None = None
     in_use: bool = True
     rank: int = 1
     members: tuple["SourceStatus", ...] = ()

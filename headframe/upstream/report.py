@@ -98,6 +98,9 @@ class PoolFigures:
     clock_skew: float | None = gauge(
         "How far the newest job's time was ahead of this machine's clock when it came.", "seconds"
     )
+    certificate_expiry_timestamp: float | None = gauge(
+        "When an upstream's TLS certificate ends, since 1970.", "seconds"
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,6 +137,7 @@ class _Pool:
         figures.job_age = None if status.job_at is None else max(now - status.job_at, 0.0)
         figures.difficulty, figures.answer = status.difficulty, status.answer_seconds
         figures.clock_skew = status.clock_skew_seconds
+        figures.certificate_expiry_timestamp = status.certificate_until
 
     def tell(self, status: SourceStatus) -> PoolStatus:
         figures, shares = self.figures, self.shares

@@ -252,6 +252,7 @@ class StratumSource:
         except DialError as error:
             name, text = self._lineage.source, str(error)
             raise UnreachableError(text if text.startswith(name) else f"{name}: {text}") from error
+        self._tell(certificate_until=connection.wire.certificate_until)
         return connection
 
     def _follow(self, redirect: Redirected) -> str:

@@ -8,12 +8,14 @@ with sensors: the real page of a miner whose device is made up stands in for it.
 
 import asyncio
 import math
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 from aiohttp import web
 
 from headframe.chain.share import Reason, Verdict
@@ -69,8 +71,16 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(folder: Path, pool: FakePool, node: EmbeddedNode) -> AsyncIterator[Stack]:
-    port, path = free_port("127.0.0.1", 0), folder / "proxy.toml"
+async def stack(
+    folder: Path, authority: trustme.CA, pool: FakePool, node: EmbeddedNode
+) -> AsyncIterator[Stack]:
+    port, over_tls = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    path, trusted = folder / "proxy.toml", folder / "authority.pem"
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    shown = authority.issue_cert("127.0.0.1")
+    shown.cert_chain_pems[0].write_to_path(str(certificate))
+    shown.private_key_pem.write_to_path(str(key))
     path.write_text(f"""
 [pools]
 stable_seconds = 0.1
@@ -78,9 +88,18 @@ stable_seconds = 0.1
 [vardiff]
 start = 1e-6
 
+[[listeners]]
+port = {port}
+
+[[listeners]]
+port = {over_tls}
+certificate = "{certificate}"
+certificate_key = "{key}"
+
 [[upstreams]]
 name = "pool"
-url = "stratum+tcp://127.0.0.1:{pool.port}"
+url = "stratum+ssl://127.0.0.1:{pool.port}"
+ca_file = "{trusted}"
 user = "house"
 
 [[upstreams]]
@@ -90,10 +109,12 @@ cookie = "{node.cookie}"
 address = "{Wallet.numbered(3).address}"
 pace_seconds = 0.5
 """)
-    here = ["--url", f"stratum+tcp://127.0.0.1:{port}", "--user", "alice", "--threads", "1"]
-    where = ["--config", str(path), "--listen", f"127.0.0.1:{port}"]
+    upstream = {"url": f"stratum+ssl://127.0.0.1:{over_tls}", "user": "alice", "ca_file": trusted}
+    here = ["--threads", "1"]
+    for setting, value in upstream.items():
+        here += ["--set", f"upstreams.0.{setting}={value}"]
     async with (
-        headframe("proxy", *where, folder=folder) as proxy,
+        headframe("proxy", "--config", str(path), folder=folder) as proxy,
         headframe("mine", *here, folder=folder) as miner,
     ):
         yield Stack(pool, proxy, miner, port)
@@ -172,10 +193,13 @@ async def value_of(server: Prometheus, panel: str) -> float:
 
 
 async def test_every_panel_has_data(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
     with running_node(tmp_path / "node") as node:
-        async with FakePool() as pool, page_with_sensors() as sensors:
+        async with FakePool(tls=server_side) as pool, page_with_sensors() as sensors:
             pool.new_block(target=EASY)
-            async with stack(tmp_path, pool, node) as here:
+            async with stack(tmp_path, authority, pool, node) as here:
                 targets = {
                     "headframe-proxy": [here.proxy.web],
                     "headframe-miner": [here.miner.web, sensors],

@@ -81,10 +81,19 @@ def test_the_metrics_of_each_pool_have_its_name() -> None:
 
 def test_the_metrics_tell_which_pool_is_preferred_and_how_far_each_is() -> None:
     book = PoolBook()
-    book.look(group(replace(ONE, height=8), replace(OTHER, height=None, rank=2)), 100.0)
+    book.look(
+        group(
+            replace(ONE, height=8, certificate_until=2e9, clock_skew_seconds=-3.0),
+            replace(OTHER, height=None, rank=2),
+        ),
+        100.0,
+    )
     told = samples(book)
     assert (told["x_pool_rank", "a"], told["x_pool_rank", "b"]) == (1, 2)
     assert told["x_pool_height", "a"] == 8
+    assert told["x_pool_certificate_expiry_timestamp_seconds", "a"] == 2e9
+    assert told["x_pool_clock_skew_seconds", "a"] == -3
+    assert ("x_pool_certificate_expiry_timestamp_seconds", "b") not in told
     assert ("x_pool_height", "b") not in told, "it did not say"
 
 

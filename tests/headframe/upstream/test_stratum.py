@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -427,7 +428,8 @@ async def test_a_narrower_mask_makes_a_new_job_at_once(pool: FakePool) -> None:
 async def test_work_over_tls_by_a_certificate_that_is_trusted() -> None:
     authority = trustme.CA()
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    ends = datetime(2037, 5, 6, 7, 8, 9, tzinfo=UTC)
+    authority.issue_cert("127.0.0.1", not_after=ends).configure_cert(server_side)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     async with FakePool(tls=server_side) as pool:
@@ -437,6 +439,7 @@ async def test_work_over_tls_by_a_certificate_that_is_trusted() -> None:
             answers = Answers()
             source.submit(find_share(await next_job(source)), None, answers.done)
             assert (await answers.one()).reason is Reason.ACCEPTED
+        assert source.status.get().certificate_until == ends.timestamp()
         error = await failure_of(source_for(pool, tls=ssl.create_default_context()))
     assert isinstance(error, UnreachableError)
     assert "certificate that is not trusted" in str(error)
