@@ -111,5 +111,10 @@ def test_they_are_provisioned() -> None:
     assert (source["type"], source["isDefault"]) == ("prometheus", True)
     [provider] = yaml.safe_load((folder / "dashboards/headframe.yml").read_text())["providers"]
     assert provider["type"] == "file"
-    compose = (ROOT / "docker-compose.yml").read_text()
-    assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in compose
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    [place] = [
+        volume["target"]
+        for volume in compose["services"]["grafana"]["volumes"]
+        if isinstance(volume, dict) and volume["source"] == "./deploy/grafana/dashboards"
+    ]
+    assert provider["options"]["path"] == place
