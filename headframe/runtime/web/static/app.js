@@ -49,9 +49,22 @@ const rigs = new Table(at("rigs-table"), [
   number("Accepted", "accepted", format.whole),
   number("Rejected", "rejected", format.whole),
   { title: "Last share", kind: "number", of: (row) => row.last_share_seconds, show: (row) => since(row.last_share_seconds) },
+  { title: "Route", optional: true, of: (row) => (row.route === "default" ? undefined : row.route), show: (row) => text(row.route) },
   { title: "Software", optional: true, of: (row) => row.agent, show: (row) => text(row.agent) },
   { title: "Address", kind: "code", optional: true, of: (row) => row.address, show: (row) => text(row.address) },
 ], { sortBy: 2, empty: "no rig is connected" });
+
+const routes = new Table(at("routes-table"), [
+  { title: "Route", of: (row) => row.name, show: (row) => text(row.name), hint: (row) => row.upstream?.detail ?? "" },
+  { title: "Upstream", of: (row) => row.upstream?.source, show: (row) => text(row.upstream?.source) },
+  { title: "State", kind: "state", of: (row) => row.upstream?.state, show: (row) => text(row.upstream?.state) },
+  number("Hashrate", "hashrate_hps", format.hashrate),
+  number("Connections", "connections", format.whole),
+  number("Accepted", "accepted", format.whole),
+  number("Rejected", "rejected", format.whole),
+  number("Sent up", "forwarded", format.whole),
+  number("Acknowledged", "acknowledged", format.whole),
+], { empty: "no route is configured" });
 
 const pools = new Table(at("pools-table"), [
   { title: "Upstream", of: (row) => row.source, show: (row) => text(row.source), hint: (row) => text(row.user) },
@@ -110,6 +123,7 @@ function draw(status) {
   drawBlocks(status.blocks);
   drawPool(status.pool);
   fillTable("pools", pools, status.pools);
+  fillTable("routes", routes, status.routes?.length > 1 ? status.routes : undefined);
   fillTable("rigs", rigs, status.rigs, status.rigs_total);
   fillTable("devices", devices, status.devices);
   at("join").hidden = !status.stratum_url;

@@ -282,7 +282,17 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
         "upstream": {"source": "node", "state": "active", "height": 7, "detail": ""},
         "shares": {"accepted": 12345, "rejected": 67, "by_reason": {"stale": 40, "other": 27}},
         "blocks": {"accepted": 1, "list": [{"height": 7, "hash": "00ab", "verdict": "accepted"}]},
-        "rigs": [{"name": "<img src=x onerror='document.title=1'>", "hashrate_hps": 5}],
+        "routes": [
+            {"name": "default", "upstream": {"source": "first", "state": "down"}, "forwarded": 3},
+            {"name": "farm-b", "upstream": {"source": "spare", "state": "active"}},
+        ],
+        "rigs": [
+            {
+                "name": "<img src=x onerror='document.title=1'>",
+                "hashrate_hps": 5,
+                "route": "farm-b",
+            }
+        ],
         "devices": [],
     }
     drawn = """new Promise(done => {
@@ -296,7 +306,8 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
         asyncio.timeout(60),
         browsing(tmp_path / "profile", server.url) as evaluate,
     ):
-        hashrate, shares, upstream, pools, blocks, rigs, devices = await evaluate(drawn)
+        cards = await evaluate(drawn)
+        hashrate, shares, upstream, pools, blocks, routes, rigs, devices = cards
         assert await evaluate("document.title") == "46.2 MH/s \u2013 Proxy <north>"
         assert await evaluate("document.querySelectorAll('main img').length") == 0
         assert await evaluate("document.getElementById('state').innerText") == "active"
@@ -313,6 +324,8 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
     assert "Height\n7" in upstream
     assert "accepted" in blocks
     assert "<img src=x onerror='document.title=1'>" in rigs
+    assert "farm-b" in rigs
+    assert "default\tfirst\tdown" in routes
     assert "no device is at work" in devices
 
 
