@@ -270,7 +270,7 @@ class Seating:
         if not self._joining:
             self._joining.clear()  # gives its memory back
         try:
-            lease = slices.take()
+            lease = slices.take(joined.session)
         except NoSliceLeftError as error:
             log.warning("rig_refused", peer=self.address, why=str(error))
             self._doom = "no_slice"
@@ -284,11 +284,14 @@ class Seating:
             address=self.host,
             agent=self._agent,
             numbers=traits_of(self._agent).numbers,
+            session=slices.session_of(lease.value),
         )
         start = self._settings.start if self._start is None else self._start
         self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
         self._core.seat(joined.ticket, seat)
         self._hub.stats.rigs += 1
+        if lease.marks:  # it was here before: a time of its own, so that it repeats no hash
+            self._hub.hurry(self)
         self._begin(now)
 
     def _begin(self, now: float) -> None:

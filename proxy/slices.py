@@ -22,10 +22,13 @@ a second proxy behind this one cuts its 4 bytes into 2 + 2. Fewer than three fre
 cannot be shared.
 """
 
+import hmac
+import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, Self
 
 from headframe.chain.job import SourceId
@@ -165,17 +168,21 @@ class Slices:
         size: bytes of a slice.
         first: the least value that is ours to give.
         end: one more than the largest; all values of `size` bytes if not given.
+        key: makes the sessions; 1 to 64 secret bytes, random by default.
 
     Raises:
         LayoutError: the range is empty or does not fit `size` bytes.
     """
 
-    def __init__(self, size: int, *, first: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self, size: int, *, first: int = 0, end: int | None = None, key: bytes = b""
+    ) -> None:
         limit = 256**size
         end = limit if end is None else end
         if not 0 <= first < end <= limit:
             raise LayoutError(f"slices {first} .. {end} do not lie in 0 .. {limit} ({size} bytes)")
         self._size = size
+        self._key = key or secrets.token_bytes(16)
         self._next = first
         self._end = end
         self._count = end - first
@@ -198,15 +205,24 @@ class Slices:
         """How many can be had at once."""
         return self._end - self._next + len(self._free)
 
-    def take(self) -> Lease:
+    def take(self, session: str = "") -> Lease:
         """Hold a slice, until the lease is released or its `with` block ends.
+
+        Args:
+            session: `session_of` a slice that its holder had before: it is given the same
+                if nobody holds it, even while that rests from its own hands.
 
         Raises:
             NoSliceLeftError: none is free.
         """
-        lease = Lease(self._pick(), _owner=self)
+        lease = (session and self._reclaim(session)) or Lease(self._pick(), _owner=self)
         self._held += 1
         return lease
+
+    def session_of(self, value: bytes) -> str:
+        """Say what proves that one held a slice; nobody else can know it."""
+        proof = blake2b(value, key=self._key, digest_size=4)
+        return value.hex() + proof.hexdigest()
 
     def take_back(self, lease: Lease) -> None:
         """Let a slice rest until the jobs it was shown on are dead; `Lease.release` calls it."""
@@ -229,6 +245,23 @@ class Slices:
             else:
                 self._free.append(lease.value)
         self._quarantine = waiting
+
+    def _reclaim(self, session: str) -> Lease | None:
+        """Take a slice out of its rest, or from those that are free."""
+        try:
+            value = bytes.fromhex(session)[: self._size]
+        except ValueError:
+            return None
+        if not hmac.compare_digest(session.encode(), self.session_of(value).encode()):
+            return None
+        for lease in self._quarantine:
+            if lease.value == value:
+                self._quarantine.remove(lease)
+                return Lease(value, lease.marks, _owner=self)
+        if value not in self._free:
+            return None
+        self._free.remove(value)
+        return Lease(value, _owner=self)
 
     def _pick(self) -> bytes:
         if self._next < self._end:

@@ -74,6 +74,7 @@ class Seat:
         address: where its owner is, without the port.
         agent: what its owner's software calls itself.
         numbers: difficulties that its owner reads.
+        session: what its owner may come back with; "" for its slice.
     """
 
     channel: int
@@ -84,6 +85,7 @@ class Seat:
     address: str = ""
     agent: str = ""
     numbers: Numbers = Numbers.EXACT
+    session: str = ""
 
 
 class ServerCore(SansIO[ServerEvent], Protocol):

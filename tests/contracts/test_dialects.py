@@ -97,7 +97,14 @@ async def test_it_comes_back_with_its_session(dialect: Dialect):
         rig = await joined(proxy, dialect)
         await works(rig)
         [ready] = [event for event in rig.events if isinstance(event, Ready)]
+        place = rig.core.extranonce1
         await left(rig)
         again = await joined(proxy, dialect, ready.session)
+        told = dialect.subscribe(["agent", "session"])[1:2] == ["session"]
+        assert (again.core.extranonce1 == place) is told
+        job = again.jobs.get()
+        if told:  # so that it repeats no hash
+            await proxy.pass_time(1)
+            assert (await again.job(job)).ntime > rig.jobs.get().ntime  # type: ignore[union-attr]
         await works(again)
         await left(again)

@@ -49,6 +49,39 @@ def test_a_smaller_job_later_does_not_fit_the_layout():
         fit(8).padding(4)
 
 
+def test_whoever_comes_back_with_its_session_gets_its_slice():
+    slices = Slices(1, end=4)
+    lease = slices.take()
+    session = slices.session_of(lease.value)
+    slices.take()
+    lease.mark((POOL, 1))
+    assert slices.take(session).value != lease.value, "not while it is held"
+    lease.release()
+    again = slices.take(session)
+    assert again.value == lease.value
+    assert again.marks == {(POOL, 1)}, "it rests on as before when it is given back"
+    again.release()
+    slices.sweep(lambda _mark: False)
+    last = slices.take(session)
+    assert last.value == lease.value
+    assert slices.held == 3
+    assert slices.free == 1
+
+
+@pytest.mark.parametrize("session", ["", "00", "zz", "00ffffffff", "0000000000 ", "\u0661" * 10])
+def test_a_session_that_was_never_given_is_nobodys(session):
+    slices = Slices(1, key=b"key")
+    slices.take().release()
+    with slices.take(session) as lease:
+        assert lease.value == b"\x01"
+
+
+def test_sessions_are_those_of_one_allocator():
+    one, two = Slices(2, key=b"one"), Slices(2, key=b"two")
+    assert one.session_of(b"\0\0") != two.session_of(b"\0\0")
+    assert Slices(2).session_of(b"\0\0") != Slices(2).session_of(b"\0\0")
+
+
 @given(st.integers(3, 40), st.binary(max_size=3))
 def test_padding_lane_slice_and_rollable_fill_the_job_exactly(free, lane):
     if free < len(lane) + 3:
@@ -129,6 +162,16 @@ class SlicesMachine(RuleBasedStateMachine):
         stack.close()
         if lease.marks:
             self.resting.append(lease)
+
+    @precondition(lambda self: self.resting)
+    @rule(index=st.integers(0, 5))
+    def come_back(self, index):
+        before = self.resting.pop(index % len(self.resting))
+        stack = ExitStack()
+        session = self.slices.session_of(before.value)
+        lease = stack.enter_context(self.slices.take(session))
+        assert (lease.value, lease.marks) == (before.value, before.marks)
+        self.seats.append((stack, lease))
 
     @rule()
     def new_block(self):

@@ -203,14 +203,15 @@ def encode_result(value: object) -> bytes:
     return b'"result":%b,"error":null' % msgspec.json.encode(value)
 
 
-def encode_subscription(extranonce1: bytes, size: int) -> bytes:
+def encode_subscription(extranonce1: bytes, size: int, session: str = "") -> bytes:
     """Write the members of the answer to `mining.subscribe`.
 
     Args:
         extranonce1: the rig's fixed bytes.
         size: bytes that the rig rolls (extranonce2_size).
+        session: what the rig may come back with; its extranonce1 by default.
     """
-    session = extranonce1.hex() or "0"
+    session = session or extranonce1.hex() or "0"
     pairs = [["mining.set_difficulty", session], ["mining.notify", session]]
     return encode_result([pairs, extranonce1.hex(), size])
 

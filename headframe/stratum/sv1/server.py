@@ -175,7 +175,7 @@ class ServerConnection:
             raise LocalProtocolError(f"no subscribe request waits for ticket {ticket}")
         self._seat = seat
         self._subscribed = ticket
-        body = messages.encode_subscription(seat.slice, seat.size)
+        body = messages.encode_subscription(seat.slice, seat.size, seat.session)
         for waiting in self._subscribing:
             self._replies.answer(Kind.SUBSCRIBE, waiting, body)
         self._subscribing = ()
@@ -306,8 +306,8 @@ class ServerConnection:
     def _receive_subscribe(self, request_id: bytes, params: object) -> None:
         items = params if isinstance(params, list) else []
         ticket = self._replies.take(Kind.SUBSCRIBE, request_id)
-        if self._seat is not None:  # asked again: the same place
-            body = messages.encode_subscription(self._seat.slice, self._seat.size)
+        if (seat := self._seat) is not None:  # asked again: the same place
+            body = messages.encode_subscription(seat.slice, seat.size, seat.session)
             return self._replies.answer(Kind.SUBSCRIBE, ticket, body)
         self._subscribing = (*self._subscribing, ticket)
         if len(self._subscribing) == 1:

@@ -114,5 +114,11 @@ def test_the_subscription_names_two_pairs() -> None:
     pairs, extranonce1, size = body["result"]
     assert [pair[0] for pair in pairs] == ["mining.set_difficulty", "mining.notify"]
     assert (extranonce1, size) == ("abcd", 4)
+    named = json.loads(b"{" + messages.encode_subscription(b"\xab\xcd", 4, "name") + b"}")
+    assert named["result"] == [
+        [["mining.set_difficulty", "name"], ["mining.notify", "name"]],
+        "abcd",
+        4,
+    ]
     empty = json.loads(b"{" + messages.encode_subscription(b"", 8) + b"}")
     assert empty["result"][1:] == ["", 8]
