@@ -35,7 +35,7 @@ class Chronicle:
         store: Store,
         share_log: ShareLog | None = None,
         *,
-        flush_seconds: int = 15,
+        flush_seconds: int = 30,
     ) -> None:
         self.store = store
         self.share_log = share_log

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from proxy.history import COUNTS, WORKS, Batch, Figures, Parts, Rollup
+from proxy.history import COUNTS, Batch, Figures, Parts, Rollup
 from proxy.history_schema import COLUMNS, LOW_BITS, migrate, split, summed, upsert
 
 __all__ = ["HISTORY", "HistoryFile", "Kept", "Retention", "figures_from"]
@@ -25,6 +25,7 @@ _ADD_HOUR: Final = upsert("hours", ("at", "name"))
 _ADD_TOTAL: Final = upsert("totals", ("name",))
 _PART_COLUMNS: Final = ("shares", "work_hi", "work_lo")
 _ADD_PART: Final = upsert("parts", ("name", "part"), _PART_COLUMNS)
+_NONE: Final = Figures()
 _ALL, _WORKER, _OTHER = "all", "worker", "other"
 _MOST_IDS: Final = 20_000
 """Names whose numbers are remembered."""
@@ -236,7 +237,7 @@ class HistoryFile:
         self._ids.clear()
 
     def _write(self, db: sqlite3.Connection, batch: Batch) -> None:
-        whole = sum(batch.rollups, Rollup("", Figures(), batch.parts))
+        whole = _whole(batch)
         rollups = [(_WORKER, rollup) for rollup in batch.rollups]
         rows: list[tuple[int, ...]] = []
         parts: list[tuple[object, ...]] = []
@@ -282,9 +283,17 @@ class HistoryFile:
 
 def _columns_of(figures: Figures) -> tuple[int, ...]:
     """Write figures as `COLUMNS` wants them."""
-    counts = (getattr(figures, name) for name in COUNTS)
-    works = (half for name in WORKS for half in split(getattr(figures, name)))
-    return (*counts, *works)
+    values = figures.values()
+    columns = list(values[: len(COUNTS)])
+    for work in values[len(COUNTS) :]:
+        columns += split(work)
+    return tuple(columns)
+
+
+def _whole(batch: Batch) -> Rollup:
+    """Add up what all workers of a route did."""
+    whole = Rollup("", Figures.sum(rollup.figures for rollup in batch.rollups), batch.parts)
+    return sum((Rollup("", _NONE, each.parts) for each in batch.rollups if each.parts), whole)
 
 
 def figures_from(row: Sequence[int]) -> Figures:

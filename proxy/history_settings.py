@@ -24,7 +24,7 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             le=60,
             description="Time between two writes: at most so much is missing after a crash.",
         ),
-    ] = 15
+    ] = 30
     minutes_hours: Annotated[
         int, Meta(ge=1, le=24 * 90, description="Hours for which each minute is kept.")
     ] = 48

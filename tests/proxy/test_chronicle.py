@@ -1,10 +1,15 @@
+import asyncio
 from pathlib import Path
 
 from proxy.chronicle import Chronicle
 from proxy.routes import Rule
+from proxy.sharelog import ShareLog
+from proxy.sharelog_files import Rotation
 from proxy.store import Store
+from tests.fakes.proxying import ManualClock
 from tests.fakes.rig import connected
 from tests.fakes.routes import farming
+from tests.fakes.sharelogging import audit_of, lines_of
 
 TO_B = Rule(route="b", login="b.*")
 
@@ -24,3 +29,73 @@ async def test_each_routes_books_go_on_where_they_ended(tmp_path: Path):
             assert ledger.total.accepted.shares == expected
             assert ledger.workers["b.1"].accepted.shares == expected
             assert farm.routing.known["a"].hub.ledger.total.accepted.shares == 0
+
+
+async def test_books_are_told_to_the_share_log_at_the_start_each_minute_and_at_the_end(
+    tmp_path: Path,
+):
+    path = tmp_path / "shares.jsonl"
+    for _ in range(2):
+        async with farming("a") as farm:
+            clock = ManualClock()
+            farm.routing.clock = clock.clock
+            chronicle = Chronicle(
+                farm.routing, Store(tmp_path / "h.sqlite"), ShareLog(path), flush_seconds=10
+            )
+            chronicle.begin()
+            assert len(chronicle.stats) == 2
+            farm.publish("a")
+            async with connected(farm.port(), "w") as [rig]:
+                await rig.say(rig.find(await rig.job()))
+            for _ in range(3):
+                clock.now += 61
+                await chronicle.tick()
+            await chronicle.end()
+    lines = lines_of(path)
+    books = [(line["kind"], line["why"]) for line in lines if line["kind"] in {"totals", "worker"}]
+    minutes = [("totals", "minute")] * 3
+    assert books == [
+        ("totals", "start"),
+        *minutes,
+        ("totals", "end"),
+        ("worker", "end"),
+        ("totals", "start"),
+        ("worker", "start"),
+        *minutes,
+        ("totals", "end"),
+        ("worker", "end"),
+    ]
+    assert lines[-2]["books"]["accepted"][0] == 2, "the second run counts on"
+    found = audit_of(*lines)
+    assert found.shown == found.notes == []
+
+
+async def test_a_new_file_begins_with_all_books_and_idle_workers_have_a_last_line(tmp_path: Path):
+    path = tmp_path / "shares.jsonl"
+    async with farming("a") as farm:
+        clock = ManualClock()
+        farm.routing.clock = clock.clock
+        log = ShareLog(path, Rotation(largest_bytes=1, compress=False))
+        chronicle = Chronicle(farm.routing, Store(tmp_path / "h.sqlite"), log)
+        chronicle.begin()
+        farm.publish("a")
+        async with connected(farm.port(), "w") as [rig]:
+            await rig.say(rig.find(await rig.job()))
+        async with asyncio.timeout(20):
+            while log.waiting:
+                await asyncio.sleep(0.01)
+            clock.now += 61
+            await chronicle.tick()
+            while not log.rotations:
+                await asyncio.sleep(0.01)
+        await chronicle.tick()
+        for _ in range(2):
+            clock.now += 4000
+            await chronicle.tick()
+        await chronicle.end()
+        assert farm.routing.known["a"].hub.ledger.workers == {}
+    whole = [line for each in sorted(tmp_path.glob("shares*.jsonl")) for line in lines_of(each)]
+    whys = [line["why"] for line in whole if line["kind"] == "worker"]
+    assert whys[0] == "rotation"
+    assert "idle" in whys
+    assert audit_of(*whole).shown == []

@@ -224,6 +224,8 @@ def test_the_mark_of_a_row_changes_with_every_booking():
 
 
 def test_figures_add_and_subtract():
+    assert Figures.sum([]) == Figures()
+    assert Figures.sum([Figures(offered=1), Figures(offered=2, kept=3)]) == Figures(3, 0, 3)
     one, two = Figures(offered=1, work_lost=5), Figures(offered=3, kept=1)
     assert one + two - one == two
     with pytest.raises(AttributeError):
