@@ -31,6 +31,8 @@ log = get_logger(__name__)
 _SOFT, _HARD, _DECAY = 2000.0, 20_000.0, 50.0
 """A farm of 2,000 rigs behind one address may come all at once; a loop of connections is
 let in 50 times a second at most."""
+_TELL_SECONDS: Final = 60.0
+"""So seldom a fault of one address is worth a warning: what is wrong there comes again."""
 _BAN_FAULTS: Final = 10.0
 """So many faults within ten minutes, with no other connection beside them, are a ban."""
 _ADDRESSES: Final = 4096
@@ -64,12 +66,13 @@ class Limits:
 class _Address(Cost):
     """What an address costs, and how many connections it has."""
 
-    __slots__ = ("faults", "open")
+    __slots__ = ("faults", "open", "told_until")
 
     def __init__(self) -> None:
         super().__init__(soft=_SOFT, hard=_HARD, decay=_DECAY)
         self.open = 0
         self.faults: Cost | None = None
+        self.told_until = 0.0
 
 
 class Listener:
@@ -243,6 +246,15 @@ class Listener:
         if faulty:
             known.add(Price.FAULT, now)
             self._ban_if_bad(address, known, now)
+
+    def is_news(self, address: str) -> bool:
+        """Say whether no fault of this address was told of within a minute; then one is now."""
+        now = self._routing.clock.monotonic()
+        known = self._address(address, now)
+        if now < known.told_until:
+            return False
+        known.told_until = now + _TELL_SECONDS
+        return True
 
     def _ban_if_bad(self, address: str, known: "_Address", now: float) -> None:
         """Ban an address from which nothing but faults has come lately.

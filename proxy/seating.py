@@ -54,6 +54,9 @@ class Door(Protocol):
     def release(self, address: str, *, faulty: bool) -> None:
         """Take note that a connection has ended; `faulty`: it broke the protocol."""
 
+    def is_news(self, address: str) -> bool:
+        """Say whether no fault of this address was told of within a minute; then one is now."""
+
     def place(self, visitor: Visitor, current: Hub) -> Place | None:
         """Say which route a rig takes that is on this one; `None`: it is turned away."""
 

@@ -218,7 +218,8 @@ class Session(Seating):
 
     def _on_fault(self, event: PeerFault, now: float) -> None:
         self._hub.stats.faults += 1
-        log.warning("rig_fault", what=event.what, rig=self._user, peer=self.address)
+        tell = log.warning if self._door.is_news(self.host) else log.debug
+        tell("rig_fault", what=event.what, rig=self._user, peer=self.address)
         if event.fatal:
             self._doom = self._doom or "protocol_fault"
         else:

@@ -1,3 +1,5 @@
+import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,8 @@ from headframe.chain.share import Reason
 from headframe.runtime.children import free_port
 from headframe.runtime.errors import ConfigError, DialError
 from headframe.runtime.tls import certificate_fingerprint, client_context
+from headframe.upstream.roster import make_source
+from headframe.upstream.settings import UpstreamSettings
 from proxy.doors import Doors, limits_of
 from proxy.tables import ListenerSettings
 from tests.fakes.certificates import write_certificate
@@ -93,6 +97,30 @@ async def test_rigs_come_over_tls_and_the_certificate_may_change(tmp_path: Path)
             await rig.closed()
         with pytest.raises(ConfigError, match="TLS cannot begin or end on a port in use"):
             await put(doors, ListenerSettings(name="front", port=port))
+        await doors.close()
+
+
+async def test_our_own_miners_connection_comes_over_tls(tmp_path: Path):
+    """As `headframe mine --url stratum+ssl://...` makes it, with the pinned fingerprint."""
+    chain, key = write_certificate(tmp_path)
+    async with proxying() as proxy, asyncio.timeout(20), asyncio.TaskGroup() as group:
+        proxy.publish()
+        doors = await opened(
+            proxy, ListenerSettings(name="x", port=0, certificate=chain, certificate_key=key)
+        )
+        upstream = UpstreamSettings(
+            url=f"stratum+ssl://127.0.0.1:{doors.listeners[0].port}",
+            user="miner",
+            fingerprint=certificate_fingerprint(chain),
+        )
+        source = make_source([upstream], ids=itertools.count(1), journal=tmp_path / "journal")
+        task = group.create_task(source.run())
+        async for job in source.jobs:
+            if job is not None:
+                break
+        [(_, session)] = proxy.routing.sessions()
+        assert session.user == "miner"
+        task.cancel()
         await doors.close()
 
 

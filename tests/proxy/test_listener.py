@@ -1,4 +1,5 @@
 import pytest
+import structlog
 
 from headframe.runtime.errors import PortInUseError
 from headframe.stratum.core import ServerCore
@@ -71,3 +72,26 @@ async def test_stopping_ends_the_sessions():
         await rig.closed()
         assert proxy.hub.stats.connections_closed["shutdown"] == 1
         assert proxy.hub.stats.rigs == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "speaks TLS to a port without it"),
+        (b"GET / HTTP/1.1\r\nHost: farm\r\n\r\n", "speaks HTTP, not Stratum"),
+    ],
+)
+async def test_what_is_no_rig_is_cut_off_and_told_once_a_minute(data: bytes, what: str):
+    async with proxying(limits=Limits(ban_seconds=0)) as proxy:
+        with structlog.testing.capture_logs() as lines:
+            for seconds in (0, 1, 1, 60):
+                proxy.time.now += seconds
+                async with RawRig.to(proxy.port) as stranger:
+                    stranger.raw(data)
+                    assert await stranger.line() == {}, "it is answered nothing"
+                await proxy.until(lambda: proxy.listener.connections == 0)
+        told = [line for line in lines if line["event"] == "rig_fault"]
+        assert [line["log_level"] for line in told] == ["warning", "debug", "debug", "warning"]
+        assert all(what in line["what"] for line in told)
+        assert proxy.hub.stats.connections_closed["protocol_fault"] == 4
+        assert proxy.hub.stats.offers == 0
