@@ -125,14 +125,14 @@ async def _ask_all(path: Path, settings: msgspec.Struct, wanted: Wanted) -> int:
     upstreams = upstreams_of(settings)
     async with asyncio.TaskGroup() as group:
         asked = [
-            group.create_task(_ask(path, index, one, settings, wanted))
-            for index, one in enumerate(upstreams)
+            group.create_task(_ask(path, key, one, settings, wanted))
+            for key, one in upstreams.items()
         ]
     return EXIT_OK if all(task.result() for task in asked) else EXIT_UNAVAILABLE
 
 
 async def _ask(
-    path: Path, index: int, one: UpstreamSettings, settings: msgspec.Struct, wanted: Wanted
+    path: Path, key: str, one: UpstreamSettings, settings: msgspec.Struct, wanted: Wanted
 ) -> bool:
     answer = await ask(one, limit_seconds=wanted.limit_seconds, clock=monotonic)
     good, text = answer.job is not None, answer.text
@@ -140,6 +140,6 @@ async def _ask(
         for why in check_room(settings, answer.job.extranonce_size, ""):
             good, text = False, why.text
     word = "works" if good else "does not work"
-    url = logs.redact_url(f"{path}: upstreams.{index} {answer.url}")
+    url = logs.redact_url(f"{path}: {key} {answer.url}")
     click.echo(f"{url}: {word}, after {answer.seconds:.2f} s: {logs.redact_url(text)}")
     return good

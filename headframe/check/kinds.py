@@ -66,9 +66,14 @@ def kind_of(path: Path) -> Kind:
     return max(KINDS.values(), key=fitness)
 
 
-def upstreams_of(settings: msgspec.Struct) -> tuple[UpstreamSettings, ...]:
-    """Return the upstreams that settings have, if their program has such."""
-    return cast("tuple[UpstreamSettings, ...]", getattr(settings, "upstreams", ()))
+def upstreams_of(settings: msgspec.Struct) -> dict[str, UpstreamSettings]:
+    """Return the upstreams that settings have, those of routes too, by their keys."""
+    upstreams = cast("tuple[UpstreamSettings, ...]", getattr(settings, "upstreams", ()))
+    found = {f"upstreams.{index}": one for index, one in enumerate(upstreams)}
+    for number, route in enumerate(getattr(settings, "routes", ())):
+        for index, one in enumerate(route.upstreams):
+            found[f"routes.{number}.upstreams.{index}"] = one
+    return found
 
 
 def check_ports(settings: msgspec.Struct) -> Iterator[Finding]:

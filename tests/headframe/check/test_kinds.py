@@ -5,9 +5,10 @@ import pytest
 from headframe.check.kinds import KINDS, check_ports, check_room, kind_of, upstreams_of
 from headframe.node.config import NodeConfig
 from headframe.runtime.settings import load
+from headframe.upstream.options import UpstreamSettings
 from miner.config import MinerConfig, WebSettings
 from proxy.config import ProxyConfig
-from proxy.tables import ListenerSettings
+from proxy.tables import ListenerSettings, RouteSettings
 from proxy.tables import WebSettings as ProxyWeb
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -152,4 +153,11 @@ def test_a_page_without_a_port_of_its_own_clashes_with_nothing() -> None:
 
 
 def test_a_node_has_no_upstreams() -> None:
-    assert upstreams_of(NodeConfig()) == ()
+    assert upstreams_of(NodeConfig()) == {}
+
+
+def test_upstreams_of_routes_are_upstreams_too() -> None:
+    one, two = UpstreamSettings(url="stratum+tcp://a:1"), UpstreamSettings(url="stratum+tcp://b:1")
+    route = RouteSettings(name="b", upstreams=(two,))
+    found = upstreams_of(ProxyConfig(upstreams=(one,), routes=(route,)))
+    assert found == {"upstreams.0": one, "routes.0.upstreams.0": two}
