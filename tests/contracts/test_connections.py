@@ -92,6 +92,40 @@ async def test_rigs_spread_over_as_many_connections_as_they_need(
         assert len({each.share.extranonce for each in heard}) == len(rigs)
 
 
+async def test_every_connection_fails_over_by_itself(tmp_path: Path) -> None:
+    async with (
+        FakePool(extranonce1=b"one!", size=8) as one,
+        FakePool(extranonce1=b"two!", size=8) as two,
+        AsyncExitStack() as stack,
+    ):
+        one.new_block()
+        two.new_block()
+        first = AsyncExitStack()
+        front = await first.enter_async_context(over_pools(one.port, rigs=ANY))
+        spare = await stack.enter_async_context(over_pools(two.port, rigs=ANY))
+        options = [
+            f"upstreams.1.url=stratum+tcp://me@127.0.0.1:{spare.port}",
+            "pools.standby=true",
+            "extranonce.rigs_per_connection=1",
+        ]
+        ready = await stack.enter_async_context(proxy_over(front.port, tmp_path, *options))
+        rigs: list[Rig] = []
+        for number in range(3):
+            rigs += await stack.enter_async_context(connected(port_of(ready), f"rig{number}"))
+            await rigs[-1].job()
+        await spare.until(lambda: len(spare.hub.guests) == 3)
+        await first.aclose()
+        for rig in rigs:
+            job = await rig.job()
+            while b"two!" not in prefixes([rig]).pop():
+                job = await rig.job(after=job)
+            assert (await rig.say(rig.find(job))).reason is Reason.ACCEPTED
+        heard = await two.wait_heard(3)
+        assert not two.wrong
+        assert len({each.share.extranonce for each in heard}) == 3
+        assert not any(rig.lost for rig in rigs)
+
+
 async def test_a_pool_without_room_to_share_serves_one_rig_on_each_connection(
     tmp_path: Path,
 ) -> None:
