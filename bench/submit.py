@@ -34,6 +34,7 @@ from headframe.upstream.dispatch import Dispatch
 from headframe.upstream.gbt import GbtSource
 from headframe.upstream.gbt_options import GbtOptions
 from headframe.upstream.journal import Journal
+from headframe.upstream.tasks import run_together
 
 __all__ = ["main"]
 
@@ -41,7 +42,7 @@ LIMIT_MS = 5.0
 TX_BYTES = 400
 SMALL, LARGE = 0, 4000
 """Transactions of a regtest block, and of a full one (1.6 MB)."""
-BETWEEN_SECONDS = 0.02
+BETWEEN_SECONDS = 0.05
 
 
 @dataclass
@@ -161,9 +162,10 @@ async def measure(folder: Path, blocks: int, transactions: int) -> list[tuple[fl
     )
     template, job = make_work(transactions, lineage)
     source._made[job.id] = (template, job)  # noqa: SLF001 # there is no node to ask for it
+    source._shelf.put(template)  # noqa: SLF001 # as with each job
     sent: list[float] = []
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(dispatch.run())
+        running = group.create_task(run_together(dispatch.run(), source._shelf.run()))  # noqa: SLF001
         for share in blocks_of(job, blocks + 1):
             await asyncio.sleep(BETWEEN_SECONDS)
             came.clear()

@@ -20,6 +20,7 @@ from headframe.runtime.retry import Backoff
 from headframe.upstream.access import NodeAccess
 from headframe.upstream.base import Done
 from headframe.upstream.blocks import BlockEventKind, BlockFeed
+from headframe.upstream.bodies import Bodies
 from headframe.upstream.courier import PARENTLESS, Courier, facts_of, quick_backoff
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.node import NodeRpc
@@ -30,6 +31,9 @@ _log = get_logger(__name__)
 
 _JOURNAL_SECONDS: Final = 3.0
 """A disk that takes longer must not keep a block from the nodes."""
+_APART_SECONDS: Final = 0.5
+"""A block whose end is in a file of its own is written down whole when nothing was found for so
+long: not while it goes out."""
 _REMEMBERED: Final = 4096
 """Hashes of blocks given, to tell a share that comes twice."""
 _LATECOMERS: Final = 256
@@ -71,8 +75,14 @@ class Dispatch:
         self._cases: dict[bytes, _Case] = {}
         self._fresh: deque[_Case] = deque()  # on their way to the disk
         self._fresh_came = asyncio.Event()
+        self._parted: deque[FoundBlock] = deque()  # whose end is in another file so far
         self._given: dict[bytes, None] = {}
         self._decided: deque[bytes] = deque()  # of which some node has not heard yet
+
+    @property
+    def bodies(self) -> Bodies:
+        """Where transactions are kept before a block of theirs is found."""
+        return self._journal.bodies
 
     @property
     def clients(self) -> tuple[NodeRpc, ...]:
@@ -187,8 +197,14 @@ class Dispatch:
                 if block.hash in self._cases:
                     await self._write_down(block)
                 self._send(self._fresh.popleft())
+                if block.body:
+                    self._parted.append(block)
             self._fresh_came.clear()
-            await self._fresh_came.wait()
+            try:
+                async with asyncio.timeout(_APART_SECONDS if self._parted else None):
+                    await self._fresh_came.wait()
+            except TimeoutError:
+                await asyncio.to_thread(self._journal.complete, self._parted.popleft())
 
     async def _write_down(self, block: FoundBlock) -> None:
         try:
@@ -209,11 +225,14 @@ class Dispatch:
             self._journal.found(block)
 
     def _leave_to_journal(self) -> None:
+        self._parted.clear()
         unwritten = [*self._fresh]
         self._fresh.clear()
         for case in self._cases.values():
             if case in unwritten or not self._journal.holds(case.block.hash):
                 self._secure(case.block)
+            if case.block.body:
+                self._journal.complete(case.block)
             if case.done is not None:
                 case.done(_PENDING)
         self._cases.clear()

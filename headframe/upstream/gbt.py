@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from headframe.chain.errors import ChainError
-from headframe.chain.hashes import hash_to_hex, sha256d
+from headframe.chain.hashes import hash_to_hex
 from headframe.chain.job import Job, JobId, Lineage
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import Target, difficulty_from_target
-from headframe.chain.template import Template, assemble_block, make_job
+from headframe.chain.template import Template, make_job
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
@@ -39,6 +39,7 @@ from headframe.upstream.node import NodeRpc, RpcError
 from headframe.upstream.pace import Pace
 from headframe.upstream.payees import Payees, find_payees
 from headframe.upstream.preflight import Chain
+from headframe.upstream.shelf import Shelf
 from headframe.upstream.tasks import run_together
 from headframe.upstream.templates import Templates
 from headframe.upstream.tip import TipWatch
@@ -89,6 +90,7 @@ class GbtSource:
         self._lineage = lineage
         self._clock = clock
         self._delivery = delivery
+        self._shelf = Shelf(delivery.bodies)
         self._jobs: Latest[Job | None] = Latest(None)
         self._status = Latest(
             SourceStatus(source=lineage.source, url=f"bitcoind+{rpc.url}", state=SourceState.DOWN)
@@ -158,10 +160,7 @@ class GbtSource:
         elif proof_of(job, share) > job.block_target:
             done(Verdict(reason=Reason.LOW_DIFFICULTY))
         else:
-            raw = assemble_block(template, job, share)
-            block = FoundBlock(
-                source=job.source, height=template.height, hash=sha256d(raw[:80]), raw=raw
-            )
+            block = self._shelf.block_of(template, job, share)
             self._delivery.give(block, partial(self._on_verdict, block, done))
 
     async def _work(self) -> None:
@@ -206,6 +205,7 @@ class GbtSource:
             self._wait_for_tips(watch),
             watch.hear(options.zmq),
             self._health.run(),
+            self._shelf.run(),
             *([run.fees.run()] if options.fee_gain_percent else []),
         )
 
@@ -347,6 +347,7 @@ class GbtSource:
             skew = float(template.curtime - wall_seconds())
             self._tell(job_at=job.received_at, difficulty=difficulty, clock_skew_seconds=skew)
             self._jobs.set(job)
+            self._shelf.put(template)
 
     def _advance(self, template: Template) -> None:
         """Tell readers by the serials what a new template means for earlier jobs."""

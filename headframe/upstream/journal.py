@@ -10,11 +10,8 @@ that has become large is begun anew when it is opened, with the blocks that have
 yet and those that are followed; the last such file is kept beside it, as `NAME.old`.
 """
 
-import fcntl
-import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,6 +22,8 @@ from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.chain.job import SourceId
 from headframe.chain.share import Verdict
 from headframe.runtime.logs import get_logger
+from headframe.upstream.bodies import Bodies
+from headframe.upstream.journal_file import LineFile
 from headframe.upstream.journal_lines import (
     BlockRecord,
     CandidateLine,
@@ -41,8 +40,6 @@ from headframe.upstream.journal_lines import (
 __all__ = ["FoundBlock", "Journal"]
 
 _log = get_logger(__name__)
-_MODE: Final = 0o600
-"""A block not yet published is worth money to whoever reads it."""
 _LARGE_BYTES: Final = 64 << 20
 """Two months of blocks on regtest; read in a second."""
 _REMEMBERED: Final = 1024
@@ -58,12 +55,16 @@ class FoundBlock:
         height: its height.
         hash: 32 bytes, header order.
         raw: the block, serialised.
+        body: name under which the end of it is on disk already, or "" if it is not.
+        body_bytes: the size of that end.
     """
 
     source: SourceId
     height: int
     hash: bytes
     raw: bytes
+    body: str = ""
+    body_bytes: int = 0
 
 
 class Journal:
@@ -86,9 +87,10 @@ class Journal:
         self._open: dict[bytes, FoundBlock] = {}
         self._records: dict[bytes, BlockRecord] = {}
         self._in_file: set[bytes] = set()
-        self._broken_end = False
-        self._created = False
+        self._file = LineFile(path)
         self._lock = threading.Lock()
+        self.bodies = Bodies(path.with_name(f"{path.name}.bodies"), wall=wall)
+        """Ends of blocks that may be found."""
         self._read(large_bytes)
 
     @property
@@ -142,7 +144,7 @@ class Journal:
         Returns:
             It is in the file. If not, an error was logged, and the block is only in memory.
         """
-        line = self._line_of(block, self._wall())
+        line = self._line_of(block, self._wall(), whole=False)
         self._open[block.hash] = block
         self._take(line)
         written = self._append(line, "it is submitted all the same, but a crash now would lose it")
@@ -150,13 +152,22 @@ class Journal:
             self._in_file.add(block.hash)
         return written
 
+    def complete(self, block: FoundBlock) -> None:
+        """Write down the whole of a block whose end is in a file of its own so far.
+
+        Nothing is written of one that has its verdict by now.
+        """
+        record = self._records.get(block.hash)
+        found_at = self._wall() if record is None else record.found_at
+        line = self._line_of(block, found_at)
+        consequence = "a crash now could lose the block, unless its other file remains"
+        if self._append(line, consequence, unless=lambda: block.hash not in self._open):
+            self.sync()
+
     def sync(self) -> bool:
         """Wait for the disk: what was noted survives a power cut when this returns true."""
         try:
-            _sync(self._path, os.O_WRONLY)
-            if self._created:
-                _sync(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)  # the file's name itself
-                self._created = False
+            self._file.sync()
         except OSError as error:
             _log.error(
                 "block_journal_not_synced",
@@ -223,12 +234,15 @@ class Journal:
         """Write down a pool's block that could not be sent to it, for people."""
         return self._append(line, "its data is in the log alone")
 
-    def _append(self, line: JournalLine, consequence: str) -> bool:
+    def _append(
+        self, line: JournalLine, consequence: str, *, unless: Callable[[], bool] = lambda: False
+    ) -> bool:
         try:
             with self._lock:
-                self._write(msgspec.json.encode(line) + b"\n")
+                if unless():
+                    return False
+                self._file.append(msgspec.json.encode(line) + b"\n")
         except OSError as error:
-            self._broken_end = True  # part of the line may be there
             _log.error(
                 "block_journal_not_written",
                 path=str(self._path),
@@ -239,33 +253,16 @@ class Journal:
             return False
         return True
 
-    def _write(self, line: bytes) -> None:
-        self._created = self._created or not self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked() as descriptor:
-            _write_all(descriptor, b"\n" + line if self._broken_end else line)
-            self._broken_end = False
-
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """Open the file and lock it, again if another process began it anew meanwhile."""
-        while True:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if _is_at(descriptor, self._path):
-                    yield descriptor
-                    return
-            finally:
-                os.close(descriptor)  # releases the lock
-
     def _read(self, large_bytes: int) -> None:
         try:
             with self._path.open("rb") as file:
-                self._replay(file)
+                joined = self._replay(file)
                 size = file.tell()
             if size >= large_bytes:
                 self._begin_anew()
+            else:
+                for block in joined:
+                    self.complete(block)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -278,28 +275,13 @@ class Journal:
 
     def _begin_anew(self) -> None:
         """Keep what has no verdict yet; at each moment a file of our name has all of it."""
-        with self._locked():
+        with self._file.begun_anew() as lines:
             self._open.clear()
             self._records.clear()
             self._in_file.clear()
             with self._path.open("rb") as file:  # others may have written since
                 self._replay(file)
-            lines = self._essence()
-            fresh = self._path.with_name(f"{self._path.name}.new")
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
-            try:
-                _write_all(
-                    descriptor, b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-                )
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            old = self._path.with_name(f"{self._path.name}.old")
-            old.unlink(missing_ok=True)
-            os.link(self._path, old)
-            fresh.replace(self._path)
-            self._broken_end = False
-            _sync(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            lines += [msgspec.json.encode(line) + b"\n" for line in self._essence()]
 
     def _essence(self) -> list[JournalLine]:
         """Return the lines that a file begun anew needs: of what is not over."""
@@ -311,18 +293,21 @@ class Journal:
         found = ((block, self._records[block.hash].found_at) for block in self._open.values())
         return lines + [self._line_of(block, at) for block, at in found]
 
-    def _line_of(self, block: FoundBlock, found_at: int) -> FoundLine:
+    def _line_of(self, block: FoundBlock, found_at: int, *, whole: bool = True) -> FoundLine:
+        apart = 0 if whole or not block.body else block.body_bytes
         return FoundLine(
             hash=hash_to_hex(block.hash),
             height=block.height,
             source=block.source,
             time=found_at,
-            block=block.raw.hex(),
+            block=block.raw[: len(block.raw) - apart].hex(),
+            body=block.body if apart else "",
         )
 
-    def _replay(self, lines: Iterable[bytes]) -> None:
+    def _replay(self, lines: Iterable[bytes]) -> list[FoundBlock]:
+        """Read lines; return the blocks that are in two files."""
         for number, text in enumerate(lines, 1):
-            self._broken_end = not text.endswith(b"\n")
+            self._file.broken_end = not text.endswith(b"\n")
             if not text.strip():
                 continue
             try:
@@ -337,6 +322,25 @@ class Journal:
                     error=str(error),
                     consequence="a write was cut short here; the other lines are whole",
                 )
+        parted = [block for block in self._open.values() if block.body]
+        return [whole for block in parted if (whole := self._join(block)) is not None]
+
+    def _join(self, block: FoundBlock) -> FoundBlock | None:
+        """Put a block together of which only the beginning is in the file."""
+        try:
+            raw = block.raw + self.bodies.read(block.body)
+        except (OSError, ValueError) as error:
+            del self._open[block.hash]
+            _log.error(
+                "block_body_missing",
+                hash=hash_to_hex(block.hash),
+                height=block.height,
+                error=str(error),
+                consequence="the block found before the last end of this program is lost",
+            )
+            return None
+        self._open[block.hash] = whole = replace(block, raw=raw, body="")
+        return whole
 
     def _note_open(self, line: JournalLine) -> None:
         block_hash = hash_from_hex(line.hash)
@@ -347,7 +351,11 @@ class Journal:
             raw = bytes.fromhex(line.block)
             self._in_file.add(block_hash)
             self._open[block_hash] = FoundBlock(
-                source=SourceId(line.source), height=line.height, hash=block_hash, raw=raw
+                source=SourceId(line.source),
+                height=line.height,
+                hash=block_hash,
+                raw=raw,
+                body=line.body,
             )
 
     def _take(self, line: JournalLine) -> None:
@@ -377,24 +385,3 @@ def _verdict_line(record: BlockRecord, now: int) -> VerdictLine:
         source=record.source,
         found=record.found_at,
     )
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

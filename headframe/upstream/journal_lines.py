@@ -2,7 +2,9 @@
 
 One JSON object a line. Hashes are display hex, times seconds since 1970:
 
-    found      a block: `hash`, `height`, `source` (whose job it answers), `time`, `block` (hex)
+    found      a block: `hash`, `height`, `source` (whose job it answers), `time`, `block` (hex);
+               with `body`, the file of that name holds what follows in the block; a second
+               such line, with the whole block, comes as soon as nobody waits for it
     verdict    what the nodes said: `hash`, `time`, `reason`, `detail` (a node's own words),
                `node` (whose words they are), and `height`, `source`, `found` (when it was
                found), so that the line can stand alone
@@ -44,7 +46,7 @@ BESIDE: Final = frozenset({"inconclusive", "duplicate-inconclusive"})
 """What nodes say of a block that is valid, but stands beside the best chain: it may still win."""
 
 
-class FoundLine(msgspec.Struct, tag_field="event", tag="found", kw_only=True):
+class FoundLine(msgspec.Struct, tag_field="event", tag="found", kw_only=True, omit_defaults=True):
     """A block was found."""
 
     hash: str
@@ -52,6 +54,7 @@ class FoundLine(msgspec.Struct, tag_field="event", tag="found", kw_only=True):
     source: str
     time: int
     block: str
+    body: str = ""
 
 
 class VerdictLine(

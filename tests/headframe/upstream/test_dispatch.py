@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -427,3 +428,27 @@ async def test_a_lone_node_without_the_parent_has_the_last_word_on_its_own_block
             assert (await own.one()).detail == "prev-blk-not-found"
             assert (await foreign.one()).reason is Reason.PENDING
     assert bench.on_disk() == [2]
+
+
+async def test_a_block_in_two_files_is_sent_first_and_then_written_down_whole(
+    tmp_path: Path,
+) -> None:
+    hold = Hold()
+    async with RpcNode({"submitblock": hold}) as node:
+        bench = Bench(tmp_path / "j", node)
+        whole = block(1)
+        name = bench.journal.bodies.keep(whole.raw[-20:])
+        answers = Answers()
+
+        def lines() -> list[bytes]:
+            return (tmp_path / "j").read_bytes().splitlines()
+
+        async with bench.running():
+            bench.dispatch.give(replace(whole, body=name, body_bytes=20), answers.done)
+            await node.wait_called("submitblock")
+            await until(lambda: len(lines()) == 2)
+            assert [line.count(whole.raw.hex().encode()) for line in lines()] == [0, 1]
+            assert bench.submitted() == [whole.raw.hex()]
+            bench.dispatch.give(replace(block(2), body=name, body_bytes=20), Answers().done)
+    # One that the end of the process overtakes is written down whole at once.
+    assert [line.count(block(2).raw.hex().encode()) for line in lines()][-2:] == [0, 1]

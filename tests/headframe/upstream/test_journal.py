@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -360,3 +362,77 @@ def test_a_pools_candidate_is_written_down_for_whoever_can_use_it(tmp_path: Path
         "path": ["03" * 32],
     }
     assert opened(path).records() == ()
+
+
+def parted(journal: Journal, number: int) -> FoundBlock:
+    """A block whose end is on disk already."""
+    whole = block(number)
+    name = journal.bodies.keep(whole.raw[80:])
+    return replace(whole, body=name, body_bytes=len(whole.raw) - 80)
+
+
+def test_a_block_in_two_files_is_whole_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    assert journal.found(parted(journal, 1))
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["block"] == block(1).raw[:80].hex()
+    assert opened(path).unresolved() == (block(1),)
+    shutil.rmtree(tmp_path / "blocks.jsonl.bodies")  # from here on the journal alone will do
+    assert opened(path).unresolved() == (block(1),)
+
+
+def test_the_whole_of_a_block_follows_and_needs_no_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    each = parted(journal, 1)
+    journal.found(each)
+    journal.complete(each)
+    (tmp_path / "blocks.jsonl.bodies" / each.body).unlink()
+    again = opened(path)
+    assert again.unresolved() == (block(1),)
+    again.resolved(each.hash, ACCEPTED)
+    assert opened(path).unresolved() == ()
+
+
+def test_a_block_that_has_its_verdict_is_not_written_down_again(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    each = parted(journal, 1)
+    journal.found(each)
+    journal.resolved(each.hash, ACCEPTED)
+    journal.complete(each)
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == [
+        "found",
+        "verdict",
+    ]
+    (tmp_path / "blocks.jsonl.bodies" / each.body).unlink()
+    with capture_logs() as logs:
+        assert opened(path).unresolved() == ()
+    assert logs == []
+
+
+def test_a_block_whose_other_file_is_gone_is_an_error_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    each = parted(journal, 1)
+    journal.found(each)
+    journal.found(block(2))
+    (tmp_path / "blocks.jsonl.bodies" / each.body).write_bytes(b"something else")
+    with capture_logs() as logs:
+        again = opened(path)
+    assert again.unresolved() == (block(2),)
+    (entry,) = logs
+    assert (entry["event"], entry["height"]) == ("block_body_missing", 1)
+    assert "damaged" in entry["error"]
+
+
+def test_a_file_begun_anew_has_blocks_whole(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.jsonl"
+    journal = opened(path)
+    each = parted(journal, 1)
+    journal.found(each)
+    Journal(path, wall=lambda: 0, large_bytes=1)
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["block"] == block(1).raw.hex()
+    assert "body" not in json.loads(line)
