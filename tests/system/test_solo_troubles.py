@@ -1,0 +1,267 @@
+"""bitcoind → proxy → miner, all real, while the node and its chain make trouble.
+
+After each trouble the chain and the proxy's books agree, and no found block is missing: the
+blocks that pay our address are just those that the proxy found, each has a verdict, and it
+says of each whether it is on the best chain.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headframe.chain.hashes import hash_to_hex
+from headframe.runtime.children import free_port
+from headframe.upstream.journal import Journal
+from tests.fakes.bitcoind import Bitcoind, NodeRpcError, running_bitcoind
+from tests.fakes.programs import Program, headframe, until
+from tests.fakes.wallet import Wallet, coinbase_of
+from tests.system.test_endurance import hashes, journal, miner, of_kind, proxy_args
+
+pytestmark = [pytest.mark.system, pytest.mark.node, pytest.mark.timeout(300)]
+
+OURS, THEIRS = Wallet.numbered(12), Wallet.numbered(13).address
+FEE = 54_321
+
+
+@dataclass
+class Site:
+    """A node with a proxy on it and a miner at the proxy."""
+
+    node: Bitcoind
+    proxy: Program
+    rig: Program
+    folder: Path
+
+    async def blocks(self, count: int) -> None:
+        """Wait until so many more blocks of ours are accepted."""
+        before = len(hashes(self.proxy.log(), "block_accepted"))
+        await self.until(
+            lambda: len(hashes(self.proxy.log(), "block_accepted")) >= before + count,
+            f"{count} more blocks",
+        )
+
+    async def until(self, condition: Any, what: str) -> None:
+        await until(condition, what, self.proxy, self.rig)
+
+    async def agrees(self) -> bool:
+        """Tell whether journal, page and chain say the same of every block."""
+        lines = await asyncio.to_thread(journal, self.folder)
+        found = of_kind(lines, "found")
+        if found - of_kind(lines, "verdict") or hashes(self.proxy.log(), "block_found") - found:
+            return False
+        path = self.folder / "proxy-state" / "proxy-blocks.journal"
+        records = Journal(path, wall=lambda: 0).records()  # what a restart would know
+        states = {hash_to_hex(record.hash): record.state for record in records}
+        chain = await self.chain()
+        page = (await self.proxy.status())["blocks"]["list"]
+        return (
+            {block_hash for block_hash, is_ours in chain.items() if is_ours} <= found
+            and {block["hash"] for block in page} <= found
+            and "sent" not in {block["verdict"] for block in page}
+            and all((states[each] == "accepted") == (each in chain) for each in found)
+        )
+
+    async def chain(self) -> dict[str, bool]:
+        """The best chain's blocks; whether each pays us."""
+        blocks = {}
+        for height in range(1, await self.node.acall("getblockcount") + 1):
+            coinbase = await coinbase_of(self.node.acall, height)
+            paid = coinbase.vout[0].script_pubkey.data == OURS.script
+            blocks[await self.node.acall("getblockhash", height)] = paid
+        return blocks
+
+
+@asynccontextmanager
+async def site(folder: Path, *, options: Sequence[str] = ()) -> AsyncIterator[Site]:
+    """Everything at work; afterwards the miner ends, and all must agree."""
+    port = free_port("127.0.0.1", 0)
+    async with AsyncExitStack() as stack:
+        node = stack.enter_context(running_bitcoind(folder / "node", extra=options))
+        await node.acall("generatetoaddress", 1, THEIRS)
+        args = proxy_args(node, port)
+        proxy = await stack.enter_async_context(headframe("proxy", *args, folder=folder))
+        async with miner(port, folder) as rig:
+            running = Site(node, proxy, rig, folder)
+            await running.blocks(2)
+            yield running
+            await running.blocks(2)
+        await until(running.agrees, "chain and ledger to agree", proxy)
+        assert "Traceback" not in proxy.log()
+
+
+async def test_a_block_by_another_miner(tmp_path: Path) -> None:
+    async with site(tmp_path) as running:
+        for _ in range(3):
+            (theirs,) = await running.node.acall("generatetoaddress", 1, THEIRS)
+            await running.blocks(1)
+            header = await running.node.acall("getblockheader", theirs)
+            assert header["confirmations"] >= 1
+
+
+async def test_a_reorganisation_of_several_blocks(tmp_path: Path) -> None:
+    async with site(tmp_path) as running:
+        await running.blocks(2)
+        lost = await running.node.acall("getblockhash", 3)
+        await running.node.acall("invalidateblock", lost)
+        await running.node.acall("generatetoaddress", 6, THEIRS)
+        await running.until(
+            lambda: lost in hashes(running.proxy.log(), "block_orphaned"),
+            "the orphan to be told",
+        )
+
+
+async def test_a_node_that_is_stopped_and_started_again(tmp_path: Path) -> None:
+    async with site(tmp_path) as running:
+        await asyncio.to_thread(running.node.stop)
+
+        async def is_down() -> bool:
+            return bool((await running.proxy.status())["upstream"]["state"] != "active")
+
+        await running.until(is_down, "the proxy to see that its node is gone")
+        await asyncio.to_thread(running.node.start, running.node.port)
+        await running.blocks(1)
+
+
+async def test_a_node_that_does_not_answer_for_seconds(tmp_path: Path) -> None:
+    async with site(tmp_path) as running:
+        process = running.node.process
+        assert process is not None
+        before = hashes(running.proxy.log(), "block_found")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            await running.until(
+                lambda: hashes(running.proxy.log(), "block_found") - before,
+                "a block while the node hangs",
+            )
+            await asyncio.sleep(3)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        await running.blocks(1)
+
+
+async def test_a_node_whose_work_queue_is_full(tmp_path: Path) -> None:
+    options = ["-rpcthreads=4", "-rpcworkqueue=4"]
+    async with site(tmp_path, options=options) as running:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(16):
+                group.create_task(_occupy(running.node))
+        await running.blocks(1)
+
+
+async def _occupy(node: Bitcoind) -> None:
+    """Hold one of a node's threads for a while, or be sent away."""
+    for _ in range(3):
+        try:
+            await node.acall("waitfornewblock", 1500)
+        except (NodeRpcError, OSError):
+            await asyncio.sleep(0.1)
+
+
+async def test_a_cookie_that_is_wrong_and_then_right(tmp_path: Path) -> None:
+    async with site(tmp_path) as running:
+        node = running.node
+        await asyncio.to_thread(node.stop)
+        await asyncio.to_thread(node.start, node.port)
+        right = node.cookie.read_text()
+        node.cookie.write_text("__cookie__:" + "0" * 64)
+
+        def refused() -> bool:
+            return "is not this node's" in running.proxy.log()
+
+        await running.until(refused, "the proxy to be refused")
+        node.cookie.write_text(right)
+        await running.blocks(1)
+
+
+async def test_templates_that_change_under_our_feet(tmp_path: Path) -> None:
+    """Transactions come, and are replaced by dearer ones, while rigs work."""
+    async with site(tmp_path) as running:
+        node, wallet = running.node, Wallet.numbered(7)
+        await node.acall("generatetoaddress", 8, wallet.address)
+        await node.acall("generatetoaddress", 101, THEIRS)
+        top = await node.acall("getblockcount")
+        coins = []
+        for height in range(top - 130 if top > 130 else 1, top - 100):
+            coinbase = await coinbase_of(node.acall, height)
+            if coinbase.vout[0].script_pubkey.data == wallet.script:
+                coins.append(coinbase)
+        assert coins
+        sent = set()
+        for coin in coins:
+            await node.acall("sendrawtransaction", wallet.spend(coin, fee=FEE), 0)
+            sent.add(await node.acall("sendrawtransaction", wallet.spend(coin, fee=3 * FEE), 0))
+            await running.blocks(1)
+
+        async def all_in() -> bool:
+            return not await node.acall("getrawmempool")
+
+        await running.until(all_in, "all transactions in blocks")
+        mined = set()
+        for height in range(top, await node.acall("getblockcount") + 1):
+            block = await node.acall("getblock", await node.acall("getblockhash", height), 1)
+            mined |= set(block["tx"][1:])
+        # Either of two that spend the same coin may have been first in a block.
+        assert len(mined) == len(sent)
+
+
+async def test_blocks_found_before_the_proxy_is_killed_are_on_the_chain(tmp_path: Path) -> None:
+    """Killed between found and submitted: the journal has them, the next start submits them."""
+    port = free_port("127.0.0.1", 0)
+    with running_bitcoind(tmp_path / "node") as node:
+        await node.acall("generatetoaddress", 1, THEIRS)
+        args = proxy_args(node, port)
+        process = node.process
+        assert process is not None
+        async with miner(port, tmp_path) as rig:
+            async with headframe("proxy", *args, folder=tmp_path) as proxy:
+                await Site(node, proxy, rig, tmp_path).blocks(2)
+                process.send_signal(signal.SIGSTOP)
+                before = hashes(proxy.log(), "block_found")
+                await until(
+                    lambda: hashes(proxy.log(), "block_found") - before, "a block", proxy, rig
+                )
+                proxy.child.process.kill()
+                await proxy.child.process.wait()
+            process.send_signal(signal.SIGCONT)
+            said = proxy.log()
+            async with headframe("proxy", *args, folder=tmp_path, name="proxy") as proxy:
+                running = Site(node, proxy, rig, tmp_path)
+                await running.blocks(2)
+                assert hashes(said, "block_found") <= of_kind(journal(tmp_path), "found")
+                rig.child.process.terminate()
+                await rig.child.process.wait()
+                await until(running.agrees, "chain and ledger to agree", proxy)
+
+
+async def test_blocknotify_reaches_the_rigs(tmp_path: Path) -> None:
+    """One chain: bitcoind's command, the proxy's page, the rigs; with no other way to hear."""
+    web = free_port("127.0.0.1", 0)
+    get = (
+        "import sys, urllib.request as u; "
+        f"u.urlopen('http://127.0.0.1:{web}/api/v1/blocknotify?hash=' + sys.argv[1])"
+    )
+    notify = f'-blocknotify="{sys.executable}" -c "{get}" %s'
+    port = free_port("127.0.0.1", 0)
+    with running_bitcoind(tmp_path / "node", extra=[notify]) as node:
+        await node.acall("generatetoaddress", 1, THEIRS)
+        args = [*proxy_args(node, port), "--web-port", str(web)]
+        async with headframe("proxy", *args, folder=tmp_path) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b'{"id":1,"method":"mining.subscribe","params":[]}\n')
+            writer.write(b'{"id":2,"method":"mining.authorize","params":["rig","x"]}\n')
+            (tip,) = await node.acall("generatetoaddress", 1, THEIRS)
+            swapped = b"".join(
+                bytes.fromhex(tip)[::-1][at : at + 4][::-1] for at in range(0, 32, 4)
+            ).hex()  # as mining.notify has it
+            async with asyncio.timeout(30):
+                while swapped.encode() not in await reader.readline():
+                    pass
+            writer.close()
+            assert proxy.child.process.returncode is None
