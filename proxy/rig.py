@@ -12,10 +12,15 @@ from typing import Final
 
 from headframe.chain.job import BIP320_MASK, Job, SplitCoinbase
 from headframe.chain.share import Checked, Reason
-from headframe.chain.target import Target, difficulty_from_target, target_from_difficulty
+from headframe.chain.target import (
+    MAX_TARGET,
+    Target,
+    difficulty_from_target,
+    target_from_difficulty,
+)
 from headframe.stratum.core import Seat, ServerCore
 from proxy.jobbook import Entry
-from proxy.quirks import traits_of
+from proxy.quirks import Traits, traits_of
 from proxy.slices import Lease
 from proxy.stats import Rate
 from proxy.vardiff import Bounds, Vardiff
@@ -80,12 +85,16 @@ def difficulty_in_password(password: str) -> tuple[str, Target | None]:
 
 
 @lru_cache(maxsize=256)
-def _within(bounds: Bounds, least: float) -> Bounds:
-    """Narrow the limits to what a firmware works on; those of all rigs come first."""
-    if not least:
+def _within(bounds: Bounds, least: Target) -> Bounds:
+    """Narrow the limits to targets no easier than this; those of all rigs come first."""
+    if least >= bounds.easiest:
         return bounds
-    floor = max(target_from_difficulty(least), bounds.hardest)
-    return replace(bounds, easiest=min(bounds.easiest, floor))
+    return replace(bounds, easiest=max(least, bounds.hardest))
+
+
+def _needs(traits: Traits) -> Target:
+    """Return the easiest target that a firmware works on."""
+    return target_from_difficulty(traits.least) if traits.least else MAX_TARGET
 
 
 def _coinbase_bytes(job: Job) -> int:
@@ -114,6 +123,7 @@ class Rig:
         "_joined",
         "_last_share",
         "_lease",
+        "_least",
         "_rate",
         "_refused_run",
         "accepted",
@@ -129,7 +139,8 @@ class Rig:
     ) -> None:
         self.seat = seat
         self.traits = traits_of(seat.agent)
-        self._bounds = _within(settings.bounds, self.traits.least)
+        self._least = _needs(self.traits)
+        self._bounds = _within(settings.bounds, self._least)
         self.vardiff = Vardiff(self._bounds, start, now)
         self.accepted = 0
         self.rejected = 0
@@ -159,8 +170,19 @@ class Rig:
 
     def adopt(self, settings: RigSettings, now: float) -> None:
         """Take other limits for its target."""
-        self._bounds = _within(settings.bounds, self.traits.least)
+        self._bounds = _within(settings.bounds, self._least)
         self.vardiff.rebound(self._bounds, now)
+
+    def want(self, least: Target, settings: RigSettings, now: float) -> None:
+        """Give it no easier target than this from now on, unless its job's own is easier.
+
+        Args:
+            least: as it asked for; what its firmware needs counts as well.
+            settings: what all rigs have in common; these limits come first.
+            now: monotonic seconds.
+        """
+        self._least = min(_needs(self.traits), least)
+        self.adopt(settings, now)
 
     @property
     def entry(self) -> Entry | None:

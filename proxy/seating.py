@@ -82,6 +82,7 @@ class Seating:
         "_door",
         "_hub",
         "_joining",
+        "_least",
         "_named",
         "_opened",
         "_rigs",
@@ -105,6 +106,7 @@ class Seating:
         self._rigs: dict[int, Rig] = {}
         self._named = False  # a worker was authorised
         self._start: Target | None = None
+        self._least: Target | None = None
         self._agent = ""
         self._user = ""
         self._doom = ""
@@ -290,7 +292,9 @@ class Seating:
             session=slices.session_of(lease.value),
         )
         start = self._settings.start if self._start is None else self._start
-        self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
+        rig = self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
+        if self._least is not None:
+            rig.want(self._least, self._settings, now)
         self._core.seat(joined.ticket, seat)
         self._hub.stats.rigs += 1
         if lease.marks:  # it was here before: a time of its own, so that it repeats no hash
@@ -312,6 +316,14 @@ class Seating:
     def _offer(self, rig: Rig, entry: Entry) -> None:
         rig.show(self._core, entry)
         self._hub.stats.offers += 1
+
+    def _limit(self, least: Target, now: float) -> None:
+        """Give its rigs no easier targets than this from now on."""
+        self._least = least
+        for rig in self._rigs.values():
+            rig.want(least, self._settings, now)
+            if rig.entry is not None:
+                self._hub.hurry(self)
 
     def _wish(self, target: Target, now: float) -> None:
         self._start = target

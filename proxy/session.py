@@ -155,7 +155,7 @@ class Session(Seating):
             case AuthorizeAsked():
                 self._on_authorize(event, now)
             case TargetWished():
-                self._wish(event.target, now)
+                (self._limit if event.least else self._wish)(event.target, now)
             case Notice():
                 self._on_notice(event, now)
             case PeerFault():

@@ -170,10 +170,18 @@ class ShareSubmitted(msgspec.Struct, gc=False, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetWished:
-    """Server: a rig suggests a target (`mining.suggest_difficulty` or `_target`)."""
+    """Server: a rig suggests a target (`mining.suggest_difficulty` or `_target`).
+
+    Attributes:
+        channel: the channel it came on.
+        target: what it would like.
+        least: it is the easiest that the rig wants from now on (`minimum-difficulty`), not
+            one to begin with.
+    """
 
     channel: int
     target: Target
+    least: bool = False
 
 
 ClientEvent = Ready | NewJob | ShareAnswered | Redirected | Notice | PeerFault

@@ -146,6 +146,23 @@ def test_firmware_that_works_on_large_difficulties_gets_no_smaller():
     assert core.offers[-1][1] == EASY, "the upstream's target comes first"
 
 
+def test_a_rigs_own_minimum_counts_within_the_limits_of_all():
+    rig = make_rig()
+    least = Target(EASY // 8)
+    rig.want(least, rig_settings(), 1.0)
+    assert rig.vardiff.target == least
+    rig.vardiff.wish(EASY, 2.0)
+    assert rig.vardiff.target == least
+    rig.want(Target(1), rig_settings(), 3.0)
+    assert rig.vardiff.target == target_from_difficulty(1e9), "the largest of all comes first"
+    rig.want(MAX_TARGET, rig_settings(), 4.0)
+    rig.vardiff.wish(EASY, 5.0)
+    assert rig.vardiff.target == EASY
+    rented = of_agent("NiceHash/1.0.0")
+    rented.want(MAX_TARGET, rig_settings(), 1.0)
+    assert rented.vardiff.target == target_from_difficulty(524_288)
+
+
 def test_what_is_known_of_its_firmware_is_told():
     rig = of_agent("NerdMinerV2")
     assert rig.figures(1.0, "me")["quirks"] == ["nerdminer"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headframe.chain.share import Reason
-from headframe.chain.target import target_from_difficulty
+from headframe.chain.target import difficulty_from_target, target_from_difficulty
 from headframe.stratum.events import NewJob
 from proxy.hub import HubSettings
 from tests.fakes.mining import NTIME, ManualSource
@@ -219,6 +219,26 @@ async def test_a_password_may_wish_a_difficulty():
         rig.send(1, "mining.subscribe")
         rig.send(2, "mining.authorize", "raw", "x,d=0.5")
         assert await rig.until("mining.set_difficulty") == [0.5]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_minimum_difficulty_is_kept_whatever_the_rate(late: bool):
+    least = float(difficulty_from_target(EASY // 16))
+    asked = [["minimum-difficulty"], {"minimum-difficulty.value": least}]
+    async with proxying() as proxy, RawRig.to(proxy.port) as raw:
+        proxy.publish(target=1)
+        if not late:
+            raw.send(9, "mining.configure", *asked)
+        await raw.join()
+        if late:
+            raw.send(9, "mining.configure", *asked)
+            assert (await raw.answer(9))["result"] == {"minimum-difficulty": True}
+            await proxy.pass_time(1)
+        [(_, session)] = proxy.routing.sessions()
+        for _ in range(5):  # long silence would make it easier
+            await proxy.pass_time(600)
+            session.tick(proxy.time.now)
+        assert session.figures(0.0)[0]["difficulty"] == pytest.approx(least, rel=1e-4)
 
 
 async def test_a_suggested_difficulty_counts_from_the_next_job():

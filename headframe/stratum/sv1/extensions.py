@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from headframe.chain.target import Target
+from headframe.chain.target import MAX_TARGET, Target
 from headframe.stratum.errors import RemoteProtocolError
 from headframe.stratum.sv1.dialect import printable, target_wished, u32_from_hex
 
@@ -164,16 +164,19 @@ def _answer_version(terms: Terms, params: Params) -> Members:
     return {"version-rolling": True, "version-rolling.mask": f"{mask:08x}"}
 
 
-# minimum-difficulty: taken as a wish, not promised
+# minimum-difficulty: kept wherever the job's own target is not easier still
 
 
 def _answer_minimum(terms: Terms, params: Params) -> Members:
     value = params.get("minimum-difficulty.value")
+    if value == 0 and not isinstance(value, bool):  # legal, and means no minimum
+        terms.wish = MAX_TARGET
+        return {"minimum-difficulty": True}
     try:
         terms.wish = target_wished(value)
     except RemoteProtocolError:
-        terms.wish = None  # zero is legal and means no minimum
-    return {"minimum-difficulty": False}
+        return {"minimum-difficulty": False}
+    return {"minimum-difficulty": True}
 
 
 # subscribe-extranonce: same meaning as the method mining.extranonce.subscribe

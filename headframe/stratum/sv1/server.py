@@ -330,7 +330,7 @@ class ServerConnection:
         members = answer_all(terms, params)
         self._answer(request_id, messages.encode_result(members))
         if terms.wish is not None:
-            self._events.append(TargetWished(channel=0, target=terms.wish))
+            self._events.append(TargetWished(channel=0, target=terms.wish, least=True))
         if terms.info:
             text = ", ".join(f"{key} {value}" for key, value in terms.info.items())
             self._events.append(Notice(kind="rig_info", text=text))

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from headframe.chain.target import DIFFICULTY_1
+from headframe.chain.target import DIFFICULTY_1, MAX_TARGET
 from headframe.stratum.errors import RemoteProtocolError
 from headframe.stratum.sv1.extensions import EXTENSIONS, Terms, answer_all, ask_all, settle_all
 from tests.fakes.vectors import load
@@ -83,12 +83,21 @@ def test_a_mask_that_is_none_is_refused(mask: object) -> None:
     assert terms.mask is None
 
 
-def test_a_minimum_is_a_wish_and_not_promised() -> None:
-    terms = Terms(own_mask=MASK)
+def test_a_minimum_is_kept() -> None:
+    terms = Terms(own_mask=0)
     answer = answer_all(terms, [["minimum-difficulty"], {"minimum-difficulty.value": 2048}])
-    assert answer == {"minimum-difficulty": False}
+    assert answer == {"minimum-difficulty": True}
     assert terms.wish == DIFFICULTY_1 // 2048
-    answer_all(terms, [["minimum-difficulty"], {"minimum-difficulty.value": 0}])
+    answer = answer_all(terms, [["minimum-difficulty"], {"minimum-difficulty.value": 0}])
+    assert answer == {"minimum-difficulty": True}, "no minimum is one too"
+    assert terms.wish == MAX_TARGET
+
+
+@pytest.mark.parametrize("value", [-1, "x", None, False, True, [1]])
+def test_a_minimum_that_is_none_is_refused(value: object) -> None:
+    terms = Terms(own_mask=0)
+    answer = answer_all(terms, [["minimum-difficulty"], {"minimum-difficulty.value": value}])
+    assert answer == {"minimum-difficulty": False}
     assert terms.wish is None
 
 

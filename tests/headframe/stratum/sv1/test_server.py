@@ -234,7 +234,9 @@ def test_configures_of_the_field(vector: dict[str, Any]) -> None:
     assert core.version_mask == int(expect["mask"], 16)
     minimum = expect.get("minimum_difficulty")
     wished = (
-        [] if minimum is None else [TargetWished(channel=0, target=Target(DIFFICULTY_1 // minimum))]
+        []
+        if minimum is None
+        else [TargetWished(channel=0, target=Target(DIFFICULTY_1 // minimum), least=True)]
     )
     assert list(events) == wished
     assert core.takes_extranonce_changes is expect.get("subscribe_extranonce", False)
