@@ -290,6 +290,7 @@ class Rollups:
         self._idle_seconds = idle_seconds
         self._seen: dict[str, _Seen] = {}
         self._blocks: Parts = self._count_blocks()
+        self._settled: list[Rollup] = []
 
     def know(
         self, stored: Iterable[tuple[str, Figures, Parts]], counted: Parts, now: float
@@ -297,13 +298,18 @@ class Rollups:
         """Take note of what is kept already, and count the blocks among it on.
 
         Args:
-            stored: what is kept of workers; only those that have a row count.
+            stored: what is kept of workers; what was open of those without a row is settled.
             counted: what is kept of the route as a whole.
             now: monotonic seconds.
         """
         for name, figures, parts in stored:
             if name in self._ledger.workers:
                 self._seen[name] = _Seen(figures, parts, changed_at=now)
+                continue
+            row = row_of(name, figures, parts)  # what was open is lost: that is news
+            news = Rollup(name, Figures.of(row) - figures, _new_parts(parts_of(row), parts))
+            if news.parts or news.figures != Figures():
+                self._settled.append(news)
         before = {name: counted.get(name, (0, 0)) for name in self._blocks}
         self._ledger.blocks_found += before["blocks.found"][0]
         self._ledger.blocks_accepted += before["blocks.accepted"][0]
@@ -338,7 +344,8 @@ class Rollups:
         counted = self._count_blocks()
         news = _new_parts(counted, self._blocks)
         self._blocks = counted
-        return Batch(route=self._ledger.route, at=at, rollups=rollups, parts=news)
+        settled, self._settled = self._settled, []
+        return Batch(route=self._ledger.route, at=at, rollups=[*settled, *rollups], parts=news)
 
     def fold(self, now: float, tell: Callable[[Row], None] | None = None) -> list[str]:
         """Fold workers that were idle for long, sooner where there are many; name them.

@@ -145,7 +145,10 @@ def test_what_is_kept_already_is_not_taken_again():
     batch = rollups.cut(0, 0.0)
     assert ledger.blocks_found == 8
     assert batch.parts == {"blocks.found": (1, 0)}
-    (news,) = batch.rollups
+    (settled, news) = batch.rollups
+    assert (settled.worker, news.worker) == ("stranger", "a")
+    assert settled.figures == news.figures
+    assert rollups.cut(1, 0.0).rollups == [], "once is enough"
     assert news.figures == Figures(lost=1, work_lost=100), "its answer was never heard"
     assert news.parts == {"rescued.lost": (1, 100)}
 
