@@ -103,7 +103,7 @@ def stat(title: str, help: str, query: str, unit: str = "short", limits: Limits 
     return Panel(
         title=title,
         help=help,
-        queries=((query, "{{instance}}"),),
+        queries=((query, title),),
         kind="stat",
         unit=unit,
         width=4,

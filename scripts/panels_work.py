@@ -178,8 +178,8 @@ WATERFALL: Final = Board(
         ),
         Panel(
             title="From offered to credited",
-            help="Counted so far, over restarts. Luck is the difference between the rigs' targets and "
-            "the upstream's: shares that are good here and not good enough there count by what "
+            help="Counted so far, over restarts. Luck is the difference between the rigs' targets "
+            "and the upstream's: shares that are good here and not good enough there count by what "
             "they are worth on average.",
             queries=(
                 (_OFFERED, "offered"),

@@ -27,7 +27,7 @@ def find_tool(name: str) -> str:
 def promtool(*args: str, page: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run promtool; `page` is what it reads from its standard input."""
     return subprocess.run(
-        [find_tool("promtool"), *args], input=page, capture_output=True, check=False, timeout=60
+        [find_tool("promtool"), *args], input=page, capture_output=True, check=False, timeout=280
     )
 
 
