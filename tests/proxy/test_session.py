@@ -7,7 +7,7 @@ import pytest
 
 from headframe.chain.share import Reason
 from headframe.chain.target import difficulty_from_target, target_from_difficulty
-from headframe.stratum.events import NewJob
+from headframe.stratum.events import NewJob, Ready
 from proxy.hub import HubSettings
 from tests.fakes.mining import NTIME, ManualSource
 from tests.fakes.proxying import EASY, HARD, Proxy, proxying, rig_settings
@@ -60,6 +60,37 @@ async def test_a_share_sent_twice_is_a_duplicate():
         share = rig.find(await rig.job())
         assert (await rig.say(share)).reason is Reason.ACCEPTED
         assert (await rig.say(share)).reason is Reason.DUPLICATE
+
+
+async def test_a_share_is_a_duplicate_in_any_writing_and_after_a_reconnect():
+    """Letter case, missing zeros and an absent sixth item make no other share."""
+    async with proxying() as proxy, connected(proxy.port, "rig") as [rig]:
+        proxy.publish()
+        job = await rig.job()
+        share = rig.find(job)
+        assert (await rig.say(share)).reason is Reason.ACCEPTED
+        [ready] = [event for event in rig.events if isinstance(event, Ready)]
+        rig.wire.close()
+        await rig.closed()
+        async with RawRig.to(proxy.port) as raw:
+            raw.send(1, "mining.subscribe", "raw", ready.session)
+            raw.send(2, "mining.authorize", "rig", "x")
+            [job_id, *_] = await raw.until("mining.notify")
+            nonce = f"{share.nonce:08x}"
+            fields = (share.extranonce.hex(), f"{share.ntime:08x}")
+            for number, written in enumerate(
+                (
+                    (*fields, nonce),
+                    (*map(str.upper, fields), nonce.upper()),
+                    (*fields, nonce.lstrip("0") or "0"),
+                    (*fields, nonce, "00000000"),
+                    (*fields, nonce, "0"),
+                ),
+                start=3,
+            ):
+                raw.send(number, "mining.submit", "rig", job_id, *written)
+                answer = await raw.answer(number)
+                assert answer["error"][0] == 22, written
 
 
 async def test_a_share_of_a_dead_job_is_stale_and_a_block_of_it_still_goes_up():

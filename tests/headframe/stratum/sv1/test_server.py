@@ -1,4 +1,5 @@
 import json
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -313,6 +314,61 @@ def test_an_id_is_echoed_with_its_json_type(request_id: object) -> None:
     core = ServerConnection()
     core.receive_data(request(request_id, "mining.ping"))
     assert sent(core) == [{"id": request_id, "result": "pong", "error": None}]
+
+
+json_ids = st.recursive(
+    st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+asked = st.sampled_from(
+    [
+        ("mining.subscribe", ["agent"]),
+        ("mining.authorize", [USER, "x"]),
+        ("mining.authorize", []),
+        ("mining.configure", [["version-rolling"], {}]),
+        ("mining.suggest_difficulty", ["0.5"]),
+        ("mining.suggest_target", ["00"]),
+        ("mining.extranonce.subscribe", []),
+        ("mining.get_transactions", ["1"]),
+        ("mining.unheard", {}),
+        ("mining.submit", [USER, "11", "00000000", f"{NTIME:08x}", "00000001"]),
+        ("mining.submit", ["stranger", "11", "00000000", f"{NTIME:08x}", "1"]),
+        ("mining.submit", [USER, "11", "short", 5]),
+    ]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    requests=st.lists(st.tuples(json_ids | st.none(), asked), max_size=12),
+    sizes=cuts,
+    order=st.randoms(use_true_random=False),
+)
+def test_every_request_with_an_id_gets_one_answer_in_order(
+    requests: list[tuple[object, tuple[str, Any]]], sizes: list[int], order: random.Random
+) -> None:
+    core = seated()
+    stream = b"".join(
+        json.dumps({"params": params, "id": one, "method": method}).encode() + b"\n"
+        for one, (method, params) in requests
+    )
+    shares = []
+    for piece in cut(stream, sizes):
+        events = core.receive_data(piece)
+        act(core, events)
+        shares += [event for event in events if isinstance(event, ShareSubmitted)]
+    order.shuffle(shares)
+    for share in shares:
+        core.reply(share.ticket, ACCEPTED)
+    answered = [line["id"] for line in sent(core) if "method" not in line]
+    expected = [one for one, _ in requests if one is not None]
+    assert json.dumps(answered) == json.dumps(expected), "the very ids, with their types"
 
 
 def test_a_request_without_an_id_gets_no_answer() -> None:
