@@ -33,6 +33,7 @@ __all__ = [
     "RETARGET_BLOCKS",
     "Template",
     "assemble_block",
+    "assemble_head",
     "make_job",
     "parse_template",
     "skim_template",
@@ -350,10 +351,18 @@ def assemble_block(template: Template, job: Job, share: ShareFields) -> bytes:
     Raises:
         ValueError: the share's extranonce has the wrong size, or the job's root is fixed.
     """
+    transactions = "".join([tx.encoded for tx in template.transactions])
+    return assemble_head(template, job, share) + bytes.fromhex(transactions)
+
+
+def assemble_head(template: Template, job: Job, share: ShareFields) -> bytes:
+    """Put together what stands before the template's transactions in a block.
+
+    Arguments and errors are those of `assemble_block`.
+    """
     if not isinstance(job.commitment, SplitCoinbase):
         raise ValueError("a job with a fixed merkle root has no coinbase to make a block from")  # noqa: TRY004
     coinbase = job.commitment.coinbase(share.extranonce)
     if template.commitment is not None:
         coinbase = with_witness(coinbase)
-    start = header_of(job, share) + compact_size(1 + len(template.transactions)) + coinbase
-    return start + bytes.fromhex("".join([tx.encoded for tx in template.transactions]))
+    return header_of(job, share) + compact_size(1 + len(template.transactions)) + coinbase

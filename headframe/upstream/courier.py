@@ -6,9 +6,12 @@ again, for as long as the process lives. Nothing here ends because of a node.
 
 import asyncio
 import contextlib
+from binascii import hexlify
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.chain.share import Reason, Verdict
@@ -190,9 +193,8 @@ class Courier:
 
     async def _ask(self, block: FoundBlock) -> Verdict:
         try:
-            reply = await self.rpc.call(
-                "submitblock", block.raw.hex(), timeout_seconds=_SUBMIT_SECONDS
-            )
+            encoded = msgspec.Raw(b'"%b"' % hexlify(block.raw))  # megabytes: in few steps
+            reply = await self.rpc.call("submitblock", encoded, timeout_seconds=_SUBMIT_SECONDS)
             if reply == "duplicate":
                 reply = await self._duplicate_of(block)
         except RpcError as error:

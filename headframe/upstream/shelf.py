@@ -14,7 +14,7 @@ from headframe.chain.header import HEADER_BYTES
 from headframe.chain.job import Job
 from headframe.chain.offer import TemplateTx
 from headframe.chain.share import Share
-from headframe.chain.template import Template, assemble_block
+from headframe.chain.template import Template, assemble_block, assemble_head
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.upstream.bodies import KEPT, Bodies
@@ -38,7 +38,7 @@ class Shelf:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
         self._newest: Latest[Template | None] = Latest(None)
-        self._kept: dict[tuple[bytes, ...], tuple[str, int]] = {}
+        self._kept: dict[tuple[bytes, ...], tuple[str, bytes]] = {}
         self._told = False
 
     def put(self, template: Template) -> None:
@@ -47,21 +47,24 @@ class Shelf:
 
     def block_of(self, template: Template, job: Job, share: Share) -> FoundBlock:
         """Put together the block that a share has found; arguments as for `assemble_block`."""
-        raw = assemble_block(template, job, share)
-        body, size = self._find(template)
+        body, end = self._find(template)
+        if body:
+            raw = assemble_head(template, job, share) + end
+        else:
+            raw = assemble_block(template, job, share)
         return FoundBlock(
             source=job.source,
             height=template.height,
             hash=sha256d(raw[:HEADER_BYTES]),
             raw=raw,
             body=body,
-            body_bytes=size,
+            body_bytes=len(end),
         )
 
-    def _find(self, template: Template) -> tuple[str, int]:
-        """Tell under which name a template's transactions are on disk, and their size."""
-        name, size = self._kept.get(_key(template), ("", 0))
-        return (name, size) if self._bodies.holds(name) else ("", 0)
+    def _find(self, template: Template) -> tuple[str, bytes]:
+        """Tell under which name a template's transactions are on disk, and what they are."""
+        name, data = self._kept.get(_key(template), ("", b""))
+        return (name, data) if self._bodies.holds(name) else ("", b"")
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -86,9 +89,9 @@ class Shelf:
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
 
-    def _write(self, template: Template) -> tuple[str, int]:
+    def _write(self, template: Template) -> tuple[str, bytes]:
         data = bytes.fromhex("".join([tx.encoded for tx in template.transactions]))
-        return self._bodies.keep(data), len(data)
+        return self._bodies.keep(data), data
 
 
 def _key(template: Template) -> tuple[bytes, ...]:
