@@ -1,12 +1,17 @@
 import itertools
+import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headframe.chain.job import Job
 from headframe.chain.share import Checked, Reason
 from headframe.chain.target import MAX_TARGET, Target, target_from_difficulty, work_of
 from headframe.stratum.core import Seat, ServerCore
+from headframe.stratum.events import Ticket
 from headframe.stratum.sv1.server import ServerConnection
 from proxy.jobbook import Entry, JobBook
 from proxy.quirks import traits_of
@@ -161,6 +166,30 @@ def test_a_rigs_own_minimum_counts_within_the_limits_of_all():
     rented = of_agent("NiceHash/1.0.0")
     rented.want(MAX_TARGET, rig_settings(), 1.0)
     assert rented.vardiff.target == target_from_difficulty(524_288)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    agent=st.sampled_from(["x", "bfgminer/5.5.0", "whatsminer/v1", "cgminer/4.9.2", "NiceHash/1"]),
+    upstream=st.integers(2**180, 2**256 - 1),
+    wish=st.integers(2**180, 2**256 - 1),
+)
+def test_no_rounding_makes_it_harder_than_its_own_target_or_the_upstreams(
+    agent: str, upstream: int, wish: int
+):
+    """And its shares are judged by the very target that it computes from what was sent."""
+    core, rig = ServerConnection(), of_agent(agent)
+    core.receive_data(b'{"id":1,"method":"mining.subscribe","params":[]}\n')
+    core.seat(Ticket(0), rig.seat)
+    rig.vardiff.wish(Target(wish), 1.0)
+    rig.show(core, make_entry(JobMaker(), target=upstream, size=6))
+    asked = max(rig.vardiff.target, upstream)
+    [number] = re.findall(rb'set_difficulty","params":\[([0-9.]+)\]', core.data_to_send())
+    read = target_from_difficulty(Fraction(number.decode()))
+    if agent.startswith("bfgminer") and b"." not in number:
+        read = Target(((1 << 224) - 1) // int(number))
+    assert rig.told >= asked
+    assert rig.told == pytest.approx(read, rel=1e-12)
 
 
 def test_what_is_known_of_its_firmware_is_told():
