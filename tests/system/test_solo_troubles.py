@@ -22,7 +22,7 @@ from headframe.upstream.journal import Journal
 from tests.fakes.bitcoind import Bitcoind, NodeRpcError, running_bitcoind
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.wallet import Wallet, coinbase_of
-from tests.system.test_endurance import hashes, journal, miner, of_kind, proxy_args
+from tests.system.test_endurance import events, hashes, journal, miner, of_kind, proxy_args
 
 pytestmark = [pytest.mark.system, pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -265,3 +265,27 @@ async def test_blocknotify_reaches_the_rigs(tmp_path: Path) -> None:
                     pass
             writer.close()
             assert proxy.child.process.returncode is None
+
+
+async def test_mining_goes_on_for_fees_when_the_subsidy_is_over(tmp_path: Path) -> None:
+    """33 halvings of 150 blocks leave nothing of 50 coins."""
+    port, wallet = free_port("127.0.0.1", 0), Wallet.numbered(7)
+    with running_bitcoind(tmp_path / "node") as node:
+        await node.acall("generatetoaddress", 1, wallet.address)
+        for _ in range(99):
+            await node.acall("generatetoaddress", 50, THEIRS)
+        assert await node.acall("getblockcount") == 4951
+        spent = wallet.spend(await coinbase_of(node.acall, 1), fee=FEE)
+        txid = await node.acall("sendrawtransaction", spent, 0)
+        args = proxy_args(node, port)
+        async with (
+            headframe("proxy", *args, folder=tmp_path) as proxy,
+            miner(port, tmp_path) as rig,
+        ):
+            await Site(node, proxy, rig, tmp_path).blocks(2)
+            block = await node.acall("getblock", await node.acall("getblockhash", 4952), 1)
+            first, second = [await coinbase_of(node.acall, height) for height in (4952, 4953)]
+            assert block["tx"][1:] == [txid]
+            assert (first.vout[0].value, second.vout[0].value) == (FEE, 0)
+            assert first.vout[0].script_pubkey.data == OURS.script
+            assert len(events(proxy.log(), "subsidy_over")) == 1
