@@ -25,6 +25,9 @@ class Lib:
     HF_BAD_RANGE: int
     HF_BAD_HEADS: int
     HF_BAD_CONTEXT: int
+    HF_KNOWN: int
+    HF_ADDED: int
+    HF_NO_ROOM: int
 
     def hf_kernel_count(self) -> int: ...
     def hf_kernel_name(self, kernel: int) -> CData: ...
@@ -57,6 +60,11 @@ class Lib:
         version: int,
         ntime: int,
         nonce: int,
+    ) -> int: ...
+    def hf_table_has(self, slots: CData, bits: int, salt: int, number: int) -> int: ...
+    def hf_table_add(self, slots: CData, bits: int, salt: int, number: int) -> int: ...
+    def hf_table_copy(
+        self, to: CData, to_bits: int, from_slots: CData, from_bits: int, salt: int
     ) -> int: ...
 
 ffi: FFI

@@ -26,6 +26,7 @@ SOURCES: Final = (
     "shani_versions.c",
     "armv8.c",
     "neon.c",
+    "table.c",
 )
 """Every C file of the module."""
 HEADERS: Final = ("headframe.h", "internal.h", "lanes.h", "shani.h")

@@ -1,8 +1,9 @@
 /*
- * SHA-256d kernels: raw bytes in, nonces out. The whole C interface.
+ * SHA-256d kernels: raw bytes in, nonces out; and tables of proofs. The whole C interface.
  *
  * Nothing is kept between calls, nothing is allocated, no pointer outlives its call, and
- * every function may run in any number of threads at once. Pointers need no alignment.
+ * every function may run in any number of threads at once. Pointers need no alignment,
+ * but for those of tables.
  * The declarations below are read by native/build.py, which drops the lines that begin
  * with '#'; so they use nothing but plain C.
  */
@@ -20,6 +21,13 @@ enum {
     HF_BAD_RANGE = 2,   /* first + count passes 2^32 */
     HF_BAD_HEADS = 3,   /* no head, or more than HF_MAX_HEADS */
     HF_BAD_CONTEXT = 4  /* not what the layout below says */
+};
+
+/* What became of a number that was put into a table. */
+enum {
+    HF_KNOWN = 0,  /* it was there */
+    HF_ADDED = 1,  /* it was not, and is now */
+    HF_NO_ROOM = 2 /* it was not, and every slot is taken */
 };
 
 /* A header whose hash, read as a little-endian number, is at most the target. */
@@ -90,5 +98,24 @@ int hf_hasher_usable(uint32_t hasher);
 int hf_share_hash(uint8_t *hash, uint32_t hasher, const uint8_t *context, size_t context_size,
                   const uint8_t *extranonce, size_t extranonce_size, uint32_t version,
                   uint32_t ntime, uint32_t nonce);
+
+/*
+ * Tables of 64-bit numbers that are as good as random, such as the ends of proofs: open
+ * addressing, one slot of 8 bytes for a number. The memory is the caller's: 2^bits slots
+ * (bits 1 to 32), aligned as uint64_t, all 0 at the start. Where a number lies depends on
+ * the salt, which must be the same in all calls for a table: who does not know it cannot
+ * choose numbers that lie in one place. 0 marks a free slot, so 0 and 1 count as the same
+ * number. Calls for one table must not run at the same time, but hf_table_has may.
+ */
+/* 1 when the number was put into the table, else 0. */
+int hf_table_has(const uint64_t *slots, uint32_t bits, uint64_t salt, uint64_t number);
+/* Put a number into the table. Returns HF_ADDED, HF_KNOWN or HF_NO_ROOM. */
+int hf_table_add(uint64_t *slots, uint32_t bits, uint64_t salt, uint64_t number);
+/*
+ * Put all numbers of one table into another with the same salt. Returns HF_ADDED, or
+ * HF_NO_ROOM when not all of them found room.
+ */
+int hf_table_copy(uint64_t *to, uint32_t to_bits, const uint64_t *from, uint32_t from_bits,
+                  uint64_t salt);
 
 #endif

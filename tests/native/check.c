@@ -242,6 +242,41 @@ static void check_shares(uint32_t hasher, uint32_t portable)
     }
 }
 
+/* Tables of every small size, filled to the last slot, against a plain list. */
+static void check_tables(void)
+{
+    for (uint32_t bits = 1; bits <= 8; bits++) {
+        uint64_t size = (uint64_t)1 << bits;
+        uint64_t salt = (uint64_t)random_word() << 32 | random_word();
+        uint64_t *slots = calloc(size, sizeof *slots);
+        uint64_t *twice = calloc(2 * size, sizeof *twice);
+        uint64_t *list = calloc(size, sizeof *list);
+        ensure(slots && twice && list, "out of memory", "check");
+        for (uint64_t i = 0; i < size; i++) {
+            /* ends of the range, and numbers that lie close together without a salt */
+            list[i] = i == 0 ? UINT64_MAX : i == 1 ? 0 : i % 2 ? i : (uint64_t)random_word() << 32 | i;
+            ensure(!hf_table_has(slots, bits, salt, list[i]), "has what was not put in", "table");
+            ensure(hf_table_add(slots, bits, salt, list[i]) == HF_ADDED, "does not add", "table");
+            for (uint64_t j = 0; j <= i; j++) {
+                ensure(hf_table_has(slots, bits, salt, list[j]), "lost a number", "table");
+                ensure(hf_table_add(slots, bits, salt, list[j]) == HF_KNOWN, "adds twice", "table");
+            }
+        }
+        ensure(!hf_table_has(slots, bits, salt, 1U << 31), "has too much when full", "table");
+        ensure(hf_table_add(slots, bits, salt, 1U << 31) == HF_NO_ROOM, "overflows", "table");
+        ensure(hf_table_copy(twice, bits + 1, slots, bits, salt) == HF_ADDED, "no copy", "table");
+        for (uint64_t i = 0; i < size; i++) {
+            ensure(hf_table_has(twice, bits + 1, salt, list[i]), "copy lacks a number", "table");
+        }
+        ensure(hf_table_add(twice, bits + 1, salt, 1U << 31) == HF_ADDED, "copy is full", "table");
+        ensure(hf_table_copy(slots, bits, twice, bits + 1, salt) == HF_NO_ROOM, "copies too much",
+               "table");
+        free(slots);
+        free(twice);
+        free(list);
+    }
+}
+
 int main(void)
 {
     uint32_t portable = hf_kernel_count() - 1;
@@ -260,6 +295,7 @@ int main(void)
             printf("%s-hasher ", hf_hasher_name(hasher));
         }
     }
-    printf("\n");
+    check_tables();
+    printf("table\n");
     return 0;
 }
