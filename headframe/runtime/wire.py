@@ -206,9 +206,11 @@ class Wire(asyncio.Protocol, Generic[E]):
             if events:
                 self._on_events(events)
             self._busy = False
-            data = self.core.data_to_send()
-            if data and not (transport := self._transport).is_closing():  # type: ignore[union-attr]
-                transport.write(data)  # type: ignore[union-attr] # bytes came through it
+            transport = self._transport
+            if transport is not None and not transport.is_closing():
+                data = self.core.data_to_send()
+                if data:
+                    transport.write(data)
         except Exception as error:
             log.exception("connection_failed", peer=self._peer)
             self._crashed(error)

@@ -111,7 +111,9 @@ async def test_shares_go_under_the_workers_name_or_our_own(pool: FakePool) -> No
     # Each name is told to the pool before its first share.
     assert pool.users == [("alice.1", "secret"), ("rig7", "secret"), ("rig8", "secret")]
     assert pool.agents[0].startswith("headframe/")
-    assert sorted(each.worker for each in pool.heard.get()) == ["alice.1", "rig7"]
+    heard = {each.worker: each.truth for each in pool.heard.get()}
+    accepted, refused = Reason.ACCEPTED, Reason.UNAUTHORIZED
+    assert heard == {"alice.1": accepted, "rig7": accepted, "rig8": refused}
 
 
 async def test_a_refused_share_comes_back_with_the_pools_reason(pool: FakePool) -> None:
