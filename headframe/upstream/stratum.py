@@ -252,7 +252,9 @@ class StratumSource:
         except DialError as error:
             name, text = self._lineage.source, str(error)
             raise UnreachableError(text if text.startswith(name) else f"{name}: {text}") from error
-        self._tell(certificate_until=connection.wire.certificate_until)
+        until = connection.wire.certificate_until
+        if until != self._status.get().certificate_until:  # nobody is woken for nothing
+            self._tell(certificate_until=until)
         return connection
 
     def _follow(self, redirect: Redirected) -> str:
