@@ -33,13 +33,12 @@ __all__ = ["Entry", "Hasher", "JobBook", "OfferedShare", "widen"]
 
 MAX_ENTRIES: Final = 4096
 """Ids remembered; an hour without a block needs some 120 for refreshes alone."""
-MAX_PROOFS: Final = 1 << 18
-"""Proofs remembered for one upstream job; at the bound the job is refreshed and the
-earlier ids die."""
+MAX_PROOFS: Final = 1 << 21
+"""Proofs remembered for one upstream job, 45 MB at most: those of seven minutes at 5,000
+shares a second. At the bound the job is refreshed, and shares of its oldest times are stale."""
 DEAD_TIPS: Final = 2
 """Tips whose dead jobs are remembered."""
 _PREFIX: Final = (1 << 64) - 1
-_ACCEPTED: Final = Reason.ACCEPTED
 
 
 class Hasher(Protocol):
@@ -102,12 +101,10 @@ class Entry:
             the rig's own. Shared by all of them.
         upstream: the job it stands for.
         work: hashes that a share by the upstream job's target stands for.
-        retired: shares of it are stale though its source lets it live.
     """
 
     job: Job
     _up: _Upstream
-    retired: bool = False
 
     @property
     def upstream(self) -> Job:
@@ -222,8 +219,8 @@ class JobBook:
             mark=(job.source, job.generation),
         )
         if before is not None:
-            proofs.shown = min(max(proofs.shown + 1, job.ntime), job.ntime_max)
-        return self._enter(up, proofs.shown, job.ntime_min)
+            proofs.show(min(max(proofs.shown + 1, job.ntime), job.ntime_max))
+        return self._enter(up, proofs.shown)
 
     def note_generation(self, source: SourceId, generation: int) -> None:
         """Learn that a source's jobs of smaller generations are dead."""
@@ -250,13 +247,8 @@ class JobBook:
         ntime = max(proofs.shown + 1, up.job.ntime + int(now - up.since))
         if ntime > up.job.ntime_max and not dry:
             return None
-        proofs.shown = ntime
-        if not proofs.full:
-            return self._enter(up, ntime, up.job.ntime_min)
-        for other in self._entries.values():
-            other.retired = other.retired or other._up.proofs is proofs  # noqa: SLF001
-        proofs.restart()
-        return self._enter(up, ntime, ntime)
+        proofs.show(ntime)
+        return self._enter(up, ntime)
 
     def check(self, seat: Seat, share: OfferedShare, now: int) -> Checked:
         """Judge a rig's share.
@@ -291,20 +283,20 @@ class JobBook:
         target = share.target
         if target is None:
             return Reason.UNKNOWN_JOB
-        if entry.retired or (
-            job.generation < self._generations.get(job.source, 0)
-            and not takes_late(self.stale, job, proof)
+        if job.generation < self._generations.get(job.source, 0) and not takes_late(
+            self.stale, job, proof
         ):
             return Reason.STALE
         fault = fault_of(entry.job, share, mask=share.mask & seat.mask & up.mask, now=now)
         if fault is not None:
             return fault
+        if share.ntime < proofs.floor:
+            return Reason.STALE  # whether it counted is forgotten
         key = proof & _PREFIX
-        if key in proofs.seen:
-            return Reason.DUPLICATE
         if proof > target:
-            return Reason.LOW_DIFFICULTY
-        return _ACCEPTED if proofs.record(key, share.ntime) else Reason.BAD_NTIME
+            known = proofs.has(key, share.ntime)
+            return Reason.DUPLICATE if known else Reason.LOW_DIFFICULTY
+        return proofs.record(key, share.ntime)
 
     def _same_work(self, job: Job) -> _Upstream | None:
         """Find a job that is the same work, perhaps under another id, perhaps dead.
@@ -333,11 +325,11 @@ class JobBook:
         up.contexts[lane] = context
         return context
 
-    def _enter(self, up: _Upstream, ntime: int, ntime_min: int) -> Entry:
+    def _enter(self, up: _Upstream, ntime: int) -> Entry:
         job_id = JobId(next(self._ids))
         job = up.job.narrow(Slice(prefix=up.padding), target=up.job.target, id=job_id)
-        last = max(ntime, job.ntime_max)
-        entry = Entry(replace(job, ntime=ntime, ntime_min=ntime_min, ntime_max=last), up)
+        first, last = max(up.proofs.floor, job.ntime_min), max(ntime, job.ntime_max)
+        entry = Entry(replace(job, ntime=ntime, ntime_min=first, ntime_max=last), up)
         self._entries[job_id] = entry
         self._current = entry
         while len(self._entries) > MAX_ENTRIES:

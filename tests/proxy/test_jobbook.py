@@ -356,21 +356,38 @@ def test_without_a_job_there_is_nothing_to_refresh():
     assert book.full is False
 
 
-def test_a_full_table_retires_the_older_ids_and_nothing_counts_twice():
+def test_a_full_table_is_refreshed_and_nothing_under_way_is_refused():
     book = make_book(max_proofs=3)
-    entry = book.add(JobMaker().make(), 0.0)
-    ahead = share_for(entry, ntime=entry.job.ntime + 60, nonce=99)
-    shares = [ahead, share_for(entry, nonce=1), share_for(entry, nonce=2)]
+    first = book.add(JobMaker().make(), 0.0)
+    second = book.refresh(30.0)
+    assert second is not None
+    ahead = share_for(second, ntime=second.job.ntime + 60, nonce=99)
+    shares = [ahead, share_for(first, nonce=1), share_for(second, nonce=2)]
     assert [reason(book, s) for s in shares] == [Reason.ACCEPTED] * 3
-    before, fresh, after = book.full, book.refresh(1.0), book.full
-    assert fresh is not None
-    assert (before, after) == (True, False)
-    assert reason(book, shares[1]) is Reason.STALE
-    again = share_for(fresh, nonce=1, ntime=entry.job.ntime)
-    assert reason(book, again) is Reason.BAD_NTIME
-    again = share_for(fresh, nonce=99, ntime=ahead.ntime)
-    assert reason(book, again) is Reason.DUPLICATE
-    assert reason(book, share_for(fresh, nonce=99)) is Reason.ACCEPTED
+    assert not book.full
+    assert reason(book, share_for(second, nonce=3)) is Reason.ACCEPTED
+    full, third = book.full, book.refresh(60.0)
+    assert third is not None
+    assert (full, book.full) == (True, False)
+    assert reason(book, share_for(second, nonce=4)) is Reason.ACCEPTED, "it was under way"
+    assert reason(book, shares[2]) is Reason.DUPLICATE
+    assert reason(book, share_for(third, nonce=2, ntime=second.job.ntime)) is Reason.DUPLICATE
+
+
+def test_of_times_that_are_forgotten_no_share_counts_under_any_id():
+    book = make_book(max_proofs=1)
+    first = book.add(JobMaker().make(), 0.0)
+    share = share_for(first, nonce=1)
+    assert reason(book, share) is Reason.ACCEPTED
+    second, third = book.refresh(30.0), book.refresh(60.0)
+    assert second is not None
+    assert third is not None
+    assert reason(book, share) is Reason.STALE
+    assert reason(book, share_for(second, nonce=1, ntime=share.ntime)) is Reason.STALE
+    assert reason(book, share_for(third, nonce=1, ntime=share.ntime)) is Reason.BAD_NTIME
+    ahead = share_for(first, nonce=1, ntime=third.job.ntime)
+    assert reason(book, ahead) is Reason.ACCEPTED, "the id lives"
+    assert reason(book, share_for(third, nonce=1)) is Reason.DUPLICATE
 
 
 def test_too_many_times_rolled_ahead_are_refused():
