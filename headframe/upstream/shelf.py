@@ -26,6 +26,8 @@ _log = get_logger(__name__)
 
 _LARGE_BYTES: Final = 65_536
 """Less than this is in the journal as soon as a name is."""
+_CALM_SECONDS: Final = 0.1
+"""Rigs are being given the job at that time."""
 
 
 class Shelf:
@@ -68,7 +70,11 @@ class Shelf:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        async for template in self._newest:
+        serial = 0
+        while True:
+            await self._newest.wait_newer(serial)
+            await asyncio.sleep(_CALM_SECONDS)
+            serial, template = self._newest.serial, self._newest.get()
             if template is not None and _size(template.transactions) >= _LARGE_BYTES:
                 await self._keep(template)
 

@@ -34,6 +34,7 @@ _EASY_STEP_SECONDS: Final = 0.1
 """Between two looks at whether a node's clock has come to the easy time."""
 _CHECKED_AT_ONCE: Final = 100
 """Transactions that are hashed without a pause: a third of a millisecond."""
+_BEFORE_CHECKS_SECONDS: Final = 0.03
 _BETWEEN_CHECKS_SECONDS: Final = 0.002
 """Rigs are being given the job at that time."""
 _MAX_AHEAD_SECONDS: Final = 7200
@@ -121,7 +122,7 @@ class Templates:
             if self._checked.get(tx.wtxid) is not tx
         ]
         for start in range(0, len(fresh), _CHECKED_AT_ONCE):
-            await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if start else 0.0)
+            await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if start else _BEFORE_CHECKS_SECONDS)
             if in_vain():
                 return
             for index, tx in fresh[start : start + _CHECKED_AT_ONCE]:
