@@ -32,6 +32,7 @@ from proxy.history_file import HISTORY
 from proxy.hub import Clock
 from proxy.page import Page
 from proxy.rearrange import LIVE, Rearrangement
+from proxy.rigview import rigs_handler
 from proxy.routing import Routing
 from proxy.status import ProxyStatus
 from proxy.store import Store
@@ -220,7 +221,10 @@ class _Proxy:
                 "routes": lambda: overview(self.routing),
                 "bans": lambda: list_bans(self.routing),
             },
-            handlers={"history": history_handler(self.chronicle.store.path)},
+            handlers={
+                "history": history_handler(self.chronicle.store.path),
+                "rigs": rigs_handler(page.rigs),
+            },
             hints=self._nudge if self.builder.rosters else None,
             title="Headframe proxy",
             allowed_hosts=web.allowed_hosts,

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.history import Figures
 from proxy.rig import RigState
+from proxy.rigview import RigView
 from proxy.routetable import RouteFigures, extranonce_of, has_work, route_figures, routes_of, summed
 from proxy.routing import Routing
 from proxy.session import Session
@@ -26,7 +26,6 @@ from proxy.status import (
     LegStatus,
     LifetimeStatus,
     ProxyStatus,
-    RigStatus,
     SharesStatus,
 )
 from proxy.store import Store
@@ -36,8 +35,8 @@ __all__ = ["METRICS_PREFIX", "Page"]
 
 METRICS_PREFIX = "headframe_proxy_"
 _MOST_BLOCKS = 50
-_MOST_RIGS = 1000
-"""Rigs listed; the totals are over all of them."""
+_MOST_RIGS = 100
+"""Rigs listed; the totals are over all of them, and `rigs` has the rest."""
 
 
 class Page:
@@ -65,6 +64,8 @@ class Page:
         self._routing = routing
         self._store = store
         self._url = stratum_url
+        self.rigs = RigView(routing)
+        """What `/api/v1/rigs` tells."""
         self._started = routing.clock.monotonic()
         kernels = "python" if native.extension_missing else "native"
         self._workers = WorkerSeries(routing.totals, self._present, most=worker_series)
@@ -84,19 +85,13 @@ class Page:
         """Put everything together."""
         now, stats = self._routing.clock.monotonic(), self._routing.stats
         self._look(now)
-        sessions = self._sessions()
-        rigs = (
-            {"route": route, "listener": session.door.name, **rig}
-            for route, session in self._routing.sessions()
-            for rig in session.figures(now)
-        )
         return ProxyStatus(
             version=__version__,
             uptime_seconds=int(now - self._started),
             stratum_url=self._url,
             upstream=self._upstream(),
             pools=tuple(stats.pools.rows()),
-            hashrate_hps=sum(session.hps(now) for session in sessions),
+            hashrate_hps=self.rigs.hps,
             job_age_seconds=stats.job_age,
             shares=self._shares(),
             pool=self._leg(),
@@ -104,7 +99,8 @@ class Page:
             rigs_total=stats.rigs,
             routes=tuple(routes_of(self._routing, now)),
             extranonce=extranonce_of(self._routing),
-            rigs=tuple(msgspec.convert(rig, RigStatus) for rig in islice(rigs, _MOST_RIGS)),
+            rigs_by_state=self.rigs.by_state,
+            rigs=self.rigs.first(_MOST_RIGS),
             lifetime=self._lifetime(),
         )
 

@@ -250,6 +250,10 @@ class Rig:
         """Return the time since its last good share, or since it joined."""
         return now - (self._joined if self._last_share is None else self._last_share)
 
+    def share_age(self, now: float) -> float | None:
+        """Return the time since its last good share; `None` before one."""
+        return None if self._last_share is None else now - self._last_share
+
     def hps(self, now: float) -> float:
         """Estimate its hashrate from its good shares."""
         return self._rate.hps(now)

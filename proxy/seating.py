@@ -1,6 +1,6 @@
 """The rigs of one connection: their places, their jobs, and the route that they are on."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -150,13 +150,19 @@ class Seating:
         """The route that it is on."""
         return self._hub
 
+    @property
+    def rigs(self) -> Collection[Rig]:
+        """Its rigs that have a seat."""
+        return self._rigs.values()
+
     def figures(self, now: float) -> list[dict[str, object]]:
         """Return what the page shows of the session's rigs."""
+        return [self.figures_of(rig, now) for rig in self._rigs.values()]
+
+    def figures_of(self, rig: Rig, now: float) -> dict[str, object]:
+        """Return what the page shows of one of them."""
         head = {"name": self._user, "user": self._user, "agent": self._agent}
-        return [
-            {**head, "address": self.address, **rig.figures(now, self._user)}
-            for rig in self._rigs.values()
-        ]
+        return {**head, "address": self.address, **rig.figures(now, self._user)}
 
     def hps(self, now: float) -> float:
         """Estimate the hashrate of its rigs."""

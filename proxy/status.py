@@ -19,6 +19,7 @@ __all__ = [
     "LifetimeStatus",
     "ProxyStatus",
     "RigStatus",
+    "RigsPage",
     "SharesStatus",
 ]
 
@@ -92,6 +93,19 @@ class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class RigsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the connected rigs: what `/api/v1/rigs` answers."""
+
+    total: Annotated[Count, msgspec.Meta(description="Rigs that have a seat.")]
+    found: Annotated[Count, msgspec.Meta(description="Of these, all that fit.")]
+    by_state: Annotated[
+        dict[str, Count], msgspec.Meta(description="All that fit but for their state, by state.")
+    ]
+    offset: Annotated[Count, msgspec.Meta(description="Rows left out before the first.")]
+    limit: Annotated[int, msgspec.Meta(ge=1, description="Rows told at most.")]
+    rigs: tuple[RigStatus, ...]
+
+
 class LifetimeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Totals since the history began, over restarts."""
 
@@ -128,7 +142,13 @@ class ProxyStatus(msgspec.Struct, frozen=True, kw_only=True):
     pool: Annotated[LegStatus, msgspec.Meta(description="The way up, all upstreams together.")]
     blocks: BlocksStatus
     rigs_total: Annotated[Count, msgspec.Meta(description="Rigs connected.")]
-    rigs: Annotated[tuple[RigStatus, ...], msgspec.Meta(description="The first thousand of them.")]
+    rigs_by_state: Annotated[
+        dict[str, Count], msgspec.Meta(description="How they are doing: how many of each state.")
+    ]
+    rigs: Annotated[
+        tuple[RigStatus, ...],
+        msgspec.Meta(description="A hundred of them at most; `/api/v1/rigs` has all."),
+    ]
     routes: Annotated[
         tuple[RouteStatus, ...],
         msgspec.Meta(description="All routes, the one for rigs that no rule fits first."),

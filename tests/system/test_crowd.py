@@ -118,7 +118,7 @@ def test_ten_thousand_rigs_are_served_by_one_process(tmp_path: Path):
         assert load.accepted == load.offered > 1_000, load.refusal
         for _ in range(5):
             status = page.status()
-            assert (status["rigs_total"], len(status["rigs"])) == (RIGS, 1_000)
+            assert (status["rigs_total"], len(status["rigs"])) == (RIGS, 100)
             scrape = page.scrape()
             assert scrape.get("headframe_proxy_rigs") == RIGS
         for path, took in page.took.items():

@@ -1,0 +1,216 @@
+"""`GET /api/v1/rigs`: the connected rigs, searched, sorted and paged here and not in browsers.
+
+Parameters, all by choice: `search` (a part of name, software, address, route or listener),
+`user` (the whole name), `state`, `route`, `sort` (a column; "hashrate" by default), `desc`
+(1 by default for "hashrate"), `offset`, `limit` (50 rows by default, 200 at most).
+
+All rigs are looked at once a second at most, whoever asks and how often; only the rows that
+are shown are worked out in full.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Annotated, Any, Final, NamedTuple, Protocol
+
+import msgspec
+from aiohttp import web
+
+from headframe.runtime.errors import HeadframeError
+from proxy.hub import Clock
+from proxy.rig import Rig, RigState
+from proxy.session import Session
+from proxy.stats import RIG_STATES
+from proxy.status import RigsPage, RigStatus
+
+__all__ = ["SORTS", "RigView", "rigs_handler"]
+
+LOOK_SECONDS: Final = 1.0
+_MOST_ROWS: Final = 200
+_MOST_ANSWERS: Final = 64
+"""Kept until the next look, for pages that ask for the same."""
+
+
+class RigsError(HeadframeError):
+    """What is asked for cannot be."""
+
+
+class Rigs(Protocol):
+    """Where rigs are: a `Routing`."""
+
+    @property
+    def clock(self) -> Clock:
+        """Tells the time."""
+
+    def sessions(self) -> Iterator[tuple[str, Session]]:
+        """Yield all connections, each with the name of its route."""
+
+
+class _Row(NamedTuple):
+    """A rig, and what all rigs are looked at for."""
+
+    route: str
+    session: Session
+    rig: Rig
+    state: str
+    hps: float
+
+
+SORTS: Final[dict[str, Callable[[_Row, float], Any]]] = {
+    "name": lambda row, _now: row.session.user.casefold() or None,
+    "state": lambda row, _now: row.state,
+    "hashrate": lambda row, _now: row.hps,
+    "difficulty": lambda row, _now: -row.rig.told,
+    "accepted": lambda row, _now: row.rig.accepted,
+    "rejected": lambda row, _now: row.rig.rejected,
+    "last_share": lambda row, now: row.rig.share_age(now),
+    "route": lambda row, _now: row.route,
+    "agent": lambda row, _now: row.session.agent.casefold() or None,
+    "address": lambda row, _now: row.session.address,
+}
+"""What rows can be sorted by; rigs without it (`None`) come last, either way."""
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters."""
+
+    search: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    user: str | None = None
+    state: str = ""
+    route: str = ""
+    sort: str = "hashrate"
+    desc: bool | None = None
+    offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=_MOST_ROWS)] = 50
+
+
+class RigView:
+    """All rigs, looked at now and then.
+
+    Args:
+        routing: where they are.
+    """
+
+    def __init__(self, routing: Rigs) -> None:
+        self._routing = routing
+        self._rows: list[_Row] = []
+        self._looked_at = float("-inf")
+        self._answers: dict[_Asked, bytes] = {}
+
+    @property
+    def hps(self) -> float:
+        """The hashrate of all rigs together."""
+        return sum(row.hps for row in self._look())
+
+    @property
+    def by_state(self) -> dict[str, int]:
+        """How many rigs there are of each state."""
+        return _count(self._look())
+
+    def first(self, most: int) -> tuple[RigStatus, ...]:
+        """Return some rigs, as many as this at most, in no order."""
+        rows, now = self._look()[:most], self._routing.clock.monotonic()
+        return tuple(_status(row, now) for row in rows)
+
+    def answer(self, given: dict[str, str]) -> bytes:
+        """Return a `RigsPage` as JSON.
+
+        Args:
+            given: the parameters.
+
+        Raises:
+            RigsError: one of them cannot be.
+        """
+        asked, rows = _read(given), self._look()
+        known = self._answers.get(asked)
+        if known is None:
+            known = msgspec.json.encode(self._page(asked, rows))
+            if len(self._answers) < _MOST_ANSWERS:
+                self._answers[asked] = known
+        return known
+
+    def _page(self, asked: _Asked, rows: list[_Row]) -> RigsPage:
+        now = self._routing.clock.monotonic()
+        fitting = list(_fitting(rows, asked))
+        found = [row for row in fitting if row.state == asked.state] if asked.state else fitting
+        shown = _sorted(found, asked, now)[asked.offset : asked.offset + asked.limit]
+        return RigsPage(
+            total=len(rows),
+            found=len(found),
+            by_state=_count(fitting),
+            offset=asked.offset,
+            limit=asked.limit,
+            rigs=tuple(_status(row, now) for row in shown),
+        )
+
+    def _look(self) -> list[_Row]:
+        now = self._routing.clock.monotonic()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self._answers.clear()
+            self._rows = [
+                _Row(route, session, rig, rig.state(now).value, rig.hps(now))
+                for route, session in self._routing.sessions()
+                for rig in session.rigs
+            ]
+        return self._rows
+
+
+def rigs_handler(view: RigView) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Make the handler of the path."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            body = view.answer(dict(request.query))
+        except RigsError as error:
+            return web.json_response({"error": str(error)}, status=422)
+        return web.Response(body=body, content_type="application/json")
+
+    return handle
+
+
+def _read(given: dict[str, str]) -> _Asked:
+    try:
+        asked = msgspec.convert(given, _Asked, strict=False)
+    except msgspec.ValidationError as error:
+        raise RigsError(str(error)) from None
+    for name, value, known in (("sort", asked.sort, SORTS), ("state", asked.state, RIG_STATES)):
+        if value and value not in known:
+            raise RigsError(f"{name} is {value!r}: expected one of {', '.join(known)}")
+    return asked
+
+
+def _fitting(rows: list[_Row], asked: _Asked) -> Iterator[_Row]:
+    wanted = asked.search.strip().casefold()
+    for row in rows:
+        session = row.session
+        if asked.user is not None and session.user != asked.user:
+            continue
+        if asked.route and row.route != asked.route:
+            continue
+        if wanted:
+            told = (session.user, session.agent, session.address, row.route, session.door.name)
+            if wanted not in "\n".join(told).casefold():
+                continue
+        yield row
+
+
+def _sorted(rows: list[_Row], asked: _Asked, now: float) -> list[_Row]:
+    column = SORTS[asked.sort or "hashrate"]
+    keyed = [(column(row, now), row) for row in rows]
+    falling = asked.sort == "hashrate" if asked.desc is None else asked.desc
+    known = sorted(
+        (pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=falling
+    )
+    return [row for _, row in known] + [row for key, row in keyed if key is None]
+
+
+def _count(rows: list[_Row]) -> dict[str, int]:
+    counts = Counter(row.state for row in rows)
+    return {state: counts[RigState(state)] for state in RIG_STATES}
+
+
+def _status(row: _Row, now: float) -> RigStatus:
+    session = row.session
+    place = {"route": row.route, "listener": session.door.name}
+    told = place | session.figures_of(row.rig, now)
+    return msgspec.convert(told, RigStatus)
