@@ -63,9 +63,13 @@ class Actions:
         self._token = token.encode()
 
     def add_to(self, app: web.Application) -> None:
-        """Serve each action at its path."""
+        """Serve each action at its path, and at `actions` what there is."""
         for name in self._rows:
             app.router.add_post(f"{_PREFIX}{name}", self._handle)
+        app.router.add_get(f"{_PREFIX}actions", self._list)
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return _respond(200, {"actions": sorted(self._rows), "usable": bool(self._token)})
 
     async def _handle(self, request: web.Request) -> web.Response:
         name = request.path.removeprefix(_PREFIX)

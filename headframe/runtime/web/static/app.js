@@ -1,20 +1,31 @@
 // Draws whatever /api/v1/events tells, once a second. Everything that comes from outside
 // is set as text, never as markup.
 
-import { drawLine } from "./chart.js";
+import { Chart } from "./chart.js";
 import * as format from "./format.js";
-import { Table, setText } from "./table.js";
+import { hashrateOver } from "./history.js";
+import { Operator } from "./operator.js";
+import { RigDetail } from "./rig.js";
+import { Rigs } from "./rigs.js";
+import { Spans } from "./spans.js";
+import { Table, number, setText } from "./table.js";
 
 const HISTORY_SECONDS = 600;
 const STALE_SECONDS = 5;
 const RETRY_SECONDS = 3;
 
 const at = (id) => document.getElementById(id);
-const text = (value) => (value === null || value === undefined || value === "" ? "–" : String(value));
+const text = format.text;
 const title = document.title;
 
-let history = [];
+let live = [];
 let lastHeard = performance.now();
+
+const chart = new Chart(at("chart"), "Hashrate");
+const spans = new Spans(at("spans"), { live: true, fetch: (span) => hashrateOver(span), draw: (points) => chart.draw(points) });
+const operator = new Operator();
+const rigs = new Rigs();
+const rig = new RigDetail(operator);
 
 const blocks = new Table(at("blocks-table"), [
   { title: "Height", of: (row) => row.height, show: (row) => text(row.height) },
@@ -41,19 +52,6 @@ const blocks = new Table(at("blocks-table"), [
   { title: "Found by", optional: true, of: (row) => row.worker, show: (row) => text(row.worker) },
 ], { empty: "none found yet" });
 
-const rigs = new Table(at("rigs-table"), [
-  { title: "Rig", of: (row) => row.name, show: (row) => text(row.name), hint: (row) => text(row.user) },
-  { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state) },
-  number("Hashrate", "hashrate_hps", format.hashrate),
-  number("Difficulty", "difficulty", format.difficulty),
-  number("Accepted", "accepted", format.whole),
-  number("Rejected", "rejected", format.whole),
-  { title: "Last share", kind: "number", of: (row) => row.last_share_seconds, show: (row) => since(row.last_share_seconds) },
-  { title: "Route", optional: true, of: (row) => (row.route === "default" ? undefined : row.route), show: (row) => text(row.route) },
-  { title: "Software", optional: true, of: (row) => row.agent, show: (row) => text(row.agent) },
-  { title: "Address", kind: "code", optional: true, of: (row) => row.address, show: (row) => text(row.address) },
-], { sortBy: 2, empty: "no rig is connected" });
-
 const routes = new Table(at("routes-table"), [
   { title: "Route", of: (row) => row.name, show: (row) => text(row.name), hint: (row) => row.upstream?.detail ?? "" },
   { title: "Upstream", of: (row) => row.upstream?.source, show: (row) => text(row.upstream?.source) },
@@ -78,7 +76,7 @@ const pools = new Table(at("pools-table"), [
   number("Rejected", "rejected", format.whole),
   number("Lost", "lost", format.whole),
   number("Connections", "connects", format.whole),
-  { title: "Last share", kind: "number", of: (row) => row.last_share_time, show: (row) => since(secondsAgo(row.last_share_time)) },
+  { title: "Last share", kind: "number", of: (row) => row.last_share_time, show: (row) => format.since(secondsAgo(row.last_share_time)) },
 ], { empty: "no upstream is configured" });
 
 const devices = new Table(at("devices-table"), [
@@ -93,14 +91,6 @@ const devices = new Table(at("devices-table"), [
   number("Kernels retired", "retired", format.whole),
   { title: "Sensors", optional: true, of: (row) => Object.keys(row.sensors ?? {}).length, show: (row) => sensors(row.sensors) },
 ], { empty: "no device is at work" });
-
-function number(name, key, show) {
-  return { title: name, kind: "number", of: (row) => row[key], show: (row) => show(row[key] ?? NaN) };
-}
-
-function since(seconds) {
-  return seconds === null || seconds === undefined ? "never" : format.ago(seconds);
-}
 
 function secondsAgo(time) {
   return Number.isFinite(time) ? Math.max(Date.now() / 1000 - time, 0) : null;
@@ -124,7 +114,8 @@ function draw(status) {
   drawPool(status.pool);
   fillTable("pools", pools, status.pools);
   fillTable("routes", routes, status.routes?.length > 1 ? status.routes : undefined);
-  fillTable("rigs", rigs, status.rigs, status.rigs_total);
+  rigs.hear(status.rigs_total);
+  rig.hear();
   fillTable("devices", devices, status.devices);
   at("join").hidden = !status.stratum_url;
   setText(at("join-line"), status.stratum_url ?? "");
@@ -171,15 +162,16 @@ function fillFacts(list, facts) {
 function drawHashrate(status) {
   at("hashrate").hidden = status.hashrate_hps === undefined;
   if (status.hashrate_hps === undefined) return;
-  const now = performance.now() / 1000;
-  history.push([now, status.hashrate_hps]);
-  history = history.filter(([when]) => when > now - HISTORY_SECONDS);
+  const now = Date.now() / 1000;
+  live = live.filter(([when]) => when > now - HISTORY_SECONDS && when < now);
+  live.push([now, status.hashrate_hps]);
   setText(at("hashrate-now"), format.hashrate(status.hashrate_hps));
-  const spans = [["5 s", status.hashrate_5s_hps], ["1 min", status.hashrate_hps], ["15 min", status.hashrate_15m_hps]];
-  const told = spans.every(([, hps]) => hps !== undefined);
-  setText(at("hashrate-spans"), told ? spans.map(([span, hps]) => `${span}: ${format.hashrate(hps)}`).join(" · ") : "");
+  const means = [["5 s", status.hashrate_5s_hps], ["1 min", status.hashrate_hps], ["15 min", status.hashrate_15m_hps]];
+  const told = means.every(([, hps]) => hps !== undefined);
+  setText(at("hashrate-spans"), told ? means.map(([span, hps]) => `${span}: ${format.hashrate(hps)}`).join(" · ") : "");
   document.title = `${format.hashrate(status.hashrate_hps)} – ${title}`;
-  drawLine(at("chart"), status.history?.length > 1 ? status.history : history);
+  at("spans").hidden = status.lifetime === undefined; // there is no history to be asked for
+  spans.hear(live);
 }
 
 function drawShares(shares, lostHashes) {

@@ -1,60 +1,92 @@
-// A line over time, as SVG made by hand: one series, a few grid lines, nothing more.
+// A hashrate over time, drawn by uPlot, in the colours of the page.
 
-import { duration, hashrate } from "./format.js";
+import { hashrate } from "./format.js";
 
-const NS = "http://www.w3.org/2000/svg";
-const HEIGHT = 170;
-const MARGIN = { left: 72, right: 4, top: 12, bottom: 20 };
+const HEIGHT = 190;
+const GUTTER = 78;
+const DAY = 86400;
 
-function make(name, attributes, text) {
-  const node = document.createElementNS(NS, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
+const two = (number) => String(number).padStart(2, "0");
+
+// The time of day, with the day where the line is longer than two, and seconds where it is short.
+function clock(seconds, span) {
+  const at = new Date(seconds * 1000);
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  if (span > 2 * DAY) return day.slice(5);
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return span < 1200 ? `${time}:${two(at.getSeconds())}` : time;
 }
 
-// The next of 1, 2, 5, 10, ... at or above a value.
-function tidy(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= value * 0.9999);
-}
-
-// points: [[seconds, value], ...], rising in time; only differences of time matter.
-export function drawLine(svg, points) {
-  const width = Math.max(svg.clientWidth, 240);
-  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  const clean = points.filter(([at, value]) => Number.isFinite(at) && Number.isFinite(value));
-  if (clean.length < 2) {
-    svg.replaceChildren(
-      make("text", { x: width / 2, y: HEIGHT / 2, class: "empty" }, "collecting figures …"),
-    );
-    return;
+export class Chart {
+  // holder: an element; label: what the line is, for those who do not see it.
+  constructor(holder, label) {
+    this.holder = holder;
+    this.label = label;
+    this.plot = null;
+    this.data = [[], []];
+    this.note = document.createElement("p");
+    this.note.className = "quiet";
+    holder.append(this.note);
+    holder.setAttribute("role", "img");
+    new ResizeObserver(() => this.fit()).observe(holder);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.plot?.destroy();
+      this.plot = null;
+      this.show();
+    });
   }
-  const first = clean[0][0];
-  const last = clean[clean.length - 1][0];
-  const top = Math.max(...clean.map(([, value]) => value));
-  const scale = top > 0 ? top * 1.08 : 1;
-  const bottomY = HEIGHT - MARGIN.bottom;
-  const x = (at) =>
-    MARGIN.left + ((at - first) / (last - first || 1)) * (width - MARGIN.left - MARGIN.right);
-  const y = (value) => bottomY - (value / scale) * (bottomY - MARGIN.top);
 
-  const parts = [];
-  const step = tidy(scale / 4);
-  for (let value = step; top > 0 && value <= scale; value += step) {
-    parts.push(
-      make("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value), class: "grid" }),
-      make("text", { x: MARGIN.left - 8, y: y(value) + 4, class: "value" }, hashrate(value).replace(".0 ", " ")),
-    );
+  // points: [[seconds since 1970, hashes per second or null], ...], rising in time.
+  draw(points) {
+    this.data = [points.map(([at]) => at), points.map(([, value]) => value)];
+    this.show();
   }
-  const line = clean.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`);
-  const area = `M${x(first)},${bottomY}L${line.join("L")}L${x(last)},${bottomY}Z`;
-  parts.push(
-    make("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: bottomY, y2: bottomY, class: "axis" }),
-    make("path", { d: area, class: "area" }),
-    make("path", { d: `M${line.join("L")}`, class: "line" }),
-    make("text", { x: MARGIN.left, y: HEIGHT - 5 }, `${duration(last - first)} ago`),
-    make("text", { x: width - MARGIN.right, y: HEIGHT - 5, class: "end" }, "now"),
-  );
-  svg.replaceChildren(...parts);
+
+  show() {
+    const values = this.data[1].filter(Number.isFinite);
+    const enough = values.length > 1;
+    this.note.textContent = enough ? "" : "collecting figures …";
+    this.holder.classList.toggle("empty", !enough);
+    if (!enough) {
+      this.holder.ariaLabel = `${this.label}: nothing yet`;
+      return;
+    }
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    this.holder.ariaLabel = `${this.label}: ${hashrate(values.at(-1))} at the end, between ${hashrate(least)} and ${hashrate(most)}`;
+    if (this.plot) this.plot.setData(this.data);
+    else this.plot = new uPlot(this.options(), this.data, this.holder);
+  }
+
+  fit() {
+    const width = this.holder.clientWidth;
+    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+  }
+
+  options() {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const axis = { stroke: colour("--quiet"), font: "12px system-ui, sans-serif" };
+    const quiet = { stroke: colour("--line"), width: 1 };
+    const span = (plot) => plot.scales.x.max - plot.scales.x.min;
+    return {
+      width: Math.max(this.holder.clientWidth, 240),
+      height: HEIGHT,
+      scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.08 : 1] } },
+      axes: [
+        { ...axis, grid: { show: false }, ticks: quiet, space: 70, values: (plot, splits) => splits.map((at) => clock(at, span(plot))) },
+        { ...axis, grid: quiet, ticks: { show: false }, size: GUTTER, values: (_plot, splits) => splits.map((value) => hashrate(value).replace(".0 ", " ")) },
+      ],
+      series: [
+        { label: "time", value: (plot, at) => (at === null ? "–" : clock(at, span(plot))) },
+        {
+          label: "hashrate",
+          stroke: colour("--accent"),
+          fill: colour("--fill"),
+          width: 2,
+          points: { show: false },
+          value: (_plot, value) => (value === null ? "–" : hashrate(value)),
+        },
+      ],
+    };
+  }
 }

@@ -2,6 +2,10 @@
 
 const STEPS = ["", "k", "M", "G", "T", "P", "E", "Z"];
 
+export function text(value) {
+  return value === null || value === undefined || value === "" ? "–" : String(value);
+}
+
 export function hashrate(hps) {
   return withPrefix(hps, "H/s");
 }
@@ -62,6 +66,10 @@ export function milliseconds(seconds) {
 export function ago(seconds) {
   if (!Number.isFinite(seconds)) return "never";
   return seconds < 1 ? "now" : `${duration(seconds)} ago`;
+}
+
+export function since(seconds) {
+  return seconds === null || seconds === undefined ? "never" : ago(seconds);
 }
 
 export function percent(part, all) {

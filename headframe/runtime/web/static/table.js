@@ -4,15 +4,22 @@
 const MOST_ROWS = 200;
 const FILTER_FROM = 12;
 
+export function number(name, key, show) {
+  return { title: name, kind: "number", of: (row) => row[key], show: (row) => show(row[key] ?? NaN) };
+}
+
 // columns: [{ title, of: row => value to sort by, show: row => text, kind }]
 // `optional` columns are left out while no row has anything in them.
+// `link: row => address` makes its text a link.
+// With `order: (column, falling) => ...` somebody else sorts and finds, and is told what is wanted.
 // kind: "number" is set to the right, "state" is coloured by its text, "code" is monospaced.
 export class Table {
-  constructor(holder, columns, { sortBy = null, empty = "nothing yet" } = {}) {
+  constructor(holder, columns, { sortBy = null, empty = "nothing yet", order = null } = {}) {
     this.columns = columns;
     this.sortBy = sortBy;
     this.falling = true;
     this.empty = empty;
+    this.order = order;
     this.rows = [];
     this.filter = document.createElement("input");
     this.filter.type = "search";
@@ -41,6 +48,7 @@ export class Table {
       this.falling = this.sortBy === index ? !this.falling : column.kind === "number";
       this.sortBy = index;
       this.draw();
+      this.order?.(column, this.falling);
     });
     cell.append(button);
     return cell;
@@ -55,7 +63,7 @@ export class Table {
     this.hidden = this.columns.map(
       (column) => Boolean(column.optional) && this.rows.every((row) => isMissing(column.of(row))),
     );
-    this.filter.hidden = this.rows.length < FILTER_FROM;
+    this.filter.hidden = this.order !== null || this.rows.length < FILTER_FROM;
     const found = this.sorted(this.filtered());
     const shown = found.slice(0, MOST_ROWS);
     while (this.body.rows.length > shown.length) this.body.deleteRow(-1);
@@ -84,7 +92,7 @@ export class Table {
   }
 
   sorted(rows) {
-    if (this.sortBy === null) return rows;
+    if (this.sortBy === null || this.order) return rows;
     const { of } = this.columns[this.sortBy];
     const sign = this.falling ? -1 : 1;
     return rows.sort((a, b) => sign * compare(of(a), of(b)));
@@ -96,6 +104,7 @@ export class Table {
       const cell = row.insertCell();
       cell.className = column.kind ?? "";
       cell.dataset.label = column.title;
+      if (column.link) cell.append(document.createElement("a"));
     }
     return row;
   }
@@ -105,7 +114,8 @@ export class Table {
       const cell = element.cells[index];
       const text = column.show(row);
       cell.hidden = this.hidden[index];
-      setText(cell, text);
+      setText(column.link ? cell.firstChild : cell, text);
+      if (column.link) cell.firstChild.href = column.link(row);
       if (column.kind === "state") cell.dataset.state = text;
       if (column.hint) cell.title = column.hint(row);
     });

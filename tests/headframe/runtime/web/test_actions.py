@@ -171,3 +171,9 @@ async def test_settings_are_read_again_on_demand() -> None:
     assert await reload({}) == Answer(
         details={"changed": ("threads: 1 -> 2", "and more"), "needs_a_restart": ("port",)}
     )
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+async def test_which_actions_there_are_is_told_without_the_token(desk: Desk, token: str) -> None:
+    async with serving(desk, token) as session, session.get("/api/v1/actions") as answer:
+        assert await answer.json() == {"actions": ["tidy", "tidy/up"], "usable": bool(token)}

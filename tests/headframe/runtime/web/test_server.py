@@ -1,10 +1,8 @@
 import asyncio
 import importlib.resources
 import json
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,12 @@ import aiohttp
 import msgspec
 import pytest
 import structlog
+from aiohttp import web
 
 from headframe.runtime.errors import ListenError, PortInUseError
 from headframe.runtime.web import WebServer
 from headframe.runtime.web import server as server_module
+from tests.fakes.browser import browsing
 
 HOST = "127.0.0.1"
 STATUS: dict[str, object] = {
@@ -218,53 +218,6 @@ async def test_the_url_is_one_that_a_browser_here_can_open():
             assert everywhere.url == f"http://127.0.0.1:{everywhere.port}/"
 
 
-@asynccontextmanager
-async def browsing(profile: Path, page: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
-    """Open a page in Chromium; give a way to evaluate JavaScript in it."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        lacking = "no chromium: the page is not tried in a browser (apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(lacking, pytrace=False)
-        pytest.skip(lacking)
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
-    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    flags += ["--disable-quic", "--no-first-run"]  # it talks to the page under test, and to no one
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *flags,
-        f"--user-data-dir={profile}",
-        "about:blank",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
-        while not (line := await process.stderr.readline()).startswith(b"DevTools listening on"):
-            assert line, "chromium ended"
-        port = line.decode().split("/")[2]
-        async with (
-            aiohttp.ClientSession() as session,
-            session.put(f"http://{port}/json/new?{page}") as answer,
-        ):
-            tab = await answer.json()
-            async with session.ws_connect(tab["webSocketDebuggerUrl"]) as socket:
-
-                async def evaluate(expression: str) -> Any:
-                    params = {"expression": expression, "awaitPromise": True, "returnByValue": True}
-                    call = {"id": 1, "method": "Runtime.evaluate", "params": params}
-                    while True:  # a page that is still being opened loses what it was asked
-                        await socket.send_json(call)
-                        told = await socket.receive_json()
-                        if "result" in told:
-                            return told["result"]["result"].get("value")
-
-                yield evaluate
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 @pytest.mark.slow
 async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path: Path):
     status = {
@@ -278,7 +231,6 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
             {"source": "first", "state": "down", "detail": "first is gone", "in_use": False},
             {"source": "spare", "state": "active", "in_use": True, "answer_seconds": 0.0123},
         ],
-        "history": [[0, 1e6], [5, 46.2e6]],
         "upstream": {"source": "node", "state": "active", "height": 7, "detail": ""},
         "shares": {"accepted": 12345, "rejected": 67, "by_reason": {"stale": 40, "other": 27}},
         "blocks": {"accepted": 1, "list": [{"height": 7, "hash": "00ab", "verdict": "accepted"}]},
@@ -286,23 +238,25 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
             {"name": "default", "upstream": {"source": "first", "state": "down"}, "forwarded": 3},
             {"name": "farm-b", "upstream": {"source": "spare", "state": "active"}},
         ],
-        "rigs": [
-            {
-                "name": "<img src=x onerror='document.title=1'>",
-                "hashrate_hps": 5,
-                "route": "farm-b",
-            }
-        ],
+        "rigs_total": 1,
         "devices": [],
     }
+    name = "<img src=x onerror='document.title=1'>"
+    row = {"name": name, "hashrate_hps": 5, "route": "farm-b", "state": "hashing"}
+    listed = {"total": 1, "found": 1, "offset": 0, "limit": 50, "rigs": [row]}
+
+    async def list_rigs(_request: web.Request) -> web.Response:
+        return web.json_response({**listed, "by_state": {"hashing": 1, "silent": 0}})
+
     drawn = """new Promise(done => {
-        const look = () => document.querySelector("#rigs td") && document.querySelector(".line")
+        const is = selector => document.querySelector(selector);
+        const look = () => is("#rigs td") && is("#chart canvas")
             ? done([...document.querySelectorAll(".card:not([hidden])")].map(e => e.innerText))
             : setTimeout(look, 20);
         look();
     })"""
     async with (
-        serving(status=lambda: status) as (server, _),
+        serving(status=lambda: status, handlers={"rigs": list_rigs}) as (server, _),
         asyncio.timeout(60),
         browsing(tmp_path / "profile", server.url) as evaluate,
     ):
@@ -325,13 +279,19 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
     assert "accepted" in blocks
     assert "<img src=x onerror='document.title=1'>" in rigs
     assert "farm-b" in rigs
+    assert "silent 0" in rigs
     assert "default\tfirst\tdown" in routes
     assert "no device is at work" in devices
 
 
+NOT_OURS = {"uplot.min.js", "uplot.min.css", "NOTICE"}
+"""As they were released: checked for requests of their own, below."""
+
+
 def page_sources() -> dict[str, str]:
     static = importlib.resources.files("headframe.runtime.web") / "static"
-    return {each.name: each.read_text(encoding="utf-8") for each in static.iterdir()}
+    ours = {each.name: each for each in static.iterdir() if each.name not in NOT_OURS}
+    return {name: each.read_text(encoding="utf-8") for name, each in ours.items()}
 
 
 @pytest.mark.parametrize("name", sorted(page_sources()))
@@ -343,6 +303,19 @@ def test_the_page_sets_text_only_and_fetches_nothing_from_elsewhere(name: str):
     assert [url for url in outside if "www.w3.org" not in url] == []
 
 
+def test_what_is_not_ours_is_named_with_its_licence_and_fetches_nothing():
+    static = importlib.resources.files("headframe.runtime.web") / "static"
+    script = (static / "uplot.min.js").read_text(encoding="utf-8")
+    for way in ("fetch(", "XMLHttpRequest", "WebSocket", "import(", "innerHTML", "eval("):
+        assert way not in script
+    assert "url(" not in (static / "uplot.min.css").read_text(encoding="utf-8")
+    release = re.search(r"\(v([\d.]+)\)", script)
+    assert release is not None
+    notice = (static / "NOTICE").read_text(encoding="utf-8")
+    assert f"uPlot {release[1]}" in notice
+    assert "MIT License" in notice
+
+
 def test_the_page_has_no_inline_script_or_style_which_its_own_policy_forbids():
     page = page_sources()["index.html"]
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page) == []
@@ -350,7 +323,7 @@ def test_the_page_has_no_inline_script_or_style_which_its_own_policy_forbids():
 
 def test_every_element_that_the_script_looks_for_is_in_the_page():
     sources = page_sources()
-    wanted = set(re.findall(r'\bat\("([^"]+)"\)', sources["app.js"]))
+    wanted = {name for each in sources.values() for name in re.findall(r'\bat\("([^"]+)"\)', each)}
     filled = re.findall(r'fillTable\("([^"]+)"', sources["app.js"])
     wanted |= set(filled) | {f"{each}-count" for each in filled}
     there = set(re.findall(r'\bid="([^"]+)"', sources["index.html"]))
