@@ -1,10 +1,9 @@
 """`GbtSource`: solo mining on a node, by `getblocktemplate` and `submitblock`.
 
 A template becomes a job whose every share is a block. The job is made anew when the tip
-changes, every half minute for new transactions or sooner when their fees have risen, when
-the pace moves, and on the testnets when the 20 minutes are over after which a block may be
-easy. Of a new tip we hear in several ways at once (ZMQ, a waiting call, a cheap question
-each second, hints from outside); the first counts, and one template is fetched.
+changes, every half minute or when fees have risen, when the pace moves, and on the testnets
+when the 20 minutes are over after which a block may be easy. Of a new tip we hear in several
+ways at once (ZMQ, a waiting call, a poll, hints); one template is fetched.
 """
 
 import asyncio
@@ -99,6 +98,7 @@ class GbtSource:
         self._tips: tuple[bytes, ...] = ()  # prev_hash of the last two, newest first
         self._template: Template | None = None
         self._pace: Pace | None = None
+        self._unjudged = 0  # blocks that the nodes are asked about
         self._wake = asyncio.Event()
         self._due = False
         self._newest = ""  # best block as last heard of, display hex
@@ -161,6 +161,7 @@ class GbtSource:
             done(Verdict(reason=Reason.LOW_DIFFICULTY))
         else:
             block = self._shelf.block_of(template, job, share)
+            self._unjudged += 1
             self._delivery.give(block, partial(self._on_verdict, block, done))
 
     async def _work(self) -> None:
@@ -198,15 +199,14 @@ class GbtSource:
             self._busy_until = watch.busy_until
 
     async def _run_all(self, run: _Run, watch: TipWatch) -> None:
-        options = self._options
         await run_together(
             self._follow(run),
             watch.poll(),
             self._wait_for_tips(watch),
-            watch.hear(options.zmq),
+            watch.hear(self._options.zmq),
             self._health.run(),
             self._shelf.run(),
-            *([run.fees.run()] if options.fee_gain_percent else []),
+            *([run.fees.run()] if self._options.fee_gain_percent else []),
         )
 
     async def _wait_for_tips(self, watch: TipWatch) -> None:
@@ -229,8 +229,8 @@ class GbtSource:
                     while not self._is_wanted():
                         self._wake.clear()
                         await self._wake.wait()
-            if self._pace is not None and self._pace.on_silence(self._clock()):
-                _log.debug("pace_eased", source=self._lineage.source)
+            if self._pace is not None:
+                self._pace.on_silence(self._clock(), waiting=self._unjudged > 0)
 
     def _is_wanted(self) -> bool:
         """Whether a template must be fetched: of all who tell of a tip the first one counts."""
@@ -385,11 +385,13 @@ class GbtSource:
 
     def _on_verdict(self, block: FoundBlock, done: Done, verdict: Verdict) -> None:
         done(verdict)
+        self._unjudged -= 1
         if verdict.reason is Reason.PENDING:
             return  # nobody runs any more
-        if verdict.reason is Reason.ACCEPTED and self._pace is not None:
+        accepted = verdict.reason is Reason.ACCEPTED
+        if accepted and self._pace is not None:
             self._pace.on_block(self._clock())
-        if verdict.reason is Reason.ACCEPTED and self._pace is None and not verdict.detail:
+        if accepted and self._pace is None and not verdict.detail:
             self._saw_tip(hash_to_hex(block.hash))
         else:
             self._ask_again()

@@ -72,13 +72,21 @@ class Pace:
         self._since, self._effort = now, 0.0
         self._step_at = now + SILENT_PACES * self._seconds
 
-    def on_silence(self, now: float) -> bool:
+    def on_silence(self, now: float, *, waiting: bool = False) -> bool:
         """Make blocks easier if none came for long.
+
+        Args:
+            now: the present, in monotonic seconds.
+            waiting: a block has been found and is not judged yet. Then the node is what
+                takes long, and easier blocks would only be more of them.
 
         Returns:
             The target changed.
         """
         if now < self._step_at:
+            return False
+        if waiting:
+            self._step_at = now + _SILENT_REPEAT * self._seconds
             return False
         self._effort += max(now - self._since, 0.0) / self._work
         self._since = now

@@ -57,7 +57,7 @@ class Site:
         if found - of_kind(lines, "verdict") or hashes(self.proxy.log(), "block_found") - found:
             return False
         path = self.folder / "proxy-state" / "proxy-blocks.journal"
-        records = Journal(path, wall=lambda: 0).records()  # what a restart would know
+        records = Journal(path, wall=lambda: 0).records()  # a restart knows of the last 1,024
         states = {hash_to_hex(record.hash): record.state for record in records}
         chain = await self.chain()
         page = (await self.proxy.status())["blocks"]["list"]
@@ -65,7 +65,7 @@ class Site:
             {block_hash for block_hash, is_ours in chain.items() if is_ours} <= found
             and {block["hash"] for block in page} <= found
             and "sent" not in {block["verdict"] for block in page}
-            and all((states[each] == "accepted") == (each in chain) for each in found)
+            and all((state == "accepted") == (each in chain) for each, state in states.items())
         )
 
     async def chain(self) -> dict[str, bool]:

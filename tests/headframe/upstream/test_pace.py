@@ -119,3 +119,16 @@ def test_blocks_in_the_same_instant_do_no_harm() -> None:
 def test_a_pace_is_a_time_above_zero(seconds: float) -> None:
     with pytest.raises(ValueError, match="above zero"):
         Pace(seconds, now=0.0)
+
+
+def test_blocks_are_not_made_easier_while_one_waits_for_the_node() -> None:
+    pace = Pace(10.0, now=0.0, easiest_work=1 << 20)
+    for tenth in range(1, 20):
+        pace.on_block(tenth / 10)
+    hard = pace.target(MAX_TARGET)
+    for step in range(1, 20):
+        assert pace.on_silence(100.0 * step, waiting=True) is False
+        assert pace.step_at > 100.0 * step, "it is asked again later, not at once"
+    assert pace.target(MAX_TARGET) == hard
+    assert pace.on_silence(5000.0) is True
+    assert pace.target(MAX_TARGET) > hard
