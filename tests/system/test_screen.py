@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import termios
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -122,6 +123,11 @@ async def test_a_pool_that_goes_away_is_told_with_the_reason(tmp_path: Path) -> 
         await terminal.until_shown(row)
 
 
+def wait_stopped(pid: int) -> None:
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)
+
+
 async def test_while_it_is_stopped_the_shell_has_its_terminal(tmp_path: Path) -> None:
     async with (
         pool_with_work() as pool,
@@ -132,6 +138,7 @@ async def test_while_it_is_stopped_the_shell_has_its_terminal(tmp_path: Path) ->
         terminal.press(b"\x1a")  # Ctrl-Z
         await terminal.until(lambda seen: seen.modes == AS_IT_WAS)
         assert "miner_started" in terminal.emulator.text()
+        await asyncio.to_thread(wait_stopped, miner.pid)  # a signal before that would be too early
         miner.send_signal(signal.SIGCONT)
         await terminal.until(lambda seen: seen.on_other_screen and has_shares(2)(seen))
 
