@@ -24,14 +24,7 @@ COUNTS: Final = (
     "refused_upstream",
     "lost",
 )
-WORKS: Final = (
-    "work_offered",
-    "work_accepted",
-    "work_forwarded",
-    "work_acknowledged",
-    "work_refused_upstream",
-    "work_lost",
-)
+WORKS: Final = tuple(f"work_{each}" for each in COUNTS if each != "kept")
 _values: Final = attrgetter(*COUNTS, *WORKS)
 _REFUSED, _UPSTREAM, _RESCUED = "refused.", "upstream.", "rescued."
 _IDLE_SECONDS: Final = 3600.0
