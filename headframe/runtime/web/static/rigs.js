@@ -3,7 +3,7 @@
 import * as format from "./format.js";
 import { Table, number, setText } from "./table.js";
 
-const ROWS = 50;
+const ROWS = matchMedia("(max-width: 46rem)").matches ? 15 : 50; // a row is a list there
 const REFRESH_SECONDS = 2;
 const TYPING_MILLISECONDS = 200;
 
