@@ -134,7 +134,7 @@ async def test_rules_route_rigs_and_a_reload_moves_only_those_that_must(
             await mined(stays, one)
             await mined(moves, two)
             await mined(third, two)
-            assert await desk.rigs() == {"one.x": "a", "two.x": "b", "three.x": "b"}
+            await seen_at(desk, {"one.x": "a", "two.x": "b", "three.x": "b"})
             assert {each.worker for each in two.heard.get()} == {"b.x"}
             assert {each.worker for each in one.heard.get()} == {"a.site"}
             places = [each.core.extranonce1 for each in (stays, moves, third)]
@@ -150,7 +150,7 @@ async def test_rules_route_rigs_and_a_reload_moves_only_those_that_must(
 
             bad = await desk.hang_up(HEAD + doors + routes + rule("nowhere", login="x"))
             assert "no such route" in bad["error"]
-            assert await desk.rigs() == {"one.x": "a", "two.x": "a", "three.x": "b"}
+            await seen_at(desk, {"one.x": "a", "two.x": "a", "three.x": "b"})
 
             desk.file.write_text(HEAD + listener("front", front) + route("a", one))
             status, answer = await desk.call("reload")
@@ -165,6 +165,15 @@ async def test_rules_route_rigs_and_a_reload_moves_only_those_that_must(
         assert not shares["refused"]
     ensure_flawless(one.heard.get())
     ensure_flawless(two.heard.get())
+
+
+async def seen_at(desk: Desk, places: dict[str, str]) -> None:
+    """Wait until the status tells these rigs on these routes: it looks once a second."""
+
+    async def told() -> bool:
+        return await desk.rigs() == places
+
+    await until(told, f"the status to tell {places}", desk.program)
 
 
 async def moved(desk: Desk, user: str, name: str) -> bool:
