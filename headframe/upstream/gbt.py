@@ -46,6 +46,7 @@ from headframe.upstream.tip import TipWatch
 __all__ = ["GbtSource"]
 
 _log = get_logger(__name__)
+_TIPS = 6  # those whose jobs' blocks are taken: more than any reader of ours remembers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class GbtSource:
             SourceStatus(source=lineage.source, url=f"bitcoind+{rpc.url}", state=SourceState.DOWN)
         )
         self._made: dict[JobId, tuple[Template, Job]] = {}
-        self._tips: tuple[bytes, ...] = ()  # prev_hash of the last two, newest first
+        self._tips: tuple[bytes, ...] = ()  # prev_hash of the last ones, newest first
         self._template: Template | None = None
         self._pace: Pace | None = None
         self._unjudged = 0  # blocks that the nodes are asked about
@@ -141,8 +142,8 @@ class GbtSource:
     def submit(self, share: Share, worker: str | None, done: Done) -> None:
         """Send a block to the node, if the share is one.
 
-        Blocks of the last two tips' jobs are taken, whether or not their job is dead. The
-        verdict is `PENDING` when the block is left to the journal.
+        Blocks of the last tips' jobs are taken, whether or not their job is dead. The verdict
+        is `PENDING` when the block is left to the journal.
 
         Args:
             share: an answer to one of our jobs.
@@ -354,10 +355,9 @@ class GbtSource:
         if template.prev_hash not in self._tips[:1]:
             if self._tips:
                 self._lineage.end()
-            self._tips = (template.prev_hash, *self._tips)[:2]
-            self._made = {
-                id: made for id, made in self._made.items() if made[1].prev_hash in self._tips
-            }
+            self._tips = (template.prev_hash, *self._tips)[:_TIPS]
+            made = self._made.items()
+            self._made = {id: each for id, each in made if each[1].prev_hash in self._tips}
             self._tell(generation=self._lineage.generation)
         elif self._template is not None and template.nbits != self._template.nbits:
             self._lineage.switch()  # the testnets' easy time began, or is over

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from headframe.chain.share import Reason
 from headframe.chain.target import Target
-from tests.fakes.pool import FakePool
+from tests.fakes.pool import FakePool, Heard
 from tests.fakes.programs import headframe, until
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -60,6 +61,10 @@ def upset(pool: FakePool, number: int) -> None:
     pool.move_rigs(number.to_bytes(4, "big"))
 
 
+def _good(pool: FakePool) -> list[Heard]:
+    return [each for each in pool.heard.get() if each.truth is Reason.ACCEPTED]
+
+
 def _more(what: Callable[[], Sized], count: int) -> bool:
     return len(what()) > count
 
@@ -79,9 +84,9 @@ async def test_thousands_of_jobs_and_hundreds_of_connections_leave_nothing_behin
             connections = itertools.count(2)
             for number in range(ROUNDS):
                 upset(pool, number)
-                heard = len(pool.heard.get())
                 pool.new_block(target=SOME)
-                await until(partial(_more, pool.heard.get, heard), "a share", miner)
+                good = partial(_good, pool)
+                await until(partial(_more, good, len(good())), "a good share", miner)
                 if number % 4 == 3:
                     logins = len(pool.users)
                     await pool.drop()

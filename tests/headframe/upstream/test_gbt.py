@@ -176,7 +176,7 @@ class TestOnBitcoind(SourceContract):
             verdict = await mine(source, old)
             assert verdict == Verdict(reason=Reason.STALE, detail="inconclusive", block=True)
             forgotten = old
-            for _ in range(2):
+            for _ in range(6):
                 await bitcoind.acall("generatetoaddress", 1, WALLET.address)
                 old, new = new, await next_height(source, new)
             answers = Answers()
