@@ -2,13 +2,10 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
 
 import pytest
 import trustme
-import uvloop
 
 from headframe.runtime.errors import ListenError, PortInUseError
 from headframe.runtime.ports import (
@@ -19,31 +16,9 @@ from headframe.runtime.ports import (
     plain_error,
     set_socket_options,
 )
+from tests.fakes.loops import port_of
 
 HOST = "127.0.0.1"
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.SelectorEventLoop,
-    "uvloop": uvloop.new_event_loop,
-}
-
-
-@pytest.fixture(params=LOOPS)
-def on_loop(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], None]:
-    def run(main: Coroutine[Any, Any, None]) -> None:
-        async def bounded() -> None:
-            async with asyncio.timeout(20):
-                await main
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            runner.run(bounded())
-
-    return run
-
-
-def port_of(server: asyncio.Server) -> int:
-    port = server.sockets[0].getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 def test_a_port_in_use_is_one_line(on_loop):

@@ -6,13 +6,12 @@ import json
 import socket
 import ssl
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import structlog
 import trustme
-import uvloop
 
 from headframe.runtime.errors import DialError, ListenError
 from headframe.runtime.wire import (
@@ -23,6 +22,7 @@ from headframe.runtime.wire import (
     listen,
 )
 from headframe.runtime.wirelog import WireLog
+from tests.fakes.loops import port_of
 
 HOST = "127.0.0.1"
 
@@ -98,31 +98,6 @@ class Answering(End):
             if event == b"c":
                 self.wire.close()
                 self.core.say(b"last\n")
-
-
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.SelectorEventLoop,
-    "uvloop": uvloop.new_event_loop,
-}
-
-
-@pytest.fixture(params=LOOPS)
-def on_loop(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], None]:
-    def run(main: Coroutine[Any, Any, None]) -> None:
-        async def bounded() -> None:
-            async with asyncio.timeout(20):
-                await main
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            runner.run(bounded())
-
-    return run
-
-
-def port_of(server: asyncio.Server) -> int:
-    port = server.sockets[0].getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 async def pair(client: End, server_end: End) -> asyncio.Server:
