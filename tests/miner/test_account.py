@@ -3,7 +3,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -51,7 +50,6 @@ def desk() -> Desk:
 
 @pytest.fixture
 def lines() -> Iterator[list[EventDict]]:
-    structlog.reset_defaults()
     with capture_logs() as captured:
         yield captured
 

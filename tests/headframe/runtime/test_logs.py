@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-import structlog
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.loglimit import PER_MINUTE
@@ -30,17 +29,6 @@ class Terminal(io.StringIO):
 
 def fail(text: str) -> None:
     raise ValueError(text)
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was():
-    """Logging is the process's: put back what `setup` changed."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    yield
-    root.handlers[:] = handlers
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def test_json_lines_hold_event_level_logger_time_and_keys():

@@ -7,7 +7,7 @@ import structlog
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Logging is the process's: put back what a display sets up."""
+    """Logging is the process's: put back what a command or a display sets up."""
     root = logging.getLogger()
     handlers = list(root.handlers)
     yield
