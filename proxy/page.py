@@ -140,7 +140,11 @@ class Page:
     def _count_rigs(self, now: float) -> None:
         """Count the rigs by state, and the places that are left."""
         stats, slices = self._routing.stats, self._routing.space.slices
-        counts = Counter(state for each in self._sessions() for state in each.states(now))
+        counts = Counter(
+            state
+            for each in self._sessions()
+            for state in each.states(now) or (RigState.CONNECTING,)
+        )
         stats.rigs_by_state = {state: counts[RigState(state)] for state in RIG_STATES}
         stats.slices_free = None if slices is None else slices.free
 

@@ -38,12 +38,12 @@ _WORDS: Final = re.compile(r"(?:^|[,; ])(?:d|diff)=([0-9.eE+-]{1,32})(?=$|[,; ])
 class RigState(StrEnum):
     """How a rig is doing, for the page."""
 
-    CONNECTED = "connected"
-    """No share yet."""
+    CONNECTING = "connecting"
+    """No share yet; of a connection: no seat yet."""
     HASHING = "hashing"
     SILENT = "silent"
     """Nothing for much longer than expected."""
-    INVALID = "invalid"
+    INVALID_ONLY = "invalid_only"
     """Nothing but refused shares of late."""
 
 
@@ -261,10 +261,10 @@ class Rig:
     def state(self, now: float) -> RigState:
         """Say how it is doing."""
         if self._refused_run >= _INVALID_RUN:
-            return RigState.INVALID
+            return RigState.INVALID_ONLY
         if self.quiet_seconds(now) > _SILENT_SHARES * 60 / self._bounds.per_minute:
             return RigState.SILENT
-        return RigState.CONNECTED if self._last_share is None else RigState.HASHING
+        return RigState.CONNECTING if self._last_share is None else RigState.HASHING
 
     def problems(self, user: str) -> list[str]:
         """Say what its firmware cannot do here, a line for each thing.

@@ -1,8 +1,9 @@
 """`GET /api/v1/rigs`: the connected rigs, searched, sorted and paged here and not in browsers.
 
 Parameters, all by choice: `search` (a part of name, software, address, route or listener),
-`user` (the whole name), `state`, `route`, `sort` (a column; "hashrate" by default), `desc`
-(1 by default for "hashrate"), `offset`, `limit` (50 rows by default, 200 at most).
+`user` (the whole name), `state`, `route`, `listener`, `sort` (a column; "hashrate" by
+default), `desc` (1 by default for "hashrate"), `offset`, `limit` (50 rows by default, 200 at
+most). A connection that has no seat yet is a row, too: it is connecting.
 
 All rigs are looked at once a second at most, whoever asks and how often; only the rows that
 are shown are worked out in full.
@@ -46,11 +47,11 @@ class Rigs(Protocol):
 
 
 class _Row(NamedTuple):
-    """A rig, and what all rigs are looked at for."""
+    """A rig, or a connection that has none yet, and what all are looked at for."""
 
     route: str
     session: Session
-    rig: Rig
+    rig: Rig | None
     state: str
     hps: float
 
@@ -59,11 +60,12 @@ SORTS: Final[dict[str, Callable[[_Row, float], Any]]] = {
     "name": lambda row, _now: row.session.user.casefold() or None,
     "state": lambda row, _now: row.state,
     "hashrate": lambda row, _now: row.hps,
-    "difficulty": lambda row, _now: -row.rig.told,
-    "accepted": lambda row, _now: row.rig.accepted,
-    "rejected": lambda row, _now: row.rig.rejected,
-    "last_share": lambda row, now: row.rig.share_age(now),
+    "difficulty": lambda row, _now: row.rig and -row.rig.told,
+    "accepted": lambda row, _now: row.rig.accepted if row.rig else 0,
+    "rejected": lambda row, _now: row.rig.rejected if row.rig else 0,
+    "last_share": lambda row, now: row.rig and row.rig.share_age(now),
     "route": lambda row, _now: row.route,
+    "listener": lambda row, _now: row.session.door.name,
     "agent": lambda row, _now: row.session.agent.casefold() or None,
     "address": lambda row, _now: row.session.address,
 }
@@ -77,6 +79,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     user: str | None = None
     state: str = ""
     route: str = ""
+    listener: str = ""
     sort: str = "hashrate"
     desc: bool | None = None
     offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
@@ -93,6 +96,8 @@ class RigView:
     def __init__(self, routing: Rigs) -> None:
         self._routing = routing
         self._rows: list[_Row] = []
+        self._by_route: Counter[str] = Counter()
+        self._by_listener: Counter[str] = Counter()
         self._looked_at = float("-inf")
         self._answers: dict[_Asked, bytes] = {}
 
@@ -137,6 +142,8 @@ class RigView:
             total=len(rows),
             found=len(found),
             by_state=_count(fitting),
+            by_route=self._by_route,
+            by_listener=self._by_listener,
             offset=asked.offset,
             limit=asked.limit,
             rigs=tuple(_status(row, now) for row in shown),
@@ -147,12 +154,18 @@ class RigView:
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._answers.clear()
-            self._rows = [
-                _Row(route, session, rig, rig.state(now).value, rig.hps(now))
-                for route, session in self._routing.sessions()
-                for rig in session.rigs
-            ]
+            self._rows = list(_rows(self._routing, now))
+            self._by_route = Counter(row.route for row in self._rows)
+            self._by_listener = Counter(row.session.door.name for row in self._rows)
         return self._rows
+
+
+def _rows(routing: Rigs, now: float) -> Iterator[_Row]:
+    for route, session in routing.sessions():
+        if not session.rigs:
+            yield _Row(route, session, None, RigState.CONNECTING.value, 0.0)
+        for rig in session.rigs:
+            yield _Row(route, session, rig, rig.state(now).value, rig.hps(now))
 
 
 def rigs_handler(view: RigView) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -187,6 +200,8 @@ def _fitting(rows: list[_Row], asked: _Asked) -> Iterator[_Row]:
             continue
         if asked.route and row.route != asked.route:
             continue
+        if asked.listener and session.door.name != asked.listener:
+            continue
         if wanted:
             told = (session.user, session.agent, session.address, row.route, session.door.name)
             if wanted not in "\n".join(told).casefold():
@@ -212,5 +227,5 @@ def _count(rows: list[_Row]) -> dict[str, int]:
 def _status(row: _Row, now: float) -> RigStatus:
     session = row.session
     place = {"route": row.route, "listener": session.door.name}
-    told = place | session.figures_of(row.rig, now)
-    return msgspec.convert(told, RigStatus)
+    figures = session.no_figures() if row.rig is None else session.figures_of(row.rig, now)
+    return msgspec.convert(place | figures, RigStatus)

@@ -161,8 +161,25 @@ class Seating:
 
     def figures_of(self, rig: Rig, now: float) -> dict[str, object]:
         """Return what the page shows of one of them."""
+        return {**self._head(), **rig.figures(now, self._user)}
+
+    def no_figures(self) -> dict[str, object]:
+        """Return what the page shows of a connection that has no seat yet."""
+        return {
+            **self._head(),
+            "hashrate_hps": 0.0,
+            "difficulty": 0.0,
+            "accepted": 0,
+            "rejected": 0,
+            "last_share_seconds": None,
+            "state": RigState.CONNECTING.value,
+            "quirks": [],
+            "problems": [],
+        }
+
+    def _head(self) -> dict[str, object]:
         head = {"name": self._user, "user": self._user, "agent": self._agent}
-        return {**head, "address": self.address, **rig.figures(now, self._user)}
+        return {**head, "address": self.address}
 
     def hps(self, now: float) -> float:
         """Estimate the hashrate of its rigs."""

@@ -55,7 +55,7 @@ CLOSE_REASONS: Final = (
 SWITCH_KINDS: Final = ("planned", "lost", "resumed")
 """Why work changed; the values of `proxy.switches.SwitchKind`."""
 
-RIG_STATES: Final = ("connected", "hashing", "silent", "invalid")
+RIG_STATES: Final = ("connecting", "hashing", "silent", "invalid_only")
 """How a rig can be doing: the values of `proxy.rig.RigState`."""
 
 
@@ -70,7 +70,10 @@ class Stats:
     )
     rigs: int = gauge("Rigs that have a seat.")
     rigs_by_state: dict[str, int] = by_label(
-        "Rigs by how they are doing.", "state", RIG_STATES, kind="gauge"
+        "Rigs by how they are doing; connecting: no share yet, or no seat.",
+        "state",
+        RIG_STATES,
+        kind="gauge",
     )
     slices_free: int | None = gauge(
         "Places for more rigs in the extranonce that the upstream gave; none before a job."

@@ -96,11 +96,15 @@ class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
 class RigsPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some of the connected rigs: what `/api/v1/rigs` answers."""
 
-    total: Annotated[Count, msgspec.Meta(description="Rigs that have a seat.")]
+    total: Annotated[
+        Count, msgspec.Meta(description="Connected, those without a seat yet among them.")
+    ]
     found: Annotated[Count, msgspec.Meta(description="Of these, all that fit.")]
     by_state: Annotated[
         dict[str, Count], msgspec.Meta(description="All that fit but for their state, by state.")
     ]
+    by_route: Annotated[dict[str, Count], msgspec.Meta(description="All rigs, by route.")]
+    by_listener: Annotated[dict[str, Count], msgspec.Meta(description="All rigs, by listener.")]
     offset: Annotated[Count, msgspec.Meta(description="Rows left out before the first.")]
     limit: Annotated[int, msgspec.Meta(ge=1, description="Rows told at most.")]
     rigs: tuple[RigStatus, ...]
@@ -141,7 +145,7 @@ class ProxyStatus(msgspec.Struct, frozen=True, kw_only=True):
     shares: SharesStatus
     pool: Annotated[LegStatus, msgspec.Meta(description="The way up, all upstreams together.")]
     blocks: BlocksStatus
-    rigs_total: Annotated[Count, msgspec.Meta(description="Rigs connected.")]
+    rigs_total: Annotated[Count, msgspec.Meta(description="Rigs that have a seat.")]
     rigs_by_state: Annotated[
         dict[str, Count], msgspec.Meta(description="How they are doing: how many of each state.")
     ]

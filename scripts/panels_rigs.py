@@ -27,7 +27,7 @@ FLEET: Final = Board(
         stat(
             "Silent or invalid",
             "Rigs that earn nothing.",
-            f'sum({PROXY}rigs_by_state{{instance=~"$instance",state=~"silent|invalid"}})',
+            f'sum({PROXY}rigs_by_state{{instance=~"$instance",state=~"silent|invalid_only"}})',
             limits=BAD,
         ),
         stat(

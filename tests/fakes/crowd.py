@@ -2,14 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from headframe.chain.share import Checked, Reason
 from headframe.chain.target import target_from_difficulty
 from headframe.stratum.core import Seat
 from proxy.hub import Clock
-from proxy.rig import Rig
+from proxy.rig import Rig, RigState
 from proxy.session import Session
 from proxy.slices import Lease
 from tests.fakes.proxying import ManualClock, rig_settings
@@ -21,11 +21,11 @@ _GOOD = Checked(reason=Reason.ACCEPTED, proof=1, block=False)
 _BAD = Checked(reason=Reason.STALE, proof=1, block=False)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Door:
     """A listener's name."""
 
-    name: str = "front"
+    name: str
 
 
 @dataclass
@@ -36,15 +36,29 @@ class Guest:
     agent: str
     address: str
     rigs: list[Rig]
-    door: Door = field(default_factory=Door)
+    door: Door
 
     def figures_of(self, rig: Rig, now: float) -> dict[str, object]:
-        head = {"name": self.user, "user": self.user, "agent": self.agent, "address": self.address}
-        return {**head, **rig.figures(now, self.user)}
+        return {**self._head(), **rig.figures(now, self.user)}
+
+    def no_figures(self) -> dict[str, object]:
+        counts = {"hashrate_hps": 0.0, "difficulty": 0.0, "accepted": 0, "rejected": 0}
+        rest = {"last_share_seconds": None, "state": RigState.CONNECTING.value}
+        return {**self._head(), **counts, **rest, "quirks": [], "problems": []}
+
+    def _head(self) -> dict[str, object]:
+        return {
+            "name": self.user,
+            "user": self.user,
+            "agent": self.agent,
+            "address": self.address,
+        }
 
 
 class Crowd:
-    """So many rigs: of seven, one has sent nothing, one is silent, and one sends rubbish."""
+    """So many rigs: of seven, one has sent nothing, one is silent, one sends rubbish, and of
+    each second seven one has no seat yet.
+    """
 
     def __init__(self, count: int) -> None:
         self.time = ManualClock(now=1000.0)
@@ -60,17 +74,19 @@ class Crowd:
             yield route, cast("Session", guest)
 
     def _guest(self, number: int) -> Guest:
-        agent = _AGENTS[number % len(_AGENTS)]
+        agent, kind = _AGENTS[number % len(_AGENTS)], number % 14
         address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}:{40_000 + number % 20_000}"
-        start, target = 400.0, target_from_difficulty(256 << number % 5)
+        door = Door("hall" if number % 5 else "container")
+        if kind == 13:
+            return Guest("", "", address, [], door)
+        target, user = target_from_difficulty(256 << number % 5), f"farm.rig{number:05}"
         parts: dict[str, Any] = {"lane": b"", "slice": b"\x00\x01", "size": 4, "mask": 0}
-        rig = Rig(
-            Seat(channel=0, agent=agent, **parts), Lease(b"\x00\x01"), rig_settings(), target, start
-        )
-        kind = number % 7
-        if kind != 3:
-            at = 500.0 if kind == 4 else 995.0
+        seat = Seat(channel=0, agent=agent, **parts)
+        start = 990.0 if kind == 3 else 400.0
+        rig = Rig(seat, Lease(b"\x00\x01"), rig_settings(), target, start)
+        if kind % 7 != 3:
+            at = 500.0 if kind % 7 == 4 else 995.0
             rig.count(_GOOD, (number % 13 + 1) * 10**15, at)
-        for _ in range(30 if kind == 5 else number % 3):
+        for _ in range(30 if kind % 7 == 5 else number % 3):
             rig.count(_BAD, 10**12, 996.0)
-        return Guest(f"farm.rig{number:05}", agent, address, [rig])
+        return Guest(user, agent, address, [rig], door)

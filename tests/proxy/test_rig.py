@@ -100,13 +100,13 @@ def test_a_rig_has_its_core_as_the_interface_says():
 
 def test_its_state_follows_its_shares():
     rig = make_rig()
-    assert rig.state(1.0) is RigState.CONNECTED
+    assert rig.state(1.0) is RigState.CONNECTING
     rig.count(good(), 4, 2.0)
     assert rig.state(3.0) is RigState.HASHING
     assert rig.state(27.0) is RigState.SILENT  # one share each 3 s was wanted
     for _ in range(10):
         rig.count(BAD, 4, 28.0)
-    assert rig.state(28.0) is RigState.INVALID
+    assert rig.state(28.0) is RigState.INVALID_ONLY
     rig.count(good(), 4, 29.0)
     assert rig.state(29.0) is RigState.HASHING
     assert (rig.accepted, rig.rejected) == (2, 10)

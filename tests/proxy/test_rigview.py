@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Iterator
 from itertools import repeat
@@ -7,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from proxy.page import Page
 from proxy.rigview import LOOK_SECONDS, SORTS, RigView, rigs_handler
 from proxy.routing import Routing
 from proxy.session import Session
@@ -80,17 +82,46 @@ async def test_rigs_are_found_by_parts_of_what_they_are_known_by():
         assert len(users(ask(view, search="127.0.0.1"))) == 3
         assert len(users(ask(view, route="default"))) == 3
         assert users(ask(view, route="nowhere")) == []
+        told = ask(view, listener="front")
+        assert (told["found"], told["by_listener"]) == (3, {"front": 3})
+        assert told["by_route"] == {"default": 3}
+        assert users(ask(view, listener="back")) == []
 
 
 async def test_a_state_is_picked_and_all_are_counted():
     async with proxying() as proxy, connected(proxy.port, *USERS) as rigs:
         await working(proxy, rigs)
         view = RigView(proxy.routing)
-        told = ask(view, state="connected")
+        told = ask(view, state="connecting")
         assert users(told) == ["other"]
-        assert told["by_state"] == {"connected": 1, "hashing": 1, "silent": 0, "invalid": 1}
+        assert told["by_state"] == {
+            "connecting": 1,
+            "hashing": 1,
+            "silent": 0,
+            "invalid_only": 1,
+        }
         assert view.by_state == told["by_state"]
         assert (told["total"], told["found"]) == (3, 1)
+
+
+@pytest.mark.parametrize("sort", sorted(SORTS))
+async def test_a_connection_without_a_seat_is_connecting(sort: str):
+    async with proxying() as proxy, connected(proxy.port, "farm.a") as [rig]:
+        await working(proxy, [rig, rig])
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        async with asyncio.timeout(30):
+            while len(list(proxy.routing.sessions())) < 2:
+                await asyncio.sleep(0)
+        told = ask(RigView(proxy.routing), sort=sort)
+        assert sorted(users(told)) == ["", "farm.a"]
+        assert sum(told["by_state"].values()) == told["total"] == 2
+        [waiting] = ask(RigView(proxy.routing), state="connecting")["rigs"]
+        assert waiting["difficulty"] == waiting["accepted"] == 0
+        assert (
+            'rigs_by_state{state="connecting"} 1.0'
+            in Page(proxy.routing, None, "stratum+tcp://here:3333").metrics().decode()
+        )
+        writer.close()
 
 
 @pytest.mark.parametrize("sort", sorted(SORTS))
@@ -121,7 +152,7 @@ async def test_the_rigs_are_looked_at_again_after_a_while():
         ("limit=0", "limit"),
         ("offset=-1", "offset"),
         ("sort=colour", "expected one of name, state"),
-        ("state=lazy", "expected one of connected, hashing"),
+        ("state=lazy", "expected one of connecting, hashing"),
         ("colour=red", "colour"),
     ],
 )
