@@ -3,7 +3,8 @@
 One event per line, a fixed phrase first and what varies as keys; JSON unless it is a
 terminal. An event that repeats itself is told so often, then counted (`runtime.loglimit`).
 Secrets are taken out here, for every line, whoever logs it; control characters
-that a stranger chose cannot reach the terminal.
+that a stranger chose cannot reach the terminal. The last events are kept for page and API
+(`runtime.events`).
 """
 
 import logging
@@ -19,7 +20,9 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.events import RECENT
 from headframe.runtime.loglimit import EventLimit
+from headframe.runtime.text import printable
 
 __all__ = [
     "FORMATS",
@@ -79,6 +82,7 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact_event,
+            RECENT,
             *(last if text else [structlog.processors.JSONRenderer(serializer=_to_json)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -119,16 +123,6 @@ def text_of(event: Mapping[str, object], *, colours: bool) -> str:
     """
     shown = _escape_controls(None, "", dict(event))
     return str(_text_renderer(colors=colours)(None, str(event["level"]), shown))
-
-
-def printable(text: str) -> str:
-    """Make the control characters of a text visible."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 def is_secret(key: object) -> bool:
