@@ -21,6 +21,7 @@ from headframe.runtime.web import Actions, WebServer, read_token, reloading
 from headframe.runtime.wire import format_peer
 from headframe.runtime.wirelog import wire_log_at
 from headframe.upstream.base import JobSource
+from headframe.upstream.settings import desk_options
 from proxy.access import access_actions, keep_out, list_bans
 from proxy.building import Builder
 from proxy.chronicle import Chronicle
@@ -30,6 +31,7 @@ from proxy.entrance import entrance_of
 from proxy.history_api import history_handler
 from proxy.history_file import HISTORY
 from proxy.hub import Clock
+from proxy.leftovers import Leftovers
 from proxy.page import Page
 from proxy.rearrange import LIVE, Rearrangement
 from proxy.rigview import rigs_handler
@@ -92,12 +94,13 @@ async def run(
     routing = builder.routing(config, source)
     doors = Doors(routing, wire_log)
     vitals = Vitals()
+    leftovers = Leftovers(state, routing, desk_options(config.blocks, Path.home()))
     reloader = None
     if read is not None and source is None:
         reloader = Reloader(
             config,
             read=lambda: _announced(read),
-            prepare=Rearrangement(builder, routing, doors).prepare,
+            prepare=Rearrangement(builder, routing, doors, leftovers).prepare,
             live=LIVE,
             note=lambda outcome: _account(vitals, outcome),
         )
@@ -106,9 +109,10 @@ async def run(
     known = config.history
     store = Store(state / HISTORY, retention=known.retention(), adopt_as=DEFAULT_ROUTE)
     chronicle = Chronicle(routing, store, config.share_log.log(), flush_seconds=known.flush_seconds)
-    proxy = _Proxy(config, builder, routing, doors, chronicle, vitals, reloader, read)
+    proxy = _Proxy(config, builder, routing, doors, chronicle, leftovers, vitals, reloader, read)
     try:
         chronicle.begin()
+        leftovers.look()
         keep_out(routing, config.banned())
         (await doors.prepare(config.all_listeners(), {}))()
         async with proxy.page() as web_url:
@@ -161,6 +165,7 @@ class _Proxy:
     routing: Routing
     doors: Doors
     chronicle: Chronicle
+    leftovers: Leftovers
     vitals: Vitals
     reloader: Reloader[ProxyConfig] | None
     read: Callable[[], ProxyConfig] | None
@@ -178,6 +183,7 @@ class _Proxy:
         """Run all parts until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.routing.run(), name="routing")
+            group.create_task(self.leftovers.run(), name="leftovers")
             group.create_task(self.vitals.watch(), name="vitals")
             group.create_task(self.chronicle.run(), name="history")
             if self.reloader is not None:

@@ -17,13 +17,15 @@ import native
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.wirelog import WireLog
 from headframe.upstream.base import JobSource
+from headframe.upstream.blockdesk import DeskOptions
 from headframe.upstream.endpoint import parse_url
 from headframe.upstream.options import UpstreamSettings
 from headframe.upstream.roster import Plan, Roster
-from headframe.upstream.settings import SCHEMES
+from headframe.upstream.settings import SCHEMES, BlocksSettings, desk_options
 from proxy.config import DEFAULT_ROUTE, ProxyConfig
 from proxy.hub import Clock, Hub, HubSettings
 from proxy.ledger import Ledger
+from proxy.leftovers import JOURNAL
 from proxy.routes import Router
 from proxy.routing import RigTable, Route, Routing
 from proxy.shards import Shard, Shards, upstreams_of
@@ -33,7 +35,6 @@ from proxy.tables import RouteSettings
 
 __all__ = ["Arrangement", "Builder", "journal_of", "rigs_of"]
 
-JOURNAL: Final = "proxy-blocks"
 _PORTS: Final = {name: scheme.default_port for name, scheme in SCHEMES.items()}
 
 
@@ -48,6 +49,7 @@ class Arrangement:
         settings: of each route's hub.
         plans: for the upstreams of routes that there are already.
         wanted: what each route is told.
+        blocks: what is done for found blocks.
     """
 
     routes: Sequence[Route]
@@ -56,6 +58,7 @@ class Arrangement:
     settings: Mapping[str, HubSettings]
     plans: Mapping[str, Plan] = field(default_factory=dict)
     wanted: Mapping[str, RouteSettings] = field(default_factory=dict)
+    blocks: DeskOptions = field(default_factory=DeskOptions)
 
 
 class Builder:
@@ -77,7 +80,6 @@ class Builder:
         wire_log: WireLog | None = None,
     ) -> None:
         self._state = state
-        self._blocks = config.blocks
         self._clock = clock
         self._wire_log = wire_log
         self._room = config.space_settings()
@@ -118,13 +120,14 @@ class Builder:
         wanted = _named(config.all_routes())
         router, rigs = config.router(), rigs_of(config, wanted)
         settings = {each.name: config.hub_settings(each) for each in wanted}
+        blocks = desk_options(config.blocks, Path.home())
         plans = {}
         for each in wanted:
             route = self._known.get(each.name)
             if route is not None and route.roster is not None and each.pools is not None:
                 plans[each.name] = route.roster.plan(each.upstreams, each.pools)
         fresh = {
-            each.name: self._make(each, settings[each.name])
+            each.name: self._make(each, settings[each.name], config.blocks)
             for each in wanted
             if each.name not in self._known
         }
@@ -136,16 +139,17 @@ class Builder:
             settings=settings,
             plans=plans,
             wanted={each.name: each for each in wanted},
+            blocks=blocks,
         )
 
-    def _make(self, settings: RouteSettings, told: HubSettings) -> Route:
+    def _make(self, settings: RouteSettings, told: HubSettings, blocks: BlocksSettings) -> Route:
         assert settings.pools is not None  # noqa: S101 - it is whole
         roster = Roster(
             settings.upstreams,
             settings.pools,
             ids=count(1),
             journal=journal_of(self._state, settings.name),
-            blocks=self._blocks,
+            blocks=blocks,
             wire_log=self._wire_log,
         )
         hub = self._hub(settings.name, roster.group, told)
@@ -162,12 +166,12 @@ class Builder:
         settings, main = route.shards.settings, route.hub
         assert settings is not None  # noqa: S101 - set where they were made
         assert settings.pools is not None  # noqa: S101 - it is whole
+        assert route.roster is not None  # noqa: S101 - so have its sources
         roster = Roster(
             upstreams_of(settings, number),
             settings.pools,
             ids=count(1),
-            journal=journal_of(self._state, f"{route.name}-{number}"),
-            blocks=self._blocks,
+            journal=route.roster.desk,  # one file, which a start reads whatever is open then
             wire_log=self._wire_log,
         )
         full = main.slices is not None and main.slices.free < 1
@@ -181,8 +185,8 @@ class Builder:
             ledger=main.ledger,
             stats=self._stats,
         )
-        hub.hear_of_blocks(roster.desk)
-        hub.uplink.blocks = main.uplink.blocks
+        hub.blocks = main.blocks
+        hub.uplink.share_blocks(main.uplink)
         if main.tap is not None:
             hub.note_shares(main.tap)
         return Shard(number, hub, roster)

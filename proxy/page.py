@@ -119,7 +119,8 @@ class Page:
         )
 
     def _block_stats(self) -> BlockStats:
-        return summed(BlockStats, [each.hub.blocks for each in self._routing.known.values()])
+        known = self._routing.known.values()
+        return summed(BlockStats, [*(each.hub.blocks for each in known), *self._routing.strays])
 
     def healthy(self) -> bool:
         """Say whether there is work for rigs."""

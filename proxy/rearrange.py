@@ -9,6 +9,7 @@ from proxy.access import keep_out
 from proxy.building import Arrangement, Builder
 from proxy.config import ProxyConfig
 from proxy.doors import Doors
+from proxy.leftovers import Leftovers
 from proxy.routing import Routing
 
 __all__ = ["LIVE", "Rearrangement"]
@@ -27,6 +28,7 @@ LIVE: Final = (
     "verdict",
     "stale",
     "when_dry",
+    "blocks",
 )
 """Settings that may change while the proxy runs; the others wait for a restart."""
 
@@ -38,12 +40,16 @@ class Rearrangement:
         builder: makes routes.
         routing: the routes in force.
         doors: the listeners.
+        leftovers: journals of routes that are no more.
     """
 
-    def __init__(self, builder: Builder, routing: Routing, doors: Doors) -> None:
+    def __init__(
+        self, builder: Builder, routing: Routing, doors: Doors, leftovers: Leftovers | None = None
+    ) -> None:
         self._builder = builder
         self._routing = routing
         self._doors = doors
+        self._leftovers = leftovers
 
     async def prepare(self, config: ProxyConfig) -> Commit:
         """Make what new settings need; touches nothing that runs.
@@ -73,6 +79,10 @@ class Rearrangement:
         if keep_out(self._routing, banned):
             words.append("bans")
         self._routing.change(made.routes, made.router, made.rigs, made.settings)
+        for roster in self._builder.rosters:
+            roster.desk.follow(made.blocks)
+        if self._leftovers is not None:
+            self._leftovers.follow(made.blocks)
         return words
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import SourceStatus
+from headframe.upstream.blocks import BlockStats
 from headframe.upstream.roster import Roster
 from proxy.bans import Bans
 from proxy.hub import Clock, Hub, HubSettings
@@ -118,8 +119,12 @@ class Routing:
         """Each route that there is or was: its counters stay."""
         self.totals = Totals(lambda: [each.hub.ledger for each in self.known.values()])
         """The books of all of them as one."""
+        self.strays: list[BlockStats] = []
+        """What becomes of blocks that belong to no route any more."""
         self.on_new_route: Callable[[Route], None] = _ignore
         """Called for a route that there was not before, before it serves anybody."""
+        self.on_route_end: Callable[[Route], None] = _ignore
+        """Called for a route that was taken out, when it does not run any more."""
         self._routes = dict(self.known)
         self._rigs = dict(rigs)
         self.linger_seconds = LINGER_SECONDS
@@ -275,3 +280,4 @@ class Routing:
         log.info("route_ended", route=route.name)
         if route.name in self._routes and self._tasks is not None:
             route.start(self._tasks)  # it was put back in the meantime
+        self.on_route_end(route)

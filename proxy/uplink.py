@@ -196,6 +196,11 @@ class Uplink:
             parcel, partial(self._block_answered, parcel, proof, found, rescued=not accepted)
         )
 
+    def share_blocks(self, other: "Uplink") -> None:
+        """Know the blocks that another uplink of the same books knows: each is sent once."""
+        self.blocks = other.blocks
+        self._proofs, self._waiting = other._proofs, other._waiting  # noqa: SLF001 - of the same class
+
     def remember(self, records: Iterable[BlockRecord]) -> None:
         """Show blocks of earlier runs, given oldest first."""
         for record in records:

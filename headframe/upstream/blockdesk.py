@@ -30,7 +30,8 @@ class DeskOptions:
         extra: nodes that get blocks and nothing else, by name.
         hook: a URL that is told of all that happens to blocks, or "".
         depth: confirmations after which a block is followed no further; 0: none ever is.
-        poll_seconds: time between two looks at the tips, while blocks are followed.
+        poll_seconds: time between two looks at the tips, while blocks are followed; fixed for
+            the life of a desk.
     """
 
     extra: Mapping[str, NodeAccess] = field(default_factory=dict)
@@ -65,8 +66,9 @@ class BlockDesk:
         self.dispatch = Dispatch(journal, feed=self.feed)
         """Takes found blocks."""
         self._extra = options.extra
+        self._nodes: Mapping[str, NodeAccess] = {}
         self._wall = wall
-        self._hook = WebHook(options.hook, feed=self.feed) if options.hook else None
+        self._hook = WebHook(options.hook, feed=self.feed)
         self._follower = Follower(
             lambda: self.dispatch.clients,
             journal,
@@ -75,8 +77,20 @@ class BlockDesk:
             poll_seconds=options.poll_seconds,
         )
 
+    def follow(self, options: DeskOptions) -> None:
+        """Do this for blocks from now on.
+
+        Raises:
+            ConfigError: the hook's URL is none; nothing has changed.
+        """
+        self._hook.point_to(options.hook)
+        self._follower.follow_until(options.depth)
+        self._extra = options.extra
+        self.set_nodes(self._nodes)
+
     def set_nodes(self, nodes: Mapping[str, NodeAccess]) -> None:
         """Say which nodes are mined on; all of them and the extra ones get every block."""
+        self._nodes = nodes
         known = {access.url for access in nodes.values()}
         extra = {name: access for name, access in self._extra.items() if access.url not in known}
         self.dispatch.set_nodes(
@@ -89,5 +103,4 @@ class BlockDesk:
 
     async def run(self) -> None:
         """Deliver, follow and tell until cancelled."""
-        hook = [] if self._hook is None else [self._hook.run()]
-        await run_together(self.dispatch.run(), self._follower.run(), *hook)
+        await run_together(self.dispatch.run(), self._follower.run(), self._hook.run())

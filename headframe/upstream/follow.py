@@ -59,9 +59,9 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled; a node that is away is asked again."""
-        while self._depth > 0:
+        while True:
             self._news.clear()
-            followed = self._journal.followed()
+            followed = self._journal.followed() if self._depth > 0 else ()
             self._feed.stats.blocks_followed = len(followed)
             if not followed:
                 await self._news.wait()
@@ -71,6 +71,12 @@ class Follower:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await self._news.wait()
+
+    def follow_until(self, depth: int) -> None:
+        """Follow blocks to another depth from now on; 0: none."""
+        self._depth = depth
+        self._seen = None
+        self._news.set()
 
     def _on_event(self, event: BlockEvent) -> None:
         if event.block.followed and event.kind in _BEGINNINGS:

@@ -22,7 +22,7 @@ from headframe.runtime.logs import get_logger
 from headframe.runtime.retry import Backoff
 from headframe.upstream.blocks import BlockEvent, BlockFeed
 
-__all__ = ["WebHook"]
+__all__ = ["WebHook", "place_of_hook"]
 
 _log = get_logger(__name__)
 
@@ -37,7 +37,7 @@ class WebHook:
     """Posts block events to a URL.
 
     Args:
-        url: where to; http or https.
+        url: where to; http or https. "" for nowhere.
         feed: whose events, and where calls are counted.
         tries: for one event.
         call_seconds: for one call.
@@ -56,14 +56,22 @@ class WebHook:
         call_seconds: float = _CALL_SECONDS,
         backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
     ) -> None:
-        self._place = _place_of(url)
-        self._url = url
+        self.point_to(url)
         self._stats = feed.stats
         self._tries = tries
         self._timeout = aiohttp.ClientTimeout(total=call_seconds)
         self._backoff = backoff
         self._queue: asyncio.Queue[BlockEvent] = asyncio.Queue(_QUEUE)
         feed.watch(self._on_event)
+
+    def point_to(self, url: str) -> None:
+        """Post to another URL from now on, events that wait included.
+
+        Raises:
+            ConfigError: that is no URL of a web server; nothing has changed.
+        """
+        self._place = place_of_hook(url) if url else ""
+        self._url = url
 
     async def run(self) -> None:
         """Post events until cancelled; no trouble with the hook ends it."""
@@ -72,9 +80,12 @@ class WebHook:
         ) as session:
             while True:
                 event = await self._queue.get()
-                await self._tell(session, event)
+                if self._url:
+                    await self._tell(session, event)
 
     def _on_event(self, event: BlockEvent) -> None:
+        if not self._url:
+            return
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
@@ -135,7 +146,7 @@ def _as_plain(event: BlockEvent) -> dict[str, object]:
     }
 
 
-def _place_of(url: str) -> str:
+def place_of_hook(url: str) -> str:
     """Return what of a URL may be shown.
 
     Raises:

@@ -92,7 +92,8 @@ class Roster:
         settings: at least one upstream, the preferred first.
         pools: how they are used together.
         ids: gives the jobs' serials; one iterator for the whole process.
-        journal: the file that keeps found blocks until a node has judged them.
+        journal: the file that keeps found blocks until a node has judged them; or who looks
+            after the blocks of other upstreams already, and knows their nodes.
         blocks: what is done for them.
         clock: monotonic seconds.
         home: the user's folder; this user's own by default.
@@ -108,7 +109,7 @@ class Roster:
         pools: PoolsSettings,
         *,
         ids: Iterator[int],
-        journal: Path,
+        journal: Path | BlockDesk,
         blocks: BlocksSettings | None = None,
         clock: Callable[[], float] = monotonic,
         home: Path | None = None,
@@ -124,11 +125,16 @@ class Roster:
         self._lineages: dict[SourceId, Lineage] = {}
         self.circle = Circle()
         """All nodes among the upstreams; `nudge` tells them that there may be a new block."""
-        options = desk_options(blocks or BlocksSettings(), self._home)
-        self.desk = BlockDesk(Journal(journal, wall=wall_seconds), options)
-        """Looks after found blocks; runs with the group."""
+        self._is_guest = isinstance(journal, BlockDesk)
+        if isinstance(journal, BlockDesk):
+            self.desk = journal
+        else:
+            options = desk_options(blocks or BlocksSettings(), self._home)
+            self.desk = BlockDesk(Journal(journal, wall=wall_seconds), options)
+        """Looks after found blocks; runs with the group, if it is its own."""
         plan = self.plan(settings, pools)
-        self.group = SourceGroup(_sources(plan), plan.strategy, plan.options, [self.desk.run])
+        beside = [] if self._is_guest else [self.desk.run]
+        self.group = SourceGroup(_sources(plan), plan.strategy, plan.options, beside)
         """All upstreams as one source."""
         self._take(plan)
 
@@ -171,6 +177,13 @@ class Roster:
         """How they are used together."""
         return self._plan.pools
 
+    @property
+    def nodes(self) -> dict[str, NodeAccess]:
+        """How the nodes among the upstreams are reached, by name."""
+        return {
+            str(name): one.access for name, one in self._entries.items() if one.access is not None
+        }
+
     def apply(self, plan: Plan) -> tuple[str, ...]:
         """Put a plan into force; to be made by `plan` since the last one was applied.
 
@@ -190,10 +203,9 @@ class Roster:
         self._entries, self._strategy, self._basis = plan.entries, plan.strategy, plan.basis
         self._lineages |= {name: entry.lineage for name, entry in plan.entries.items()}
         self.circle.keep(plan.entries.keys())
-        nodes = {
-            str(name): one.access for name, one in plan.entries.items() if one.access is not None
-        }
-        self.desk.set_nodes(nodes)
+        if self._is_guest:
+            return
+        self.desk.set_nodes(self.nodes)
         if self.desk.dispatch.clients:
             return  # they get all blocks, whoever found them
         journal = self.desk.journal

@@ -313,4 +313,8 @@ def desk_options(blocks: BlocksSettings, home: Path) -> DeskOptions:
         endpoint = parse_url(url, ports)
         extra[endpoint.place] = access_of(UpstreamSettings(url=url), endpoint, home)
     hook = read_secret(blocks.hook, blocks.hook_file)
+    if hook:
+        from headframe.upstream.hook import place_of_hook
+
+        place_of_hook(hook)  # it is looked at now, while nothing has changed
     return DeskOptions(extra=extra, hook=hook, depth=blocks.confirmations)

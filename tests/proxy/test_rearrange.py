@@ -133,3 +133,23 @@ async def test_bans_change(tmp_path: Path):
             await one.put('bans = ["home"]\n' + BASE)
         assert one.routing.bans.find("192.0.2.9", 0.0) is not None
         assert await one.put(BASE) == ["bans"]
+
+
+async def test_what_is_done_for_blocks_changes_in_place(tmp_path: Path):
+    async with desk(tmp_path) as one:
+        route = one.routing.routes["default"]
+        assert route.roster is not None
+        roster = route.roster
+
+        def nodes() -> int:
+            return len(roster.desk.dispatch.clients)
+
+        assert nodes() == 0
+        node = 'submit_to = ["bitcoind+http://u:p@127.0.0.1:1"]'
+        await one.put(f"{BASE}[blocks]\n{node}\n")
+        assert nodes() == 1
+        with pytest.raises(ConfigError, match="hook is no URL"):
+            await one.put(f'{BASE}[blocks]\nhook = "nonsense"\n')
+        assert nodes() == 1
+        await one.put(f'{BASE}[blocks]\nhook = "http://127.0.0.1:1/"\n')
+        assert nodes() == 0

@@ -215,12 +215,17 @@ async def test_without_news_of_the_tip_nobody_is_asked_about_blocks(tmp_path: Pa
     assert asked.count([hash_to_hex(mine.hash)]) == 1
 
 
-async def test_following_can_be_turned_off(tmp_path: Path) -> None:
-    async with RpcNode() as node, NodeRpc(node.url, user="u") as rpc:
-        desk = Desk(tmp_path / "j", rpc, depth=0)
-        desk.accept(block(7))
-        await desk.follower.run()
-        assert node.calls == []
+async def test_following_can_be_turned_off_and_on(tmp_path: Path) -> None:
+    chain, mine = Chain(6), block(7)
+    async with desk_on(chain, tmp_path / "j", depth=0) as desk, desk.running():
+        chain.move(7, mine, 1)
+        desk.accept(mine)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert desk.told.feed.stats.blocks_followed == 0
+        chain.move(8, mine, 2)
+        desk.follower.follow_until(2)
+        await desk.told.wait("settled", 7)
 
 
 async def test_a_refused_block_is_not_followed(tmp_path: Path) -> None:

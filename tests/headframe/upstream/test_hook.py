@@ -147,6 +147,30 @@ async def test_nobody_there() -> None:
     assert "ClientConnectorError" in str(logs)
 
 
+async def test_a_hook_may_be_pointed_elsewhere_and_nowhere() -> None:
+    listener, other = Listener(200), Listener(200)
+    feed = BlockFeed()
+    hook = WebHook("", feed=feed, backoff=quick)
+    async with listener.listening(), other.listening(), asyncio.TaskGroup() as group:
+        task = group.create_task(hook.run())
+        feed.tell(BlockEventKind.FOUND, FOUND)  # nobody is told
+        hook.point_to(listener.url)
+        feed.tell(BlockEventKind.REFUSED, BESIDE)
+        await until(lambda: feed.stats.block_hook_calls == 1)
+        with pytest.raises(ConfigError):
+            hook.point_to("nonsense")
+        hook.point_to(other.url)
+        feed.tell(BlockEventKind.FOUND, FOUND)
+        await until(lambda: feed.stats.block_hook_calls == 2)
+        feed.tell(BlockEventKind.FOUND, FOUND)
+        hook.point_to("")
+        feed.tell(BlockEventKind.FOUND, FOUND)
+        task.cancel()
+    assert [each["event"] for each in listener.heard] == ["refused"]
+    assert [each["event"] for each in other.heard][:1] == ["found"]
+    assert feed.stats.block_hook_failures == 0
+
+
 async def test_too_many_events_are_dropped_and_counted() -> None:
     feed = BlockFeed()
     WebHook("http://127.0.0.1:1/", feed=feed)
@@ -157,7 +181,7 @@ async def test_too_many_events_are_dropped_and_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host/path", "ftp://host/x", "http://", "http://h:x/", f"/{SECRET}", "http://[::1"]
+    "url", ["host/path", "ftp://host/x", "http://", "http://h:x/", f"/{SECRET}", "http://[::1"]
 )
 def test_what_is_no_url_of_a_web_server(url: str) -> None:
     with pytest.raises(ConfigError, match="hook is no URL of a web server") as caught:
