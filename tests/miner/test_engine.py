@@ -285,9 +285,14 @@ async def test_a_mask_that_changes_under_way_changes_the_kernel_and_every_share_
     used = []
     async with running(engine):
         for job in jobs:
-            before = rolling.scans
-            await mined(source, [job], 40)
-            used.append((device.stats.kernel == "rolling", rolling.scans > before))
+            counts: list[int] = []
+
+            def later(_: Sequence[Share], counts: list[int] = counts) -> bool:
+                counts.append(rolling.scans)  # from the first on, no scan is of the job before
+                return len(counts) > 40
+
+            await mined(source, [job], 1, seen=later)
+            used.append((device.stats.kernel == "rolling", counts[-1] > counts[0]))
     assert used == [(mask.bit_count() >= 2,) * 2 for mask in masks]
     mask_of = {job.id: job.version_mask for job in jobs}
     for share, _ in source.submitted:
