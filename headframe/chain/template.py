@@ -10,19 +10,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Self
 
-from headframe.chain.coinbase import (
-    Output,
-    build,
-    weight_of,
-    with_witness,
-    witness_commitment,
-)
+from headframe.chain.coinbase import Output, build, with_witness, witness_commitment
 from headframe.chain.errors import CoinbaseError, TemplateError
 from headframe.chain.fields import Fields
 from headframe.chain.header import HEADER_BYTES
-from headframe.chain.job import Job, Lineage, SplitCoinbase
+from headframe.chain.job import Job, JobId, Lineage, SplitCoinbase
 from headframe.chain.merkle import first_leaf_path
 from headframe.chain.offer import TemplateTx, check_offer, read_offers
+from headframe.chain.room import Room
 from headframe.chain.share import MAX_FUTURE_SECONDS, ShareFields, header_of
 from headframe.chain.target import DIFFICULTY_1, Target, nbits_from_target, target_from_nbits
 from headframe.chain.wire import compact_size
@@ -36,6 +31,8 @@ __all__ = [
     "assemble_head",
     "make_job",
     "parse_template",
+    "repay",
+    "room_of",
     "skim_template",
 ]
 
@@ -48,8 +45,6 @@ RETARGET_BLOCKS: Final = 2016
 EASY_AFTER_SECONDS: Final = 1200
 """A testnets' block that is later than its parent by more than this must be easy."""
 _SIGOP_LIMIT: Final = 80_000  # consensus, with segwit
-_SIGOP_COST: Final = 4  # of a check that is in no witness (BIP 141)
-_P2PKH_END: Final = b"\x88\xac"
 _U32_MAX: Final = 2**32 - 1
 _NONE_KNOWN: Final[Mapping[bytes, TemplateTx]] = MappingProxyType({})
 
@@ -260,6 +255,68 @@ def make_job(  # noqa: PLR0913 - what a job is made of, each independent of the 
         CoinbaseError: the outputs pay more than there is, or there is no room.
     """
     _ensure_minable(template)
+    commitment = _commit(template, outputs, extranonce_size, tag, room_of(template))
+    target = min(template.target, template.target if block_target is None else block_target)
+    return Job(
+        id=lineage.next_id(),
+        source=lineage.source,
+        version=template.version,
+        version_mask=version_mask & ~template.version_required & ~template.version,
+        prev_hash=template.prev_hash,
+        nbits=template.nbits,
+        ntime=template.curtime,
+        ntime_min=template.mintime,
+        ntime_max=template.maxtime,
+        commitment=commitment,
+        target=target,
+        block_target=target,
+        epoch=lineage.epoch,
+        generation=lineage.generation,
+    )
+
+
+def repay(
+    template: Template,
+    job: Job,
+    *,
+    id: JobId,
+    outputs: Sequence[Output],
+    tag: bytes,
+    room: Room,
+) -> Job:
+    """Make a job that differs from one of ours in who is paid, and in nothing else.
+
+    Args:
+        template: what the other was made from.
+        job: as `make_job` made it, not narrowed.
+        id: the new job's serial.
+        outputs: as for `make_job`.
+        tag: the same as the other's.
+        room: the template's; it is the same for all of its jobs.
+
+    Raises:
+        CoinbaseError: as `make_job`.
+    """
+    return replace(
+        job, id=id, commitment=_commit(template, outputs, job.extranonce_size, tag, room)
+    )
+
+
+def room_of(template: Template) -> Room:
+    """Say what room a template's transactions leave for a coinbase."""
+    count = len(compact_size(1 + len(template.transactions)))
+    return Room(
+        weight=4 * (HEADER_BYTES + count) + sum(tx.weight for tx in template.transactions),
+        weight_limit=template.weight_limit,
+        sigops=sum(tx.sigops for tx in template.transactions),
+        sigop_limit=template.sigop_limit,
+        has_witness=template.commitment is not None,
+    )
+
+
+def _commit(
+    template: Template, outputs: Sequence[Output], extranonce_size: int, tag: bytes, room: Room
+) -> SplitCoinbase:
     paid = sum(output.value for output in outputs)
     if paid > template.value:
         raise CoinbaseError(
@@ -275,29 +332,12 @@ def make_job(  # noqa: PLR0913 - what a job is made of, each independent of the 
         tag=tag,
         aux=template.aux,
     )
-    _ensure_weight(template, coinbase.size)
-    _ensure_sigops(template, outputs)
-    target = min(template.target, template.target if block_target is None else block_target)
-    return Job(
-        id=lineage.next_id(),
-        source=lineage.source,
-        version=template.version,
-        version_mask=version_mask & ~template.version_required & ~template.version,
-        prev_hash=template.prev_hash,
-        nbits=template.nbits,
-        ntime=template.curtime,
-        ntime_min=template.mintime,
-        ntime_max=template.maxtime,
-        commitment=SplitCoinbase(
-            prefix=coinbase.prefix,
-            suffix=coinbase.suffix,
-            path=template.path,
-            extranonce_size=extranonce_size,
-        ),
-        target=target,
-        block_target=target,
-        epoch=lineage.epoch,
-        generation=lineage.generation,
+    room.ensure(coinbase.size, outputs)
+    return SplitCoinbase(
+        prefix=coinbase.prefix,
+        suffix=coinbase.suffix,
+        path=template.path,
+        extranonce_size=extranonce_size,
     )
 
 
@@ -308,31 +348,6 @@ def _ensure_minable(template: Template) -> None:
             "template: each block of this signet must be signed for its challenge "
             f"{challenge.hex()[:80]}, which no miner can do; only a signet with challenge 51 "
             "can be mined"
-        )
-
-
-def _ensure_weight(template: Template, coinbase_size: int) -> None:
-    count = len(compact_size(1 + len(template.transactions)))
-    weight = (
-        4 * (HEADER_BYTES + count)
-        + weight_of(coinbase_size, has_witness=template.commitment is not None)
-        + sum(tx.weight for tx in template.transactions)
-    )
-    if weight > template.weight_limit:
-        raise CoinbaseError(
-            f"the block would weigh {weight} units, the node allows {template.weight_limit}: pay "
-            "fewer outputs, or raise the node's blockreservedweight"
-        )
-
-
-def _ensure_sigops(template: Template, outputs: Sequence[Output]) -> None:
-    # Of the scripts that an address stands for, only P2PKH has a check outside a witness.
-    own = sum(_SIGOP_COST for output in outputs if output.script.endswith(_P2PKH_END))
-    cost = own + sum(tx.sigops for tx in template.transactions)
-    if cost > template.sigop_limit:
-        raise CoinbaseError(
-            f"the block's signature checks would cost {cost}, the node allows "
-            f"{template.sigop_limit}: pay fewer outputs"
         )
 
 

@@ -19,6 +19,8 @@ from headframe.chain.template import (
     assemble_block,
     make_job,
     parse_template,
+    repay,
+    room_of,
     skim_template,
 )
 from tests.fakes.blocks import read_block
@@ -561,3 +563,44 @@ def own_block(template: Template) -> bytes:
     shares = (share_with(job, nonce=n, version=job.version | 0x6000) for n in range(100))
     found = next(share for share in shares if check(job, share, now=job.ntime).block)
     return assemble_block(template, job, found)
+
+
+def repaid(template: Template, job: Job, script: bytes, **changes) -> Job:
+    wishes = {
+        "id": JobId(99),
+        "outputs": [Output(value=template.value, script=script)],
+        "tag": b"/headframe/",
+        "room": room_of(template),
+    }
+    return repay(template, job, **{**wishes, **changes})
+
+
+def test_a_job_that_pays_another_differs_in_that_alone():
+    template = parse_template(ANSWER)
+    script = b"\x51\x20" + bytes(range(32))
+    job = job_from(template)
+    other = repaid(template, job, script)
+    assert other == job_from(
+        template,
+        lineage=Lineage(source=SourceId("node"), ids=count(99), epoch=4, generation=2),
+        outputs=[Output(value=template.value, script=script)],
+    )
+    assert replace(other, id=job.id, commitment=job.commitment) == job
+    block = read_block(assemble_block(template, other, share_with(other)))
+    paid = parse(block.transactions[0].stripped).outputs
+    assert [each.script for each in paid] == [script, template.commitment]
+
+
+def test_who_is_paid_gets_no_more_than_there_is():
+    template = parse_template(ANSWER)
+    outputs = [Output(value=template.value + 1, script=b"\x51")]
+    with pytest.raises(CoinbaseError, match="the outputs pay"):
+        repaid(template, job_from(template), b"\x51", outputs=outputs)
+
+
+def test_a_payee_that_makes_the_block_too_heavy_is_refused():
+    template = parse_template(ANSWER)
+    job = job_from(template)
+    full = replace(room_of(template), weight=room_of(template).weight_limit)
+    with pytest.raises(CoinbaseError, match="would weigh"):
+        repaid(template, job, b"\x51", room=full)
