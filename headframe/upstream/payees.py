@@ -1,21 +1,84 @@
 """Who is paid for the blocks found on a node: from settings to output scripts."""
 
+import contextlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Protocol, runtime_checkable
 
 from headframe.chain.address import script_from_address
 from headframe.chain.coinbase import Output
 from headframe.chain.errors import AddressError
+from headframe.chain.job import Job
 from headframe.chain.network import Network
 from headframe.chain.payout import WHOLE, Payout, share_out
 from headframe.runtime.errors import ConfigError
 from headframe.upstream.base import BadUpstreamError
 
-__all__ = ["MOST_SHARES", "PayeeShare", "Payees", "find_payees", "parse_shares"]
+__all__ = [
+    "MOST_SHARES",
+    "PayTo",
+    "Payee",
+    "PayeeShare",
+    "Payees",
+    "Payer",
+    "find_payees",
+    "parse_shares",
+    "payee_of",
+]
 
 MOST_SHARES: Final = 50
 """The outputs must fit in the room that nodes leave for a coinbase, and rigs must take it."""
+_LONGEST: Final = 90
+"""Characters of an address (BIP 173)."""
+_WORKER: Final = re.compile("[._]")
+"""What stands between an address and a worker's name: neither is in any address."""
+
+
+class PayTo(StrEnum):
+    """Who gets what the configured shares leave; the values are those of the setting."""
+
+    ADDRESS = "address"
+    LOGIN = "login"
+    LOGIN_OR_ADDRESS = "login-or-address"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payee:
+    """Who is paid by an address of its own.
+
+    Attributes:
+        address: as it was given.
+        script: the output script; the same script is the same payee.
+        networks: where that is an address: the testnets share theirs.
+    """
+
+    address: str
+    script: bytes
+    networks: frozenset[Network]
+
+
+@runtime_checkable
+class Payer(Protocol):
+    """A source whose jobs may pay whomever one likes."""
+
+    def paying(self, job: Job, payee: Payee) -> Job | None:
+        """Make a job that is like one of ours, but pays somebody else.
+
+        Args:
+            job: one that the source told of, and not made by this.
+            payee: who gets what the job's own payee would get.
+
+        Returns:
+            The job, with an id of its own, or the same if it pays them already; `None` when
+            the source does not know the one given (any more), or pays nobody.
+
+        Raises:
+            AddressError: that is no address of the source's network.
+            CoinbaseError: there is no room for it in the block.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +109,10 @@ class Payees:
     def outputs(self, value: int) -> tuple[Output, ...]:
         """Share out a block's value, in satoshi."""
         return share_out(value, self.main, self.shares)
+
+    def paying(self, payee: Payee) -> "Payees":
+        """Pay somebody else what the shares leave."""
+        return replace(self, main=payee.script)
 
 
 def parse_shares(texts: Sequence[str]) -> tuple[PayeeShare, ...]:
@@ -97,3 +164,33 @@ def find_payees(
         )
     except AddressError as error:
         raise BadUpstreamError(f"{source}: the payout address cannot be used: {error}") from error
+
+
+def payee_of(login: str, network: Network | None = None) -> Payee:
+    """Read the address in a rig's user name: `ADDRESS`, or `ADDRESS.worker`.
+
+    Args:
+        login: the user name; before a worker, `_` will do as well as `.`.
+        network: where the address must belong; `None`: anywhere.
+
+    Raises:
+        AddressError: it is none, or not of that network; says why.
+    """
+    address = _WORKER.split(login.strip(), maxsplit=1)[0]
+    wanted = Network.REGTEST if network is None else network
+    payee = _payee(address) if len(address) <= _LONGEST else None
+    if payee is None or (network is not None and network not in payee.networks):
+        script_from_address(address, wanted)  # says what is wrong
+    assert payee is not None  # noqa: S101 - or that would have raised
+    return payee
+
+
+@lru_cache(maxsize=1024)
+def _payee(address: str) -> Payee | None:
+    scripts = {}
+    for network in Network:
+        with contextlib.suppress(AddressError):
+            scripts[network] = script_from_address(address, network)
+    if not scripts:
+        return None
+    return Payee(address=address, script=next(iter(scripts.values())), networks=frozenset(scripts))

@@ -3,10 +3,11 @@
 import pytest
 
 from headframe.chain.address import script_from_address
+from headframe.chain.errors import AddressError
 from headframe.chain.network import Network
 from headframe.runtime.errors import EXIT_USAGE, ConfigError
 from headframe.upstream.base import BadUpstreamError
-from headframe.upstream.payees import PayeeShare, find_payees, parse_shares
+from headframe.upstream.payees import PayeeShare, find_payees, parse_shares, payee_of
 
 # BIP 173's examples.
 REGTEST = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -60,3 +61,52 @@ def test_an_address_of_another_network_is_refused(main: str, share: str) -> None
     shares = parse_shares([f"{share}=1"])
     with pytest.raises(BadUpstreamError, match="node: the payout address cannot be used"):
         find_payees(main, shares, Network.REGTEST, source="node")
+
+
+TESTNETS = {Network.TESTNET3, Network.TESTNET4, Network.SIGNET}
+BASE58 = "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn"
+"""Of Bitcoin Core's key tests: the same on every network for tests."""
+TAPROOT = "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6"
+"""BIP 350's example, for regtest: the program is the generator's x coordinate."""
+GENERATOR_X = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+
+
+@pytest.mark.parametrize(
+    "login", [REGTEST, f"{REGTEST}.rig7", f"{REGTEST}_rig7", f" {REGTEST}.a.b ", REGTEST.upper()]
+)
+def test_a_login_is_an_address_and_perhaps_a_worker(login: str) -> None:
+    payee = payee_of(login, Network.REGTEST)
+    assert payee.script == script_from_address(REGTEST, Network.REGTEST)
+    assert payee.networks == {Network.REGTEST}
+    assert payee.address.lower() == REGTEST
+
+
+def test_taproot_is_paid_by_its_key() -> None:
+    assert payee_of(TAPROOT).script == b"\x51\x20" + bytes.fromhex(GENERATOR_X)
+
+
+def test_an_address_may_be_one_on_several_networks() -> None:
+    assert payee_of(TESTNET).networks == TESTNETS
+    assert payee_of(BASE58).networks == TESTNETS | {Network.REGTEST}
+    assert payee_of(TESTNET, Network.SIGNET) == payee_of(TESTNET)
+
+
+@pytest.mark.parametrize(
+    ("login", "network", "words"),
+    [
+        (TESTNET, Network.REGTEST, "is a testnet or signet address, this is regtest"),
+        (REGTEST, Network.MAIN, "is a regtest address, this is mainnet"),
+        ("rig7", Network.REGTEST, "holds 3 bytes, a base58 address holds 25"),
+        ("", None, "an address is needed"),
+        ("worker-1", None, "which base58 does not know"),
+        (REGTEST[:-1] + "q", Network.REGTEST, "wrong checksum"),
+        ("x" * 4000, None, "has 4000 characters"),
+    ],
+)
+def test_a_login_that_is_no_address_there_is_one_clear_line(
+    login: str, network: Network | None, words: str
+) -> None:
+    with pytest.raises(AddressError) as caught:
+        payee_of(login, network)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
