@@ -27,6 +27,7 @@ SOURCES: Final = (
     "armv8.c",
     "neon.c",
     "table.c",
+    "send.c",
 )
 """Every C file of the module."""
 HEADERS: Final = ("headframe.h", "internal.h", "lanes.h", "shani.h")

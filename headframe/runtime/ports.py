@@ -17,6 +17,7 @@ __all__ = [
     "listen",
     "listen_error",
     "plain_error",
+    "plain_socket",
     "set_socket_options",
 ]
 
@@ -117,6 +118,18 @@ def set_socket_options(sock: socket.socket | None) -> None:
     ):
         if (option := getattr(socket, name, None)) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def plain_socket(transport: asyncio.BaseTransport) -> int:
+    """Find the descriptor that a connection's bytes are sent by as they are.
+
+    Returns:
+        It; -1 where there is none, as with TLS.
+    """
+    if transport.get_extra_info("sslcontext") is not None:
+        return -1
+    sock = transport.get_extra_info("socket")
+    return -1 if sock is None else int(sock.fileno())
 
 
 def errno_of(error: Exception) -> int | None:

@@ -21,13 +21,23 @@ from headframe.runtime.ports import (
     listen,
     listen_error,
     plain_error,
+    plain_socket,
     set_socket_options,
 )
 from headframe.runtime.sockets import open_socket
 from headframe.runtime.tunnel import Tunnel, open_through
 from headframe.runtime.wirelog import RecordedCore, WireLog
 
-__all__ = ["Core", "SlowReaderError", "Wire", "dial", "format_peer", "listen", "listen_error"]
+__all__ = [
+    "Batch",
+    "Core",
+    "SlowReaderError",
+    "Wire",
+    "dial",
+    "format_peer",
+    "listen",
+    "listen_error",
+]
 
 log = get_logger(__name__)
 
@@ -49,6 +59,13 @@ class Core(Protocol[E_co]):
 
     def data_to_send(self) -> bytes:
         """Return what is to be written now, and forget it."""
+
+
+class Batch(Protocol):
+    """What sends to many peers in one go."""
+
+    def add(self, data: bytes, number: int, transport: asyncio.WriteTransport) -> None:
+        """Have bytes sent soon by a descriptor; what that does not take, by its transport."""
 
 
 class SlowReaderError(ConnectionError):
@@ -88,6 +105,7 @@ class Wire(asyncio.Protocol, Generic[E]):
         "_over",
         "_peer",
         "_reason",
+        "_socket",
         "_transport",
         "core",
     )
@@ -109,6 +127,7 @@ class Wire(asyncio.Protocol, Generic[E]):
         self._max_buffer_bytes = max_buffer_bytes
         self._linger_seconds = linger_seconds
         self._transport: asyncio.Transport | None = None
+        self._socket: int | None = None  # looked up when it is needed
         self._peer = ""
         self._busy = False
         self._hang_up = False
@@ -157,6 +176,25 @@ class Wire(asyncio.Protocol, Generic[E]):
         data = self.core.data_to_send()
         if data:
             transport.write(data)
+
+    def flush_with(self, batch: Batch) -> None:
+        """As `flush`, but leave it to a batch, where the bytes may go straight to the socket.
+
+        Until the batch has sent nothing may be written here.
+        """
+        transport = self._transport
+        if self._busy or transport is None or transport.is_closing():
+            return
+        data = self.core.data_to_send()
+        if not data:
+            return
+        number = self._socket
+        if number is None:
+            number = self._socket = plain_socket(transport)
+        if number < 0 or transport.get_write_buffer_size():
+            transport.write(data)
+        else:
+            batch.add(data, number, transport)
 
     def close(self) -> None:
         """Write what is left, then hang up; a peer that does not take it is cut off soon after."""

@@ -1,9 +1,10 @@
 /*
- * SHA-256d kernels: raw bytes in, nonces out; and tables of proofs. The whole C interface.
+ * SHA-256d kernels: raw bytes in, nonces out; tables of proofs; and one line to many sockets.
+ * The whole C interface.
  *
  * Nothing is kept between calls, nothing is allocated, no pointer outlives its call, and
  * every function may run in any number of threads at once. Pointers need no alignment,
- * but for those of tables.
+ * but for those of tables and sockets.
  * The declarations below are read by native/build.py, which drops the lines that begin
  * with '#'; so they use nothing but plain C.
  */
@@ -117,5 +118,17 @@ int hf_table_add(uint64_t *slots, uint32_t bits, uint64_t salt, uint64_t number)
  */
 int hf_table_copy(uint64_t *to, uint32_t to_bits, const uint64_t *from, uint32_t from_bits,
                   uint64_t salt);
+
+/*
+ * Send the same bytes to many connected sockets, to each what it takes at once.
+ *
+ * Out:  taken    bytes that each socket took: `size`, fewer, or 0, also after an error, which
+ *                whoever uses that socket next will meet
+ * In:   sockets  `count` descriptors that are open as long as this runs
+ *       data     `size` bytes, fewer than 2^31
+ * Returns how many sockets took all.
+ */
+uint32_t hf_send_all(uint32_t *taken, const int32_t *sockets, uint32_t count, const uint8_t *data,
+                     size_t size);
 
 #endif

@@ -1,12 +1,14 @@
 /*
- * Compares every kernel and hasher that this machine can run with the portable ones, for
- * builds with sanitizers (scripts/native-check). Reads nothing, needs nothing; inputs are
+ * Compares every kernel and hasher that this machine can run with the portable ones, and
+ * holds tables and sending against what they should do, for builds with sanitizers (scripts/native-check). Reads nothing, needs nothing; inputs are
  * made up, always the same, at every alignment, in blocks of exactly their size so that a
  * read past an end is seen. Exits with 1 at the first difference.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "headframe.h"
 
@@ -277,6 +279,47 @@ static void check_tables(void)
     }
 }
 
+/* A line to sockets of which some are full, gone, or none at all. */
+static void check_sending(void)
+{
+    enum { PAIRS = 8, FULL = 2, GONE = 5, SIZE = 1000 };
+    int32_t ours[PAIRS + 1];
+    int theirs[PAIRS];
+    uint32_t taken[PAIRS + 1];
+    uint8_t *data = malloc(SIZE), got[2 * SIZE]; /* from the heap: reading beyond it is seen */
+    ensure(data != NULL, "out of memory", "check");
+    memset(data, 7, SIZE);
+    for (int i = 0; i < PAIRS; i++) {
+        int pair[2];
+        ensure(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "no sockets", "check");
+        ours[i] = pair[0];
+        theirs[i] = pair[1];
+    }
+    ours[PAIRS] = -1;
+    while (hf_send_all(taken, &ours[FULL], 1, data, SIZE) == 1) {
+        ensure(taken[0] == SIZE, "did not take all", "send");
+    }
+    ensure(hf_send_all(taken, &ours[FULL], 1, data, SIZE) == 0 && taken[0] == 0, "took more",
+           "send");
+    close(theirs[GONE]);
+    ensure(hf_send_all(taken, ours, PAIRS + 1, data, SIZE) == PAIRS - 2, "counts wrong", "send");
+    for (int i = 0; i < PAIRS; i++) {
+        int good = i != FULL && i != GONE;
+        ensure(taken[i] == (good ? SIZE : 0), "says wrongly who took it", "send");
+        if (good) {
+            ensure(recv(theirs[i], got, sizeof got, 0) == SIZE, "sent something else", "send");
+            ensure(memcmp(got, data, SIZE) == 0, "sent other bytes", "send");
+        }
+        close(ours[i]);
+        if (i != GONE) {
+            close(theirs[i]);
+        }
+    }
+    ensure(taken[PAIRS] == 0, "sent to nobody", "send");
+    ensure(hf_send_all(taken, ours, 0, data, SIZE) == 0, "sent to none", "send");
+    free(data);
+}
+
 int main(void)
 {
     uint32_t portable = hf_kernel_count() - 1;
@@ -296,6 +339,7 @@ int main(void)
         }
     }
     check_tables();
-    printf("table\n");
+    check_sending();
+    printf("table send\n");
     return 0;
 }

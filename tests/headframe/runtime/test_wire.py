@@ -3,6 +3,7 @@ import contextlib
 import errno
 import gc
 import json
+import os
 import socket
 import ssl
 import weakref
@@ -220,6 +221,105 @@ def test_a_slow_reader_is_cut_off_and_no_other_connection_notices(on_loop):
         await hang_up(other, other_far, server=other_server)
 
     on_loop(main())
+
+
+class Kept:
+    """A batch that sends when it is told to."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[bytes, int, asyncio.WriteTransport]] = []
+
+    def add(self, data: bytes, number: int, transport: asyncio.WriteTransport) -> None:
+        self.added.append((data, number, transport))
+
+    def send(self) -> None:
+        for data, number, _ in self.added:
+            assert os.write(number, data) == len(data)
+        self.added.clear()
+
+
+def test_a_batch_is_given_a_socket_that_nothing_waits_for(on_loop):
+    async def main() -> None:
+        client, far = End(), End()
+        server = await pair(client, far)
+        await far_side_of(far)
+        batch = Kept()
+        far.wire.flush_with(batch)
+        assert batch.added == []
+        for line in (b"one\n", b"two\n"):
+            far.core.say(line)
+            far.wire.flush_with(batch)
+            [(data, number, transport)] = batch.added
+            assert data == line
+            assert transport.get_extra_info("socket").fileno() == number
+            batch.send()
+        far.core.say(b"three\n")
+        far.wire.flush()
+        assert [await client.events.get() for _ in range(3)] == [b"one", b"two", b"three"]
+        await hang_up(client, far, server=server)
+        far.core.say(b"too late\n")
+        far.wire.flush_with(batch)
+        assert batch.added == []
+
+    on_loop(main())
+
+
+def test_a_batch_is_given_nothing_that_must_wait_for_other_bytes(on_loop):
+    async def main() -> None:
+        far, batch = End(max_buffer_bytes=1 << 22), Kept()
+        server = await listen(HOST, 0, far.make)
+        with socket.create_connection((HOST, port_of(server))) as deaf:
+            deaf.setblocking(False)
+            await far_side_of(far)
+            while True:  # until the system's own buffers are full
+                far.core.say(b"x" * 65_000 + b"\n")
+                far.wire.flush_with(batch)
+                [(data, number, transport)] = batch.added
+                batch.added.clear()
+                try:
+                    taken = os.write(number, data)
+                except BlockingIOError:
+                    taken = 0
+                if taken < len(data):
+                    transport.write(data[taken:])
+                    break
+            far.core.say(b"behind the others\n")
+            far.wire.flush_with(batch)
+            assert batch.added == []
+            while not far.lost:
+                far.core.say(b"x" * 65_000 + b"\n")
+                far.wire.flush_with(batch)
+                await asyncio.sleep(0)
+        assert isinstance(far.lost[0], SlowReaderError)
+        await hang_up(far, server=server)
+
+    on_loop(main())
+
+
+def test_a_batch_is_given_nothing_that_tls_must_hide(on_loop):
+    async def main() -> None:
+        authority = trustme.CA()
+        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost", HOST).configure_cert(server_tls)
+        client_tls = ssl.create_default_context()
+        authority.configure_trust(client_tls)
+        client, far, batch = End(), End(), Kept()
+        server = await listen(HOST, 0, far.make, tls=server_tls)
+        await dial(HOST, port_of(server), client.make, tls=client_tls)
+        await far_side_of(far)
+        far.core.say(b"over tls\n")
+        far.wire.flush_with(batch)
+        assert batch.added == []
+        assert await client.events.get() == b"over tls"
+        await hang_up(client, far, server=server)
+
+    on_loop(main())
+
+
+async def far_side_of(end: End) -> None:
+    """Wait until a connection that was dialled is accepted."""
+    while not end.wire.peer:
+        await asyncio.sleep(0)
 
 
 def test_an_exception_in_the_owner_ends_that_connection_only(on_loop):
