@@ -188,7 +188,7 @@ def tell(miner: Miner, used: Sequence[Used]) -> float:
     dropped = sum(stats.shares_dropped.values())
     print(
         f"  {stats.shares_accepted} shares accepted, {stats.rejected} refused, {dropped} dropped, "
-        f"{stats.shares_lost} lost, {stats.jobs} jobs, {seconds:.0f} CPU seconds\n"
+        f"{stats.shares_lost} lost, {sum(stats.jobs.values())} jobs, {seconds:.0f} CPU seconds\n"
         f"  bare kernel, same threads    {bare / 1e6:8.3f} MH by CPU second\n"
         f"  accepted work                {accepted / 1e6:8.3f} MH by CPU second\n"
         f"  ratio {accepted / bare:.4f} ± {error:.4f} (must be {LEAST_RATIO}); "

@@ -203,9 +203,11 @@ class Miner:
             await asyncio.sleep(_TICK_SECONDS)
 
     async def _watch_jobs(self, jobs: Latest[Job | None]) -> None:
+        epoch: int | None = None
         async for job in jobs:
             if job is not None:
-                self.stats.jobs += 1
+                self.stats.jobs["false" if job.epoch == epoch else "true"] += 1
+                epoch = job.epoch
                 log.debug("new_job", pool=job.source, epoch=job.epoch, ntime=job.ntime)
 
     async def _watch_status(self, status: Latest[SourceStatus]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
 from headframe.upstream.blocks import BlockStats
-from headframe.upstream.report import PoolBook
+from headframe.upstream.report import CLEAN, PoolBook
 
 __all__ = [
     "DEVICE_ERRORS",
@@ -77,7 +77,11 @@ class BlockRow:
 class MinerStats:
     """Counters and gauges of the miner; see each field's help."""
 
-    jobs: int = counter("Jobs that the upstream told of.")
+    jobs: dict[str, int] = by_label(
+        "Jobs that the upstream told of; a clean one makes all before it worthless.",
+        "clean",
+        CLEAN,
+    )
     shares_submitted: int = counter("Shares sent to the upstream.")
     shares_accepted: int = counter("Shares that the upstream accepted.")
     shares_rejected: dict[str, int] = by_label(

@@ -84,6 +84,7 @@ def _ban(routing: Routing, given: Mapping[str, object]) -> Answer:
         )
     except ValueError as error:
         return Answer(error=f"`address`: {error}")
+    routing.stats.bans["operator"] += 1
     hit = [each for _, each in routing.sessions() if routing.bans.find(each.host, now) is made]
     for session in hit:
         session.close("banned")

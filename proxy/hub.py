@@ -76,6 +76,7 @@ class Hub(Court):
         self._ids = ids
         self._hasher = hasher
         self._job: Job | None = None
+        self._epoch: int | None = None  # of the newest job
         self._guests: dict[Guest, None] = {}
         self._impatient: dict[Guest, None] = {}
         self._shown_at = 0.0
@@ -210,7 +211,8 @@ class Hub(Court):
         self.problem = ""
         if self._idle_since is not None:
             self._idle_since, self.busy_since = None, self.clock.monotonic()
-        self.stats.jobs += 1
+        self.stats.jobs["false" if job.epoch == self._epoch else "true"] += 1
+        self._epoch = job.epoch
         self._job = job
         self._sources.add(job.source)
         book.stale = self.settings.stale

@@ -189,7 +189,7 @@ class Listener:
     def _turn_away(self) -> None:
         """Count a connection that came without the header it needs."""
         self._routing.stats.connections_opened += 1
-        self._routing.stats.connections_refused += 1
+        self._routing.stats.connections_refused["no_header"] += 1
 
     def _make(self) -> Wire[ServerEvent]:
         place = self._routing.entry(self.name)
@@ -215,20 +215,21 @@ class Listener:
         known = self._address(address, now)
         known.open += 1
         costly = known.add(Price.CONNECT, now) is not Level.FINE
-        why = ""
+        kind = why = ""
         ban = self._routing.bans.find(address, now)
         if ban is not None:
-            why = f"{ban.address} is banned: {ban.why}"
+            kind, why = "banned", f"{ban.address} is banned: {ban.why}"
         elif self._open > self.limits.connections:
-            why = f"{self.limits.connections} connections are open"
+            kind, why = "full", f"{self.limits.connections} connections are open"
         elif known.open > self.limits.per_address:
+            kind = "address_full"
             why = f"{self.limits.per_address} connections from this address are open"
         elif self._is_refused(address):
-            why = "a rule refuses whoever comes from there"
+            kind, why = "rule", "a rule refuses whoever comes from there"
         elif costly:
-            why = "too many connections or faults from this address"
-        if why:
-            self._routing.stats.connections_refused += 1
+            kind, why = "costly", "too many connections or faults from this address"
+        if kind:
+            self._routing.stats.connections_refused[kind] += 1
             log.debug("connection_refused", address=address, why=why)
         return why
 
@@ -269,6 +270,7 @@ class Listener:
             known.faults = Cost(soft=_BAN_FAULTS, hard=_BAN_FAULTS, decay=_BAN_FAULTS / 600)
         if known.faults.add(1.0, now) is Level.HARD:
             known.faults = None
+            self._routing.stats.bans["faults"] += 1
             self._routing.bans.add(
                 address.strip("[]"),
                 now=now,

@@ -356,8 +356,10 @@ class Seating:
                 self._hub.hurry(self)
 
     def _look(self, rig: Rig, now: float) -> None:
+        before = rig.vardiff.target
         if rig.retarget(now):
-            self._hub.stats.retargets += 1
+            direction = "up" if rig.vardiff.target < before else "down"
+            self._hub.stats.retargets[direction] += 1
             self._hub.hurry(self)
 
     # books and the end

@@ -217,7 +217,7 @@ class Session(Seating):
         self._charge(price, now)
 
     def _on_fault(self, event: PeerFault, now: float) -> None:
-        self._hub.stats.faults += 1
+        self._hub.stats.faults["fatal" if event.fatal else "answered"] += 1
         tell = log.warning if self._door.is_news(self.host) else log.debug
         tell("rig_fault", what=event.what, rig=self._user, peer=self.address)
         if event.fatal:

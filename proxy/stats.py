@@ -7,12 +7,14 @@ from typing import Final
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
 from headframe.upstream.blocks import BlockStats
-from headframe.upstream.report import PoolBook
+from headframe.upstream.report import CLEAN, PoolBook
 from proxy.ledger import Tally
 from proxy.totals import AllBooks
 
 __all__ = [
+    "BANS",
     "CLOSE_REASONS",
+    "REFUSALS",
     "RIG_STATES",
     "STAGES",
     "SWITCH_KINDS",
@@ -52,6 +54,14 @@ CLOSE_REASONS: Final = (
 """Why a rig's connection ended; the closed list of the metric's label."""
 
 
+REFUSALS: Final = ("banned", "full", "address_full", "rule", "costly", "no_header")
+"""Why a connection was turned away: its address is banned; so many are open, or so many from its
+address; a rule refuses it; its address has cost too much lately; the balancer's header is missing.
+"""
+
+BANS: Final = ("faults", "operator")
+"""Why an address was banned."""
+
 SWITCH_KINDS: Final = ("planned", "lost", "resumed")
 """Why work changed; the values of `proxy.switches.SwitchKind`."""
 
@@ -64,7 +74,12 @@ class Stats:
     """Counters of the proxy that are in no other book."""
 
     connections_opened: int = counter("Connections that rigs opened.")
-    connections_refused: int = counter("Connections turned away by a limit.")
+    connections_refused: dict[str, int] = by_label(
+        "Connections turned away: the address is banned, all or all of its places are taken, a "
+        "rule says so, it has cost too much lately, or a balancer's header is missing.",
+        "reason",
+        REFUSALS,
+    )
     connections_closed: dict[str, int] = by_label(
         "Connections that ended, by cause.", "reason", CLOSE_REASONS
     )
@@ -78,11 +93,24 @@ class Stats:
     slices_free: int | None = gauge(
         "Places for more rigs in the extranonce that the upstream gave; none before a job."
     )
-    jobs: int = counter("Jobs taken from upstream.")
+    jobs: dict[str, int] = by_label(
+        "Jobs taken from upstream; a clean one makes all before it worthless.", "clean", CLEAN
+    )
     refreshes: int = counter("Jobs shown again with a later time.")
     offers: int = counter("Jobs shown to rigs, counted per rig.")
-    retargets: int = counter("Changes of a rig's target by vardiff.")
-    faults: int = counter("Times that a rig broke the protocol.")
+    retargets: dict[str, int] = by_label(
+        "Changes of a rig's target by vardiff: to a higher difficulty, or a lower.",
+        "direction",
+        ("up", "down"),
+    )
+    faults: dict[str, int] = by_label(
+        "Times that a rig broke the protocol: it was answered, or had to be cut off.",
+        "kind",
+        ("answered", "fatal"),
+    )
+    bans: dict[str, int] = by_label(
+        "Addresses banned, because of their faults or by the operator.", "reason", BANS
+    )
     layout_changes: int = counter("Times that rigs had to be cut off for a new extranonce layout.")
     reseats: int = counter("Rigs that were given another extranonce on their connection.")
     moves: int = counter("Moves of connections from one route to another.")
@@ -103,8 +131,8 @@ class Stats:
     rigs_idle: float = counter(
         "Time in which rigs had no live work, of gaps that are over.", "seconds"
     )
-    hashes_lost: int = counter("Estimate of what rigs hashed in such gaps.", "hashes")
-    hashes_lost_at_most: int = counter("The same with three times its error.", "hashes")
+    lost_hashes: int = counter("Estimate of what rigs hashed in such gaps.", "hashes")
+    lost_at_most: int = counter("The same with three times its error.", "hashes")
     shares_untaken: int = counter(
         "Good shares that found no taker at a switch: lost on their way, or stale by then."
     )

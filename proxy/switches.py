@@ -170,8 +170,8 @@ class SwitchMeter:
         self.recent.append(switch)
         stats.switches[switch.kind] += 1
         stats.rigs_idle += switch.idle_seconds
-        stats.hashes_lost += int(switch.hashes_lost)
-        stats.hashes_lost_at_most += int(switch.hashes_lost_at_most)
+        stats.lost_hashes += int(switch.hashes_lost)
+        stats.lost_at_most += int(switch.hashes_lost_at_most)
 
     def _close(self) -> None:
         """Count the shares of a switch that is over, and say what it cost."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from headframe.chain.share import Reason
 from headframe.upstream.base import SourceState, SourceStatus, members_of
+from headframe.upstream.failovers import Failovers
 from proxy.ledger import Ledger, PoolLeg, Row, Tally
 
 __all__ = ["AllBooks", "Totals", "sum_rows", "sum_statuses"]
@@ -149,6 +150,7 @@ def sum_statuses(
         ),
         connects=sum(each.connects for each in counted),
         switches=sum(each.switches for each in counted),
+        failovers=Failovers(row for each in counted for row in each.failovers).rows,
         redirects=sum(each.redirects for each in counted),
         idle_seconds=sum(each.idle_seconds for each in counted),
         members=tuple(member for each in all_of_them for member in members_of(each)),

@@ -14,7 +14,7 @@ from headframe.runtime.settings import example, reference
 from headframe.runtime.vitals import BUILD_INFO_HELP, BUILD_LABELS, PREFIX, Vitals
 from headframe.runtime.web.schema import encode_schema
 from headframe.upstream.blocks import BlockStats
-from headframe.upstream.report import PoolFigures, PoolShares
+from headframe.upstream.report import PoolChanges, PoolFigures, PoolShares
 from miner.config import MinerConfig
 from miner.stats import DeviceFigures, MinerStats
 from miner.status import MinerStatus
@@ -39,7 +39,8 @@ METRICS_HOW = """Served at `/metrics` by the miner and the proxy, in Prometheus'
 A counter never falls while the program runs, whatever pools, rigs, devices and settings do.
 The proxy's counters of shares, work and blocks go on over restarts, where the history can be kept.
 What a program does not know, as a sensor that a device does not have, has no sample.
-`pool` is the name of a configured upstream, `route` that of a route, `device` that of a device.
+`pool`, `from` and `to` are names of configured upstreams.
+`route` is the name of a route, `device` that of a device.
 `worker` is a name that rigs choose: the `web.worker_series` busiest have series of their own.
 `(other)` is all other workers together; one that was quiet for an hour gives its place away.
 No other label has a value that a stranger can choose.
@@ -73,7 +74,11 @@ def pages() -> dict[str, str]:
 def _metrics() -> str:
     """Describe all metrics, one table for each program and kind of thing."""
     page = [f"# Metrics\n{NOTE}\n{METRICS_HOW}"]
-    pools = (("pool_", "pool", PoolFigures), ("pool_", "pool", PoolShares))
+    pools = (
+        ("pool_", "pool", PoolFigures),
+        ("pool_", "pool", PoolShares),
+        ("pool_", "", PoolChanges),
+    )
     for title, prefix, kinds in (
         ("All programs", PREFIX, (("", "", Vitals),)),
         ("headframe mine", "headframe_miner_", (("", "", MinerStats), ("", "", BlockStats))),

@@ -132,6 +132,32 @@ FLEET: Final = Board(
             stack=True,
         ),
         Panel(
+            title="Connections turned away",
+            help="By reason, in an hour; and addresses that were banned.",
+            queries=(
+                (
+                    f"sum by (reason) (increase({PROXY}connections_refused_total{WHERE}[1h]))",
+                    "{{reason}}",
+                ),
+                (
+                    f"sum by (reason) (increase({PROXY}bans_total{WHERE}[1h]))",
+                    "banned: {{reason}}",
+                ),
+            ),
+            stack=True,
+        ),
+        Panel(
+            title="Changes of difficulty",
+            help="By vardiff, to a higher or a lower one, for each rig and hour.",
+            queries=(
+                (
+                    f"sum by (direction) (increase({PROXY}retargets_total{WHERE}[1h])) "
+                    f"/ scalar(sum({PROXY}rigs{WHERE}))",
+                    "{{direction}}",
+                ),
+            ),
+        ),
+        Panel(
             title="Where time goes",
             help="From a job's arrival until all rigs were told; from a share to the upstream; "
             "from there to its verdict.",

@@ -27,8 +27,30 @@ _FAILOVER: Final = (
         title="What switches cost the rigs",
         help="Estimate of the hashes without live work, in a second; and shares without a taker.",
         queries=(
-            (f"sum(rate({PROXY}hashes_lost_hashes_total[1h]))", "hashes"),
+            (f"sum(rate({PROXY}lost_hashes_total[1h]))", "hashes"),
             (f"sum(rate({PROXY}shares_untaken_total[1h]))", "shares"),
+        ),
+    ),
+    Panel(
+        title="Switches by upstream",
+        help="Who was left, who was taken, and why: lost, it had no work any more; preferred, one "
+        "before it is back; turn, the strategy shares work out; removed, by the settings. In an "
+        "hour.",
+        queries=(
+            (
+                f"sum by (from, to, reason) (increase({EITHER}pool_failovers_total{WHERE}[1h]))",
+                "{{from}} to {{to}}: {{reason}}",
+            ),
+        ),
+    ),
+    Panel(
+        title="Jobs in a minute",
+        help="A clean one makes all before it worthless: a new block, or another upstream.",
+        queries=(
+            (
+                f"sum by (clean) (rate({EITHER}jobs_total{WHERE}{RATE})) * 60",
+                "clean: {{clean}}",
+            ),
         ),
     ),
     Panel(

@@ -174,7 +174,7 @@ WATERFALL: Final = Board(
         stat(
             "Idle in gaps",
             "Estimate of what rigs hashed without live work: it was never offered.",
-            f"sum({PROXY}hashes_lost_hashes_total{WHERE})",
+            f"sum({PROXY}lost_hashes_total{WHERE})",
         ),
         Panel(
             title="From offered to credited",
@@ -214,7 +214,7 @@ WATERFALL: Final = Board(
                     "lost",
                 ),
                 (
-                    f"sum(increase({PROXY}hashes_lost_hashes_total{WHERE}[1h])) "
+                    f"sum(increase({PROXY}lost_hashes_total{WHERE}[1h])) "
                     f"/ sum(increase({PROXY}work_offered_hashes_total{WHERE}[1h]))",
                     "gaps",
                 ),

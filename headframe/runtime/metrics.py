@@ -32,6 +32,7 @@ __all__ = [
     "Rising",
     "Rows",
     "by_label",
+    "by_labels",
     "counter",
     "describe",
     "gauge",
@@ -52,7 +53,7 @@ class _About:
     kind: Kind
     help: str
     unit: str
-    label: str = ""
+    labels: tuple[str, ...] = ()
 
 
 class Histogram:
@@ -133,7 +134,23 @@ def by_label(
     closed = tuple(values)
     return dataclasses.field(
         default_factory=lambda: dict.fromkeys(closed, 0),
-        metadata=_metadata(kind, help, unit, label),
+        metadata=_metadata(kind, help, unit, (label,)),
+    )
+
+
+def by_labels(help: str, labels: Sequence[str], *, unit: str = "") -> Any:
+    """Make a field of one counter for each of some tuples: a `dict[tuple[str, ...], int]`.
+
+    Args:
+        help: one sentence for operators.
+        labels: what the parts of a tuple are, such as ("from", "to").
+        unit: as for `counter`.
+
+    It begins empty; who fills it sees to it that there is an end to the tuples, as there is
+    of what stands in the settings.
+    """
+    return dataclasses.field(
+        default_factory=dict, metadata=_metadata("counter", help, unit, tuple(labels))
     )
 
 
@@ -154,7 +171,7 @@ def histograms(
     closed = tuple(values)
     return dataclasses.field(
         default_factory=lambda: {value: Histogram(bounds) for value in closed},
-        metadata=_metadata("histogram", help, unit, label),
+        metadata=_metadata("histogram", help, unit, (label,)),
     )
 
 
@@ -255,15 +272,15 @@ def describe(stats_type: type, *, prefix: str = "headframe_", label: str = "") -
     for field, about in _exported(stats_type):
         family = _family(prefix + field.name, about, label)
         suffix = "_total" if about.kind == "counter" else ""
-        labels = ", ".join(f"`{each}`" for each in (label, about.label) if each)
+        labels = ", ".join(f"`{each}`" for each in (label, *about.labels) if each)
         rows.append(f"| `{family.name}{suffix}` | {about.kind} | {labels} | {about.help} |")
     return "\n".join(rows) + "\n"
 
 
-def _metadata(kind: Kind, text: str, unit: str, label: str = "") -> dict[str, _About]:
+def _metadata(kind: Kind, text: str, unit: str, labels: tuple[str, ...] = ()) -> dict[str, _About]:
     if not text:
         raise ValueError("a metric needs a help text")
-    return {"metric": _About(kind=kind, help=text, unit=unit, label=label)}
+    return {"metric": _About(kind=kind, help=text, unit=unit, labels=labels)}
 
 
 def _exported(stats_type: type) -> Iterator[tuple[dataclasses.Field[Any], _About]]:
@@ -281,16 +298,18 @@ _FAMILIES: Final = {
 
 
 def _family(name: str, about: _About, label: str) -> Any:  # three types, alike but for a base
-    labels = [each for each in (label, about.label) if each]
+    labels = [each for each in (label, *about.labels) if each]
     return _FAMILIES[about.kind](name, about.help, labels=labels, unit=about.unit)
 
 
 def _fill(family: Any, about: _About, labels: list[str], value: Any) -> None:
-    """Add the samples of one field: one, or one for each value of its own label."""
-    points = value.items() if about.label else [(None, value)]
+    """Add the samples of one field: one, or one for each value of its own labels."""
+    points = value.items() if about.labels else [((), value)]
     for key, number in points:
-        whose = labels if key is None else [*labels, str(key)]
+        whose = [*labels, *(key if isinstance(key, tuple) else (str(key),))]
+        if number is None:
+            continue
         if about.kind == "histogram":
             family.add_metric(whose, buckets=number.buckets(), sum_value=number.sum)
-        elif number is not None:
+        else:
             family.add_metric(whose, number)

@@ -9,14 +9,16 @@ UpstreamError           (a `runtime.errors.HeadframeError`)
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from headframe.chain.job import Job, SourceId
 from headframe.chain.share import Share, Verdict
 from headframe.runtime.errors import EXIT_UNAVAILABLE, HeadframeError
 from headframe.runtime.latest import Latest
+from headframe.upstream.failovers import Failover
 
 __all__ = [
+    "REMEMBERED_TIPS",
     "BadUpstreamError",
     "Done",
     "JobSource",
@@ -27,6 +29,11 @@ __all__ = [
     "UpstreamError",
     "members_of",
 ]
+
+
+REMEMBERED_TIPS: Final = 3
+"""Tips whose jobs are remembered by who reads them, the newest included: a share of a dead job
+may be a block. A source takes blocks of twice as many, since readers hear of a tip later."""
 
 
 class UpstreamError(HeadframeError):
@@ -77,6 +84,7 @@ class SourceStatus:
         generation: jobs of `source` with a smaller one are dead, whether or not a newer
             job exists yet.
         switches: how often work went from one source to another.
+        failovers: the same by source and reason.
         idle_seconds: in all gaps that are over, the time without live work between two
             jobs; times the hash rate, it is the hashes that were lost.
         redirects: how often a pool sent us elsewhere, and was followed.
@@ -103,6 +111,7 @@ class SourceStatus:
     connects: int = 0
     generation: int = 0
     switches: int = 0
+    failovers: tuple[Failover, ...] = ()
     idle_seconds: float = 0.0
     redirects: int = 0
     user: str = ""

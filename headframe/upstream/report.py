@@ -6,16 +6,28 @@ a pool is taken out, put in again or connected anew.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
-from headframe.runtime.metrics import Exporter, Rising, Rows, by_label, counter, gauge
+from headframe.runtime.metrics import Exporter, Rising, Rows, by_label, by_labels, counter, gauge
 from headframe.upstream.base import SourceState, SourceStatus, members_of
 
-__all__ = ["PoolBook", "PoolFigures", "PoolShares", "PoolStatus", "UpstreamStatus", "upstream_of"]
+__all__ = [
+    "CLEAN",
+    "PoolBook",
+    "PoolChanges",
+    "PoolFigures",
+    "PoolShares",
+    "PoolStatus",
+    "UpstreamStatus",
+    "upstream_of",
+]
+
+CLEAN: Final = ("true", "false")
+"""Values of the label that says whether a job makes all before it worthless."""
 
 
 class UpstreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +131,18 @@ class PoolShares:
         self.last_share_timestamp = None
 
 
+@dataclass(slots=True, kw_only=True)
+class PoolChanges:
+    """How work went from one pool to another."""
+
+    failovers: dict[tuple[str, ...], int] = by_labels(
+        "Switches from one upstream to another. lost: the one before had no work any more; "
+        "preferred: one that stands before it is back; turn: it was another one's turn; "
+        "removed: the settings do not name it any more.",
+        ("from", "to", "reason"),
+    )
+
+
 class _Pool:
     """All that is kept of one name."""
 
@@ -169,6 +193,8 @@ class PoolBook:
         self._pools: dict[SourceId, _Pool] = {}
         self._shown: tuple[SourceStatus, ...] = ()
         self._switches, self._idle = Rising(), Rising()
+        self._failovers: dict[tuple[str, ...], Rising] = {}
+        self._changes = PoolChanges()
 
     def answered(self, source: SourceId, verdict: Verdict, work: int, wall: float) -> None:
         """Count an upstream's answer to a share.
@@ -198,6 +224,10 @@ class PoolBook:
         for one in self._shown:
             self._pool(one.source).look(one, now)
         self._switches.follow(status.switches)
+        for row in status.failovers:
+            key = (str(row.before), str(row.after), str(row.reason))
+            rising = self._failovers.setdefault(key, Rising())
+            self._changes.failovers[key] = int(rising.follow(row.count))
         self._idle.follow(status.idle_seconds)
 
     @property
@@ -229,6 +259,7 @@ class PoolBook:
         return Exporter(
             prefix + "pool_",
             [
+                self._changes,
                 Rows("pool", PoolFigures, lambda: {n: p.figures for n, p in self._present()}),
                 Rows("pool", PoolShares, lambda: {n: p.shares for n, p in self._present()}),
             ],

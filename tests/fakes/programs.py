@@ -15,7 +15,7 @@ import aiohttp
 
 from headframe.runtime.children import Child, child, free_port
 
-__all__ = ["Program", "headframe", "headframe_argv", "program", "until"]
+__all__ = ["Program", "headframe", "headframe_argv", "program", "until", "whole_lines"]
 
 PATIENCE_SECONDS = 90
 
@@ -23,6 +23,11 @@ PATIENCE_SECONDS = 90
 def headframe_argv(*args: str) -> list[str]:
     """The installed `headframe` command of this environment."""
     return [str(Path(sys.executable).with_name("headframe")), *args]
+
+
+def whole_lines(text: str) -> str:
+    """Leave out the last line of a file if it is being written."""
+    return text[: text.rfind("\n") + 1]
 
 
 class Program:
@@ -50,8 +55,9 @@ class Program:
         return answer
 
     def log(self) -> str:
-        """What it has said so far."""
-        return self.child.log.read_text(errors="replace")
+        """What it has said so far; of a line that is being written, nothing."""
+        text = self.child.log.read_text(errors="replace")
+        return text if self.child.process.returncode is not None else whole_lines(text)
 
 
 async def until(

@@ -27,7 +27,8 @@ async def test_a_ban_ends_the_rigs_from_there_and_lets_none_in_until_it_is_over(
         late = await Rig("late").connect(proxy.port)
         await late.closed()
         assert proxy.hub.stats.connections_closed["banned"] == 2
-        assert proxy.hub.stats.connections_refused == 1
+        assert proxy.hub.stats.connections_refused["banned"] == 1
+        assert proxy.hub.stats.bans == {"faults": 0, "operator": 1}
         proxy.time.now += 61
         assert list_bans(proxy.routing) == {"bans": []}
         async with connected(proxy.port, "again") as [again]:

@@ -23,8 +23,11 @@ async def test_a_port_in_use_is_told():
         await other.wait_closed()
 
 
-@pytest.mark.parametrize("limits", [Limits(connections=2), Limits(per_address=2)])
-async def test_connections_above_a_limit_are_turned_away(limits: Limits):
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [(Limits(connections=2), "full"), (Limits(per_address=2), "address_full")],
+)
+async def test_connections_above_a_limit_are_turned_away(limits: Limits, why: str):
     async with proxying(limits=limits) as proxy:
         proxy.publish()
         async with connected(proxy.port, "a", "b") as rigs:
@@ -33,7 +36,7 @@ async def test_connections_above_a_limit_are_turned_away(limits: Limits):
             async with RawRig.to(proxy.port) as third:
                 with pytest.raises((ConnectionError, AssertionError)):
                     await third.join()
-            assert proxy.hub.stats.connections_refused == 1
+            assert proxy.hub.stats.connections_refused[why] == 1
             assert not any(rig.lost for rig in rigs)
         await proxy.until(lambda: proxy.listener.connections == 0)
         async with connected(proxy.port, "again") as [rig]:
@@ -52,6 +55,16 @@ async def test_an_address_full_of_faults_is_turned_away_for_a_while():
         assert proxy.listener.admit("192.0.2.2") == ""
         proxy.time.now += 60
         assert proxy.listener.admit(address) == ""
+
+
+async def test_a_ban_because_of_faults_is_counted():
+    async with proxying(limits=Limits(ban_seconds=60)) as proxy:
+        for _ in range(10):
+            proxy.listener.admit("192.0.2.1")
+            proxy.listener.release("192.0.2.1", faulty=True)
+        assert proxy.hub.stats.bans == {"faults": 1, "operator": 0}
+        assert "banned" in proxy.listener.admit("192.0.2.1")
+        assert proxy.hub.stats.connections_refused["banned"] == 1
 
 
 async def test_addresses_that_owe_nothing_are_forgotten():

@@ -100,7 +100,7 @@ async def test_an_address_that_is_refused_gets_no_word():
         farm.publish("a")
         async with RawRig.to(farm.port("back")) as rig:
             assert await rig.line() == {}
-        assert farm.routing.stats.connections_refused == 1
+        assert farm.routing.stats.connections_refused["rule"] == 1
 
 
 async def test_a_change_of_rules_moves_a_rig_and_leaves_the_other():

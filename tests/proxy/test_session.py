@@ -326,7 +326,7 @@ async def test_rubbish_ends_the_connection_and_nothing_else(rubbish: bytes):
             bad.raw(rubbish)
             assert await bad.line() == {}
         assert (await good.say(good.find(job))).reason is Reason.ACCEPTED
-        assert proxy.hub.stats.faults == 1
+        assert proxy.hub.stats.faults == {"answered": 0, "fatal": 1}
         assert proxy.hub.stats.connections_closed["protocol_fault"] == 1
 
 

@@ -69,8 +69,8 @@ def test_a_loss_costs_rate_times_time_and_states_its_error(scene: Scene):
     # 100 shares of 1,000 hashes in 100 s, 4 s lost; 100 shares are known to a tenth
     assert switch.hashes_lost == 4000
     assert switch.hashes_lost_at_most == pytest.approx(4000 * 1.3, abs=1)
-    assert scene.stats.hashes_lost == 4000
-    assert scene.stats.hashes_lost_at_most == switch.hashes_lost_at_most
+    assert scene.stats.lost_hashes == 4000
+    assert scene.stats.lost_at_most == switch.hashes_lost_at_most
     assert scene.stats.rigs_idle == 4.0
 
 

@@ -19,7 +19,7 @@ import pytest
 from headframe.runtime.children import free_port
 from tests.fakes.bitcoind import NodeRpcError, running_bitcoind
 from tests.fakes.nodeparts import running_node
-from tests.fakes.programs import Program, headframe, until
+from tests.fakes.programs import Program, headframe, until, whole_lines
 from tests.fakes.wallet import Wallet
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -73,7 +73,7 @@ def hashes(text: str, name: str) -> set[str]:
 
 def journal(folder: Path) -> list[dict[str, Any]]:
     path = folder / "proxy-state" / "proxy-blocks.journal"
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in whole_lines(path.read_text()).splitlines()]
 
 
 def of_kind(lines: Iterable[dict[str, Any]], event: str) -> set[str]:

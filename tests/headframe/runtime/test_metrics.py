@@ -13,6 +13,7 @@ from headframe.runtime.metrics import (
     Rising,
     Rows,
     by_label,
+    by_labels,
     counter,
     describe,
     gauge,
@@ -182,3 +183,33 @@ def test_a_counter_made_of_one_that_starts_anew_never_falls():
     rising = Rising()
     assert [rising.follow(value) for value in (0, 3, 3, 1, 4, 0, 2)] == [0, 3, 3, 4, 7, 7, 9]
     assert rising.total == 9
+
+
+@dataclass(slots=True)
+class Moves:
+    moves: dict[tuple[str, ...], int] = by_labels("Moves.", ("from", "to"))
+    answer: Histogram | None = histogram("Time to an answer.", "seconds", (1.0,))
+
+    def __post_init__(self) -> None:
+        self.answer = None
+
+
+def test_a_counter_may_have_several_labels_and_begins_with_none():
+    stats = Moves()
+    exporter = Exporter("x_", [stats])
+    assert samples(render(exporter)) == {}
+    stats.moves["a", "b"] = 2
+    assert samples(render(exporter)) == {("x_moves_total", (("from", "a"), ("to", "b"))): 2}
+    assert "| `x_moves_total` | counter | `from`, `to` | Moves. |" in describe(Moves, prefix="x_")
+
+
+def test_labels_of_rows_come_before_their_own():
+    stats = Moves()
+    stats.moves["a", "b"] = 1
+    text = render(Exporter("x_", [Rows("site", Moves, lambda: {"here": stats})]))
+    labels = (("from", "a"), ("site", "here"), ("to", "b"))
+    assert samples(text) == {("x_moves_total", labels): 1}
+
+
+def test_a_histogram_that_is_not_there_has_no_sample():
+    assert render(Exporter("x_", [Moves()])) == b""

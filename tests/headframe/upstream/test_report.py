@@ -8,6 +8,7 @@ from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
 from headframe.runtime.metrics import render
 from headframe.upstream.base import SourceState, SourceStatus
+from headframe.upstream.failovers import Failover, FailoverReason
 from headframe.upstream.report import PoolBook, upstream_of
 
 A, B = SourceId("a"), SourceId("b")
@@ -123,3 +124,11 @@ def test_the_upstream_in_use_is_told_without_the_rest() -> None:
     told = upstream_of(group(ONE, OTHER))
     assert (told.source, told.url, told.state) == ("a", ONE.url, "active")
     assert (told.detail, told.height, told.network) == ("", 7, "regtest")
+
+
+def test_failovers_are_told_by_both_names_and_never_fall() -> None:
+    book = PoolBook()
+    for count in (2, 1):  # the group was made anew in between
+        row = Failover(A, B, FailoverReason.LOST, count)
+        book.look(replace(group(ONE, OTHER), failovers=(row,)), 100.0)
+    assert samples(book)["x_pool_failovers_total", "a", "lost", "b"] == 3
