@@ -25,6 +25,7 @@ import structlog
 from headframe.chain.coinbase import Output
 from headframe.chain.job import BIP320_MASK, Job, Lineage, SourceId
 from headframe.chain.merkle import first_leaf_path
+from headframe.chain.network import Network
 from headframe.chain.offer import TemplateTx
 from headframe.chain.share import Share, Verdict, proof_of
 from headframe.chain.template import Template, make_job
@@ -34,6 +35,7 @@ from headframe.upstream.dispatch import Dispatch
 from headframe.upstream.gbt import GbtSource
 from headframe.upstream.gbt_options import GbtOptions
 from headframe.upstream.journal import Journal
+from headframe.upstream.payees import Payees
 from headframe.upstream.tasks import run_together
 
 __all__ = ["main"]
@@ -161,7 +163,8 @@ async def measure(folder: Path, blocks: int, transactions: int) -> list[tuple[fl
         GbtOptions(address=""), rpc=access.connect(), lineage=lineage, delivery=dispatch
     )
     template, job = make_work(transactions, lineage)
-    source._made[job.id] = (template, job)  # noqa: SLF001 # there is no node to ask for it
+    payees = Payees(main=b"\x51")
+    source._made.keep(job, template, payees, Network.REGTEST)  # noqa: SLF001 # there is no node
     source._shelf.put(template)  # noqa: SLF001 # as with each job
     sent: list[float] = []
     async with asyncio.TaskGroup() as group:

@@ -2,15 +2,15 @@
 
 Pure: the hash function and the time are arguments. Rigs see ids of ours; each stands
 for an upstream job, possibly with an advanced time (a *refresh*). A job lives until its
-own source says that it is dead, by a larger generation. Dead jobs of the last two tips
-are remembered, since a dead job's share may still be a block.
+own source says that it is dead, by a larger generation. Dead jobs of the last tips are
+remembered, since a dead job's share may still be a block.
 
 `check` judges in the order that money asks for: the block test comes before every rule
 that could refuse the share.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from headframe.chain.hashes import hash_to_int
@@ -19,25 +19,26 @@ from headframe.chain.share import (
     NO_PROOF,
     Checked,
     Reason,
-    Share,
     ShareFields,
     fault_of,
 )
 from headframe.chain.target import Target, work_of
 from headframe.stratum.core import Seat
+from headframe.upstream.base import REMEMBERED_TIPS
+from headframe.upstream.payees import Payee
+from proxy.entries import Entry, Upstream, widen
 from proxy.policy import Stale, takes_late
 from proxy.proofs import Proofs
 from proxy.slices import Layout, LayoutError, Mark
 
 __all__ = ["Entry", "Hasher", "JobBook", "OfferedShare", "widen"]
 
-MAX_ENTRIES: Final = 4096
-"""Ids remembered; an hour without a block needs some 120 for refreshes alone."""
+MAX_ENTRIES: Final = 32_768
+"""Ids remembered; an hour without a block needs some 120 for refreshes alone, for each of 256
+payees."""
 MAX_PROOFS: Final = 1 << 21
 """Proofs remembered for one upstream job, 45 MB at most: those of seven minutes at 5,000
 shares a second. At the bound the job is refreshed, and shares of its oldest times are stale."""
-DEAD_TIPS: Final = 2
-"""Tips whose dead jobs are remembered."""
 _PREFIX: Final = (1 << 64) - 1
 
 
@@ -67,84 +68,6 @@ class OfferedShare(ShareFields, Protocol):
         """Version bits that the rig was allowed to roll."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Upstream:
-    """What all our ids for one upstream job share.
-
-    Attributes:
-        job: as its source made it.
-        padding: zero bytes between its coinbase and the lane.
-        since: when it came (monotonic seconds).
-        mask: version bits that may be rolled; narrows when the pool's mask does.
-        work: of one share by the job's own target.
-        proofs: those that counted.
-        mark: its source and generation.
-        contexts: packed for `share_hash`, by lane.
-    """
-
-    job: Job
-    padding: bytes
-    since: float
-    mask: int
-    work: int
-    proofs: Proofs
-    mark: Mark
-    contexts: dict[bytes, bytes] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Entry:
-    """One of our ids.
-
-    Attributes:
-        job: what the rigs of the layout class are shown: free bytes are lane, slice and
-            the rig's own. Shared by all of them.
-        upstream: the job it stands for.
-        work: hashes that a share by the upstream job's target stands for.
-    """
-
-    job: Job
-    _up: _Upstream
-
-    @property
-    def upstream(self) -> Job:
-        """The job that it stands for."""
-        return self._up.job
-
-    @property
-    def padding(self) -> bytes:
-        """Zero bytes ahead of the lane."""
-        return self._up.padding
-
-    @property
-    def work(self) -> int:
-        """Hashes that a share by the upstream job's own target stands for."""
-        return self._up.work
-
-    @property
-    def mask(self) -> int:
-        """Version bits that its source lets roll now."""
-        return self._up.mask
-
-    @property
-    def mark(self) -> Mark:
-        """Source and generation: with whom it lives and dies."""
-        return self._up.mark
-
-
-def widen(entry: Entry, seat: Seat, share: ShareFields) -> Share:
-    """Turn a rig's share into an answer to the upstream job."""
-    slice_ = Slice(prefix=entry.padding + seat.lane + seat.slice)
-    narrow = Share(
-        job_id=share.job_id,
-        extranonce=share.extranonce,
-        ntime=share.ntime,
-        nonce=share.nonce,
-        version=share.version,
-    )
-    return narrow.widen(slice_, job_id=entry.upstream.id)
-
-
 class JobBook:
     """Our ids, their jobs, and what was seen of each.
 
@@ -153,12 +76,22 @@ class JobBook:
         ids: gives our ids; never the same twice in a process's life.
         hasher: `native`, or the like of it.
         max_proofs: bound on the proofs remembered for an upstream job.
+        before: the book of the layout before this one; shares of its jobs are judged by it
+            for as long as it is kept.
     """
 
     def __init__(
-        self, layout: Layout, ids: Iterator[int], hasher: Hasher, *, max_proofs: int = MAX_PROOFS
+        self,
+        layout: Layout,
+        ids: Iterator[int],
+        hasher: Hasher,
+        *,
+        max_proofs: int = MAX_PROOFS,
+        before: "JobBook | None" = None,
     ) -> None:
         self.layout = layout
+        self.before = before
+        """The book before this one; may be dropped at any time."""
         self.stale = Stale.REFUSE
         """What becomes of good shares of dead jobs; may be changed at any time."""
         self._ids = ids
@@ -180,11 +113,18 @@ class JobBook:
     def full(self) -> bool:
         """The current job's table of proofs is full: it wants a refresh."""
         entry = self._current
-        return entry is not None and entry._up.proofs.full  # noqa: SLF001 - the book made it
+        return entry is not None and entry._up.full  # noqa: SLF001 - the book made it
 
     def find(self, job_id: JobId) -> Entry | None:
-        """Look an id of ours up, dead ones included."""
-        return self._entries.get(job_id)
+        """Look an id of ours up, dead ones included, in this book or the one before it."""
+        entry = self._entries.get(job_id)
+        return self.before.find(job_id) if entry is None and self.before is not None else entry
+
+    def layout_of(self, job_id: JobId) -> Layout:
+        """Say by which layout the rigs have their places that know a job by this id."""
+        if self.before is None or job_id in self._entries:
+            return self.layout
+        return self.before.layout_of(job_id)
 
     def is_alive(self, mark: Mark) -> bool:
         """Say whether shares of such jobs still count."""
@@ -209,7 +149,7 @@ class JobBook:
         self._narrow_masks(job)
         before = self._same_work(job)
         proofs = Proofs(self._max_proofs, job.ntime) if before is None else before.proofs
-        up = _Upstream(
+        up = Upstream(
             job=job,
             padding=padding,
             since=before.since if before is not None and before.job.ntime == job.ntime else now,
@@ -217,13 +157,47 @@ class JobBook:
             work=work_of(job.target),
             proofs=proofs,
             mark=(job.source, job.generation),
+            kin={} if before is None else before.kin,
         )
         if before is not None:
             proofs.show(min(max(proofs.shown + 1, job.ntime), job.ntime_max))
-        return self._enter(up, proofs.shown)
+        self._current = self._enter(up, proofs.shown)
+        return self._current
+
+    def vary(self, entry: Entry, payee: Payee, make: Callable[[Job], Job | None]) -> Entry | None:
+        """Give what a payee's rigs are shown an id of ours, beside that of all others.
+
+        Args:
+            entry: what is shown to all others: one of `add` or `refresh`.
+            payee: who is paid.
+            make: makes the payee's job of the upstream's, if it is not known yet.
+
+        Returns:
+            The entry: the same as ever for the same payee, and the one given where that
+            pays it already; `None` where none can be made.
+        """
+        known = entry.variants.get(payee.script)
+        if known is not None:
+            return known
+        base = entry._up  # noqa: SLF001 - the book made it
+        up = base.variants.get(payee.script)
+        if up is None:
+            job = make(base.job)
+            if job is None or job.id == base.job.id:
+                return None if job is None else entry
+            proofs = base.kin.setdefault(payee.script, Proofs(self._max_proofs, entry.job.ntime))
+            up = replace(
+                base, job=job, proofs=proofs, payee=payee.address, variants={}, contexts={}
+            )
+            base.variants[payee.script] = up
+        up.proofs.show(max(up.proofs.shown, entry.job.ntime))
+        made = entry.variants[payee.script] = self._enter(up, entry.job.ntime)
+        return made
 
     def note_generation(self, source: SourceId, generation: int) -> None:
         """Learn that a source's jobs of smaller generations are dead."""
+        if self.before is not None:
+            self.before.note_generation(source, generation)
         if generation > self._generations.get(source, 0):
             self._generations[source] = generation
             self._forget()
@@ -248,7 +222,8 @@ class JobBook:
         if ntime > up.job.ntime_max and not dry:
             return None
         proofs.show(ntime)
-        return self._enter(up, ntime)
+        self._current = self._enter(up, ntime)
+        return self._current
 
     def check(self, seat: Seat, share: OfferedShare, now: int) -> Checked:
         """Judge a rig's share.
@@ -265,6 +240,8 @@ class JobBook:
             return Checked(reason=Reason.BAD_EXTRANONCE, proof=NO_PROOF, block=False)
         entry = self._entries.get(share.job_id)
         if entry is None:
+            if self.before is not None:
+                return self.before.check(seat, share, now)
             return Checked(reason=Reason.UNKNOWN_JOB, proof=NO_PROOF, block=False)
         up = entry._up  # noqa: SLF001 - the book made it
         context = up.contexts.get(seat.lane)
@@ -298,20 +275,20 @@ class JobBook:
             return Reason.DUPLICATE if known else Reason.LOW_DIFFICULTY
         return proofs.record(key, share.ntime)
 
-    def _same_work(self, job: Job) -> _Upstream | None:
+    def _same_work(self, job: Job) -> Upstream | None:
         """Find a job that is the same work, perhaps under another id, perhaps dead.
 
         A pool's new mask or difficulty makes a source tell its running job again, and so
         does a return to a source that was left, or a new connection on which the pool gives
-        us our old extranonce; its proofs must not count twice.
+        us our old extranonce, and another layout; its proofs must not count twice.
         """
         for entry in reversed(self._entries.values()):
             old = entry.upstream
             if old.prev_hash == job.prev_hash and old.commitment == job.commitment:
                 return entry._up  # noqa: SLF001 - the book made it
-        return None
+        return None if self.before is None else self.before._same_work(job)  # noqa: SLF001 - a book
 
-    def _pack(self, up: _Upstream, lane: bytes) -> bytes:
+    def _pack(self, up: Upstream, lane: bytes) -> bytes:
         commitment = up.job.commitment
         if not isinstance(commitment, SplitCoinbase):
             raise LayoutError("a job with a fixed merkle root cannot be shared among rigs")
@@ -325,13 +302,12 @@ class JobBook:
         up.contexts[lane] = context
         return context
 
-    def _enter(self, up: _Upstream, ntime: int) -> Entry:
+    def _enter(self, up: Upstream, ntime: int) -> Entry:
         job_id = JobId(next(self._ids))
         job = up.job.narrow(Slice(prefix=up.padding), target=up.job.target, id=job_id)
         first, last = max(up.proofs.floor, job.ntime_min), max(ntime, job.ntime_max)
         entry = Entry(replace(job, ntime=ntime, ntime_min=first, ntime_max=last), up)
         self._entries[job_id] = entry
-        self._current = entry
         while len(self._entries) > MAX_ENTRIES:
             del self._entries[next(iter(self._entries))]
         return entry
@@ -347,13 +323,15 @@ class JobBook:
             up = entry._up  # noqa: SLF001
             if up.job.source == job.source and up.job.version == job.version:
                 up.mask &= job.version_mask
+        if self.before is not None:
+            self.before._narrow_masks(job)  # noqa: SLF001 - a book
 
     def _forget(self) -> None:
-        """Drop dead jobs, but for those of the last two tips; free proofs of tips that are left."""
+        """Drop dead jobs, but for those of the last tips; free proofs of tips that are left."""
         dead = [e for e in self._entries.values() if not self.is_alive(e.mark)]
         late = self.stale is not Stale.REFUSE  # then they may still come twice
         tips = {(e.upstream.source, e.upstream.prev_hash) for e in dead}
-        kept = set([tip for tip in self._tips if tip in tips][-DEAD_TIPS:])
+        kept = set([tip for tip in self._tips if tip in tips][1 - REMEMBERED_TIPS :])
         newest = dict(self._tips)
         needed = {id(e._up.proofs) for e in self._entries.values() if self.is_alive(e.mark)}  # noqa: SLF001
         for entry in dead:

@@ -14,10 +14,10 @@ from functools import partial
 
 from headframe.chain.errors import ChainError
 from headframe.chain.hashes import hash_to_hex
-from headframe.chain.job import Job, JobId, Lineage
+from headframe.chain.job import Job, Lineage
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import Target, difficulty_from_target
-from headframe.chain.template import Template, make_job
+from headframe.chain.template import Template
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
@@ -33,10 +33,11 @@ from headframe.upstream.dispatch import Dispatch
 from headframe.upstream.fees import FeeWatch
 from headframe.upstream.gbt_options import DEFAULT_PACE_SECONDS, GbtOptions
 from headframe.upstream.health import Health
+from headframe.upstream.jobs import TemplateJobs
 from headframe.upstream.journal import FoundBlock
 from headframe.upstream.node import NodeRpc, RpcError
 from headframe.upstream.pace import Pace
-from headframe.upstream.payees import Payees, find_payees
+from headframe.upstream.payees import Payee, Payees, find_payees
 from headframe.upstream.preflight import Chain
 from headframe.upstream.shelf import Shelf
 from headframe.upstream.tasks import run_together
@@ -46,7 +47,6 @@ from headframe.upstream.tip import TipWatch
 __all__ = ["GbtSource"]
 
 _log = get_logger(__name__)
-_TIPS = 6  # those whose jobs' blocks are taken: more than any reader of ours remembers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +95,7 @@ class GbtSource:
         self._status = Latest(
             SourceStatus(source=lineage.source, url=f"bitcoind+{rpc.url}", state=SourceState.DOWN)
         )
-        self._made: dict[JobId, tuple[Template, Job]] = {}
-        self._tips: tuple[bytes, ...] = ()  # prev_hash of the last ones, newest first
+        self._made = TemplateJobs(options, lineage)
         self._template: Template | None = None
         self._pace: Pace | None = None
         self._unjudged = 0  # blocks that the nodes are asked about
@@ -151,7 +150,7 @@ class GbtSource:
             done: called once with the verdict.
         """
         del worker
-        made = self._made.get(share.job_id)
+        made = self._made.find(share.job_id)
         if made is None:
             done(Verdict(reason=Reason.UNKNOWN_JOB))
             return
@@ -164,6 +163,10 @@ class GbtSource:
             block = self._shelf.block_of(template, job, share)
             self._unjudged += 1
             self._delivery.give(block, partial(self._on_verdict, block, done))
+
+    def paying(self, job: Job, payee: Payee) -> Job | None:
+        """Make a job that differs from one of ours in who is paid; see `Payer.paying`."""
+        return self._made.paying(job, payee)
 
     async def _work(self) -> None:
         options, name = self._options, self._lineage.source
@@ -271,7 +274,7 @@ class GbtSource:
         """Get a template and publish its job, on a new tip before all of it is checked."""
         template = await run.templates.fetch(self._newest)
         run.fees.note(template.value)
-        urgent = template.prev_hash not in self._tips[:1]
+        urgent = not self._made.is_newest(template.prev_hash)
         if not urgent:
             await run.templates.check(template)
         self._publish(template, run)
@@ -285,7 +288,6 @@ class GbtSource:
     def _withdraw(self) -> None:
         """Take a job back whose blocks would be refused."""
         self._lineage.end()
-        self._tips = ()
         self._made.clear()
         self._jobs.set(None)
 
@@ -324,15 +326,7 @@ class GbtSource:
 
     def _publish(self, template: Template, run: _Run) -> None:
         self._advance(template)
-        job = make_job(
-            template,
-            lineage=self._lineage,
-            outputs=run.payees.outputs(template.value),
-            extranonce_size=self._options.extranonce_size,
-            tag=self._options.tag.encode(),
-            version_mask=self._options.version_mask,
-            block_target=self._block_target(template, run.chain),
-        )
+        job = self._made.make(template, run.payees, self._block_target(template, run.chain))
         self._template, self._good_at = template, self._clock()
         self._tell(
             state=SourceState.ACTIVE,
@@ -343,7 +337,7 @@ class GbtSource:
         last = self._jobs.get()
         if last is None or replace(job, id=last.id) != last:
             job = replace(job, received_at=self._clock())
-            self._made[job.id] = (template, job)
+            self._made.keep(job, template, run.payees, run.chain.network)
             difficulty = float(difficulty_from_target(job.target))
             skew = float(template.curtime - wall_seconds())
             self._tell(job_at=job.received_at, difficulty=difficulty, clock_skew_seconds=skew)
@@ -352,12 +346,10 @@ class GbtSource:
 
     def _advance(self, template: Template) -> None:
         """Tell readers by the serials what a new template means for earlier jobs."""
-        if template.prev_hash not in self._tips[:1]:
-            if self._tips:
+        if not self._made.is_newest(template.prev_hash):
+            if self._made.has_tip:
                 self._lineage.end()
-            self._tips = (template.prev_hash, *self._tips)[:_TIPS]
-            made = self._made.items()
-            self._made = {id: each for id, each in made if each[1].prev_hash in self._tips}
+            self._made.follow(template.prev_hash)
             self._tell(generation=self._lineage.generation)
         elif self._template is not None and template.nbits != self._template.nbits:
             self._lineage.switch()  # the testnets' easy time began, or is over

@@ -12,20 +12,22 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from headframe.chain.job import Job, JobId
+from headframe.chain.job import Job, JobId, SourceId
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import Done, JobSource, SourceState, SourceStatus
+from headframe.upstream.failovers import FailoverReason, Failovers
 from headframe.upstream.member import GroupOptions, Member
-from headframe.upstream.strategy import Strategy
+from headframe.upstream.payees import Payee, Payer
+from headframe.upstream.strategy import FailoverStrategy, Strategy
 
 __all__ = ["GroupOptions", "SourceGroup"]
 
 _log = get_logger(__name__)
 
-_REMEMBERED: Final = 8192
-"""Jobs whose source we remember: hours of them."""
+_REMEMBERED: Final = 65_536
+"""Jobs whose source we remember: hours of them, for some hundred payees each."""
 
 
 class SourceGroup:
@@ -59,8 +61,8 @@ class SourceGroup:
         self._owners: dict[JobId, Member] = {}
         self._origin: tuple[Member, int] | None = None  # of the newest job: member and its epoch
         self._epoch = 0
-        self._worked = False
-        self._switches = 0
+        self._used: SourceId | None = None  # whose job was passed on last
+        self._failovers = Failovers()
         self._connects = self._redirects = 0  # of sources that have gone
         self._idle_seconds = 0.0
         self._idle_since: float | None = None
@@ -82,6 +84,16 @@ class SourceGroup:
             done(Verdict(reason=Reason.UNKNOWN_JOB))
         else:
             owner.source.submit(share, worker, done)
+
+    def paying(self, job: Job, payee: Payee) -> Job | None:
+        """Make a job that differs from one of ours in who is paid; see `Payer.paying`."""
+        owner = self._owners.get(job.id)
+        if owner is None or not isinstance(owner.source, Payer):
+            return None
+        made = owner.source.paying(job, payee)
+        if made is not None:
+            self._own(made.id, owner)
+        return made
 
     async def run(self) -> None:
         """Keep the source that the strategy chooses working, until cancelled."""
@@ -179,7 +191,7 @@ class SourceGroup:
                 held_until = None
                 self._pass_on(chosen, now)
             else:
-                if self._idle_since is None and self._worked:
+                if self._idle_since is None and self._used is not None:
                     self._idle_since = now
                 if held_until is None:
                     held_until = now + self._options.hold_seconds
@@ -221,8 +233,9 @@ class SourceGroup:
         self._idle_since = None
         self._idle_seconds += idle
         if member is not self._active:
-            self._switches += self._worked
-            self._worked = True
+            if self._used is not None:
+                self._failovers.note(self._used, job.source, self._why_from(self._active))
+            self._used = job.source
             if self._active is not None:
                 self._active.used_since = None
             member.used_since = now
@@ -234,10 +247,22 @@ class SourceGroup:
         if self._origin != origin:
             self._epoch += 1
         self._origin = origin
-        self._owners[job.id] = member
+        self._own(job.id, member)
+        self._jobs.set(replace(job, epoch=self._epoch))
+
+    def _own(self, job_id: JobId, member: Member) -> None:
+        self._owners[job_id] = member
         if len(self._owners) > _REMEMBERED:
             del self._owners[next(iter(self._owners))]
-        self._jobs.set(replace(job, epoch=self._epoch))
+
+    def _why_from(self, before: Member | None) -> FailoverReason:
+        """Say why work goes elsewhere from the one in use until now."""
+        if before is None or before not in self._members:
+            return FailoverReason.REMOVED
+        if not before.has_work:
+            return FailoverReason.LOST
+        ranked = isinstance(self._strategy, FailoverStrategy)
+        return FailoverReason.PREFERRED if ranked else FailoverReason.TURN
 
     def _release(self, why: str) -> None:
         """Say that there is no work, once the hold time is over."""
@@ -261,7 +286,8 @@ class SourceGroup:
             status,
             connects=self._connects + sum(one.connects for one in each),
             redirects=self._redirects + sum(one.redirects for one in each),
-            switches=self._switches,
+            switches=self._failovers.total,
+            failovers=self._failovers.rows,
             idle_seconds=self._idle_seconds,
             in_use=self._jobs.get() is not None,
             members=self._statuses(),

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 import native
 from headframe.chain.job import BIP320_MASK, Job, JobId
+from headframe.chain.network import Network
 from headframe.chain.share import MAX_FUTURE_SECONDS, NO_PROOF, Reason, check, proof_of
 from headframe.chain.target import MAX_TARGET, Target, work_of
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted, Ticket
+from headframe.upstream.base import REMEMBERED_TIPS
+from headframe.upstream.payees import Payee
 from proxy import jobbook
 from proxy.jobbook import Entry, JobBook, widen
 from proxy.slices import Layout, LayoutError, fit
@@ -149,14 +152,15 @@ def test_an_older_job_of_the_same_tip_lives_on():
     assert reason(book, share_for(old)) is Reason.ACCEPTED
 
 
-def test_dead_jobs_of_the_last_two_tips_are_remembered():
+def test_dead_jobs_of_the_last_tips_are_remembered():
     book, maker = make_book(), JobMaker()
     entries = []
-    for _ in range(4):
+    for _ in range(2 + REMEMBERED_TIPS - 1):
         entries.append(book.add(maker.make(), 0.0))
         maker.new_block()
     book.add(maker.make(), 0.0)
-    assert [book.find(e.job.id) is not None for e in entries] == [False, False, True, True]
+    known = [book.find(e.job.id) is not None for e in entries]
+    assert known == [False, False, *[True] * (REMEMBERED_TIPS - 1)]  # and the living one's
     assert reason(book, share_for(entries[0])) is Reason.UNKNOWN_JOB
     assert reason(book, share_for(entries[2])) is Reason.STALE
 
@@ -165,10 +169,10 @@ def test_ids_are_remembered_up_to_a_bound():
     book, maker = make_book(), JobMaker()
     first = book.add(maker.make(), 0.0)
     for i in range(jobbook.MAX_ENTRIES):
-        book.refresh(float(i))
+        book.refresh(float(i), dry=True)  # its time does not end
     assert book.find(first.job.id) is None
     assert book.current is not None
-    assert reason(book, share_for(book.current)) is Reason.ACCEPTED
+    assert reason(book, share_for(book.current), now=NOW + 40_000) is Reason.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -411,3 +415,147 @@ def test_a_reader_that_skips_jobs_still_refuses_every_dead_one():
     maker.new_block()
     book.add(maker.make(), 2.0)
     assert reason(book, share_for(entry)) is Reason.STALE
+
+
+A, B = (
+    Payee(address=f"address {name}", script=name.encode(), networks=frozenset(Network))
+    for name in ("a", "b")
+)
+
+
+def payer(maker: JobMaker, payee: Payee) -> Callable[[Job], Job]:
+    """Make jobs for a payee: of the same tip and life as the one given, with other bytes."""
+
+    def make(job: Job) -> Job:
+        other = maker.make(coinbase=payee.script * 9)
+        return replace(job, id=other.id, commitment=other.commitment)
+
+    return make
+
+
+def test_each_payee_has_a_job_of_its_own():
+    book, maker = make_book(), JobMaker()
+    entry = book.add(maker.make(), 0.0)
+    a, b = (book.vary(entry, each, payer(maker, each)) for each in (A, B))
+    assert a is not None
+    assert b is not None
+    assert len({entry.job.id, a.job.id, b.job.id}) == 3
+    assert len({entry.upstream.id, a.upstream.id, b.upstream.id}) == 3
+    assert (entry.payee, a.payee, b.payee) == ("", "address a", "address b")
+    assert book.current is entry
+    assert book.find(a.job.id) is a
+    assert book.vary(entry, A, lambda _: pytest.fail("it is known")) is a
+    for each in (entry, a, b):  # the same nonce: other bytes, so another proof
+        share = share_for(each)
+        assert reason(book, share) is Reason.ACCEPTED
+        assert reason(book, share) is Reason.DUPLICATE
+        wide = widen(each, SEAT, share)
+        assert wide.job_id == each.upstream.id
+        assert proof_of(each.upstream, wide) == book.check(SEAT, share, NOW).proof
+
+
+def test_a_payees_job_lives_and_dies_with_the_others():
+    book, maker = make_book(), JobMaker()
+    a = book.vary(book.add(maker.make(), 0.0), A, payer(maker, A))
+    assert a is not None
+    maker.new_block()
+    book.add(maker.make(), 1.0)
+    assert reason(book, share_for(a)) is Reason.STALE
+    for _ in range(REMEMBERED_TIPS):
+        maker.new_block()
+        book.add(maker.make(), 2.0)
+    assert book.find(a.job.id) is None
+
+
+def test_a_refresh_is_one_for_each_payee_too_and_counts_nothing_twice():
+    book, maker = make_book(), JobMaker()
+    first = book.vary(book.add(maker.make(), 0.0), A, payer(maker, A))
+    again = book.refresh(30.0)
+    assert first is not None
+    assert again is not None
+    later = book.vary(again, A, lambda _: pytest.fail("its job is known"))
+    assert later is not None
+    assert later.job.id != first.job.id
+    assert later.job.ntime == again.job.ntime > first.job.ntime
+    assert later.upstream is first.upstream
+    assert reason(book, share_for(first)) is Reason.ACCEPTED
+    assert reason(book, share_for(later, ntime=first.job.ntime)) is Reason.DUPLICATE
+
+
+def test_a_payees_proofs_are_kept_when_the_source_tells_its_job_again():
+    book, maker = make_book(), JobMaker()
+    job = maker.make()
+    paying = payer(maker, A)
+    first = book.vary(book.add(job, 0.0), A, paying)
+    again = book.vary(book.add(replace(job, id=JobId(900)), 1.0), A, paying)
+    assert first is not None
+    assert again is not None
+    assert reason(book, share_for(first)) is Reason.ACCEPTED
+    assert reason(book, share_for(again, ntime=first.job.ntime)) is Reason.DUPLICATE
+
+
+def test_a_full_table_of_one_payee_asks_for_a_refresh():
+    book, maker = make_book(max_proofs=1), JobMaker()
+    a = book.vary(book.add(maker.make(), 0.0), A, payer(maker, A))
+    assert a is not None
+    assert not book.full
+    assert reason(book, share_for(a)) is Reason.ACCEPTED
+    assert book.full
+
+
+def test_a_narrower_mask_binds_the_payees_jobs_too():
+    book, maker = make_book(), JobMaker()
+    a = book.vary(book.add(maker.make(), 0.0), A, payer(maker, A))
+    assert a is not None
+    book.add(maker.make(coinbase=b"2", mask=0x1C000000), 1.0)
+    assert a.mask == BIP320_MASK & 0x1C000000
+
+
+def test_who_is_paid_already_shares_the_entry_and_who_cannot_be_has_none():
+    book, maker = make_book(), JobMaker()
+    entry = book.add(maker.make(), 0.0)
+    assert book.vary(entry, A, lambda job: job) is entry
+    assert book.vary(entry, B, lambda _: None) is None
+    assert entry.variants == {}
+
+
+def other_layouts() -> tuple[JobBook, JobBook]:
+    """Make a book, and the one that follows when a pool leaves less room."""
+    ids = itertools.count(1)
+    before = JobBook(fit(8), ids, PythonHasher())
+    return before, JobBook(fit(4), ids, PythonHasher(), before=before)
+
+
+def test_shares_of_the_layout_before_are_judged_by_their_own_book():
+    before, book = other_layouts()
+    maker = JobMaker()
+    old = before.add(maker.make(), 0.0)
+    new = book.add(maker.make(coinbase=b"2", size=4), 1.0)
+    seat = replace(SEAT, slice=b"\x00\x07", size=2)
+    assert book.find(old.job.id) is old
+    assert book.layout_of(old.job.id) is before.layout
+    assert book.layout_of(new.job.id) is book.layout
+    assert reason(book, share_for(old)) is Reason.ACCEPTED
+    assert reason(book, share_for(old)) is Reason.DUPLICATE
+    assert reason(book, share_for(new, extranonce=b"ab"), seat=seat) is Reason.ACCEPTED
+    book.note_generation(maker.lineage.source, 1)
+    assert reason(book, share_for(old)) is Reason.STALE
+    book.before = None
+    assert reason(book, share_for(old)) is Reason.UNKNOWN_JOB
+    assert book.layout_of(old.job.id) is book.layout
+
+
+def test_a_share_counts_once_though_the_layout_changed_in_between():
+    before, book = other_layouts()
+    maker = JobMaker()
+    job = maker.make()
+    old = before.add(job, 0.0)
+    new = book.add(job, 1.0)
+    assert new.job.ntime > old.job.ntime  # so that nobody hashes the same again
+    # The free bytes are 0000 | 0000 | 00056162 then, and 00000000 | 0005 | 6162 now.
+    seat, now = replace(SEAT, slice=b"\x00\x00"), replace(SEAT, slice=b"\x00\x05", size=2)
+    share = share_for(old, extranonce=b"\x00\x05ab")
+    twin = share_for(new, extranonce=b"ab", ntime=old.job.ntime)
+    assert widen(old, seat, share) == widen(new, now, twin)
+    assert reason(book, share, seat=seat) is Reason.ACCEPTED
+    assert reason(book, twin, seat=now) is Reason.DUPLICATE

@@ -1,17 +1,22 @@
 """`SourceGroup`: what it counts, whom it trusts, and how fast it is."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
-from headframe.chain.job import Job
+from headframe.chain.job import Job, JobId
+from headframe.chain.network import Network
+from headframe.chain.share import Reason, Share, Verdict
 from headframe.upstream.base import SourceState
+from headframe.upstream.failovers import Failover, FailoverReason
 from headframe.upstream.group import GroupOptions, SourceGroup
+from headframe.upstream.payees import Payee
 from headframe.upstream.strategy import FailoverStrategy
 from tests.contracts.source import next_job, running
-from tests.fakes.groups import failover
+from tests.fakes.groups import failover, rotate
 from tests.fakes.handsource import HandSource, quick, until_source
 
 
@@ -164,19 +169,67 @@ async def test_connections_are_counted_over_all_sources_and_never_fall(
         assert group.status.get().redirects == 2
 
 
-async def test_the_memory_of_whose_job_it_was_is_bounded(first: HandSource) -> None:
-    group = SourceGroup([first], FailoverStrategy(), GroupOptions(backoff=quick))
-    last: Job | None = None
+async def until_counted(group: SourceGroup, switches: int) -> list[Failover]:
+    async with asyncio.timeout(10):
+        while group.status.get().switches < switches:
+            await group.status.wait_newer(group.status.serial)
+    return list(group.status.get().failovers)
+
+
+async def test_each_switch_tells_from_whom_to_whom_and_why(
+    first: HandSource, second: HandSource
+) -> None:
+    group = pair(first, second)
+    lost = Failover(first.name, second.name, FailoverReason.LOST, 1)
+    back = Failover(second.name, first.name, FailoverReason.PREFERRED, 1)
     async with running(group):
         await first.wait_runs(1)
-        for _ in range(8300):
-            last = first.publish()
-            serial = group.jobs.serial
-            async with asyncio.timeout(10):
-                await group.jobs.wait_newer(serial)
-    assert last is not None
-    assert len(group._owners) == 8192
-    assert last.id in group._owners
+        first.publish()
+        await next_job(group)
+        first.fail()
+        await second.wait_runs(1)
+        second.publish()
+        assert await until_counted(group, 1) == [lost]
+        first.trouble = None
+        await first.wait_runs(2)
+        first.publish()
+        assert await until_counted(group, 2) == [lost, back]
+        options = GroupOptions(hold_seconds=20, stable_seconds=0, linger_seconds=0, backoff=quick)
+        group.rearrange([second], FailoverStrategy(), options)
+        second.publish()
+        removed = Failover(first.name, second.name, FailoverReason.REMOVED, 1)
+        assert await until_counted(group, 3) == [lost, back, removed]
+
+
+async def test_turns_are_told_from_losses(first: HandSource, second: HandSource) -> None:
+    group = rotate([first, second], turn_seconds=0.02, backoff=quick)
+    async with running(group):
+        await first.wait_runs(1)
+        await second.wait_runs(1)
+        first.publish()
+        second.publish()
+        rows = await until_counted(group, 2)
+    assert {row.reason for row in rows} == {FailoverReason.TURN}
+    assert {(row.before, row.after) for row in rows} == {
+        (first.name, second.name),
+        (second.name, first.name),
+    }
+
+
+async def test_the_memory_of_whose_job_it_was_is_bounded() -> None:
+    first = PayingHand("first")
+    group = SourceGroup([first], FailoverStrategy(), GroupOptions(backoff=quick))
+    async with running(group):
+        await first.wait_runs(1)
+        first.publish()
+        job = await next_job(group)
+        first.ids = itertools.count(job.id + 1)
+        for _ in range(65_536):
+            last = group.paying(job, SOMEBODY)
+        assert last is not None
+        assert len(group._owners) == 65_536
+        assert answer_to(group, job).reason is Reason.UNKNOWN_JOB
+        assert answer_to(group, last).reason is Reason.ACCEPTED
 
 
 async def test_every_source_is_told_of_with_its_own_trouble(
@@ -214,3 +267,44 @@ async def until_told(group: SourceGroup, states: list[str]) -> None:
 def test_a_group_has_at_least_one_source() -> None:
     with pytest.raises(ValueError, match="at least one"):
         SourceGroup([], FailoverStrategy(), GroupOptions())
+
+
+SOMEBODY = Payee(address="a", script=b"\x51", networks=frozenset(Network))
+
+
+class PayingHand(HandSource):
+    """Makes jobs for payees; they are the same but for their ids."""
+
+    ids = itertools.count(1_000_000)
+
+    def paying(self, job: Job, payee: Payee) -> Job | None:
+        assert payee is SOMEBODY
+        return replace(job, id=JobId(next(self.ids))) if self.running else None
+
+
+def answer_to(group: SourceGroup, job: Job) -> Verdict:
+    heard: list[Verdict] = []
+    share = Share(job_id=job.id, extranonce=b"", ntime=job.ntime, nonce=0, version=job.version)
+    group.submit(share, None, heard.append)
+    return heard[0]
+
+
+async def test_a_payees_job_is_of_the_source_that_made_the_other(second: HandSource) -> None:
+    first = PayingHand("first")
+    group = pair(first, second)
+    async with running(group):
+        await first.wait_runs(1)
+        first.publish(epoch=7)
+        job = await next_job(group)
+        other = group.paying(job, SOMEBODY)
+        assert other is not None
+        assert (other.source, other.epoch) == (first.name, job.epoch)
+        assert answer_to(group, other).reason is Reason.ACCEPTED
+        assert first.heard[0][0].job_id == other.id
+        first.fail()
+        await second.wait_runs(1)
+        second.publish()
+        pools = await until_source(group, "second")
+        assert group.paying(job, SOMEBODY) is None  # its source says so
+        assert group.paying(pools, SOMEBODY) is None  # a pool pays by its own books
+        assert group.paying(replace(job, id=JobId(-5)), SOMEBODY) is None

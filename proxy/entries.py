@@ -1,0 +1,113 @@
+"""`Entry`: one of our job ids, and the upstream job that it stands for.
+
+Rigs see ids of ours. Several may stand for one upstream job, each with a time of its own;
+and where rigs are paid to the addresses that they log in with, each payee has a job of its
+own beside the one that it was made of, and an id.
+"""
+
+from dataclasses import dataclass, field
+
+from headframe.chain.job import Job, Slice
+from headframe.chain.share import Share, ShareFields
+from headframe.stratum.core import Seat
+from proxy.proofs import Proofs
+from proxy.slices import Mark
+
+__all__ = ["Entry", "Upstream", "widen"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Upstream:
+    """What all our ids for one upstream job share.
+
+    Attributes:
+        job: as its source made it.
+        padding: zero bytes between its coinbase and the lane.
+        since: when it came (monotonic seconds).
+        mask: version bits that may be rolled; narrows when the pool's mask does.
+        work: of one share by the job's own target.
+        proofs: those that counted.
+        mark: its source and generation.
+        payee: the address that it was made for; "" for the one that all others are made of.
+        variants: the jobs that were made of it for payees, by output script.
+        kin: proofs of the same work for payees, by output script; shared with every other
+            job that is the same work.
+        contexts: packed for `share_hash`, by lane.
+    """
+
+    job: Job
+    padding: bytes
+    since: float
+    mask: int
+    work: int
+    proofs: Proofs
+    mark: Mark
+    payee: str = ""
+    variants: dict[bytes, "Upstream"] = field(default_factory=dict)
+    kin: dict[bytes, Proofs] = field(default_factory=dict)
+    contexts: dict[bytes, bytes] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        """The proofs of one of its jobs are too many: a later time is to be shown."""
+        return self.proofs.full or any(each.proofs.full for each in self.variants.values())
+
+
+@dataclass(slots=True)
+class Entry:
+    """One of our ids.
+
+    Attributes:
+        job: what the rigs of the layout class are shown: free bytes are lane, slice and
+            the rig's own. Shared by all of them.
+        upstream: the job it stands for.
+        work: hashes that a share by the upstream job's target stands for.
+        variants: those with the same time for payees, by output script.
+    """
+
+    job: Job
+    _up: Upstream
+    variants: dict[bytes, "Entry"] = field(default_factory=dict)
+
+    @property
+    def upstream(self) -> Job:
+        """The job that it stands for."""
+        return self._up.job
+
+    @property
+    def padding(self) -> bytes:
+        """Zero bytes ahead of the lane."""
+        return self._up.padding
+
+    @property
+    def work(self) -> int:
+        """Hashes that a share by the upstream job's own target stands for."""
+        return self._up.work
+
+    @property
+    def mask(self) -> int:
+        """Version bits that its source lets roll now."""
+        return self._up.mask
+
+    @property
+    def mark(self) -> Mark:
+        """Source and generation: with whom it lives and dies."""
+        return self._up.mark
+
+    @property
+    def payee(self) -> str:
+        """The address that a rig gave to be paid to; "" where the upstream says who is paid."""
+        return self._up.payee
+
+
+def widen(entry: Entry, seat: Seat, share: ShareFields) -> Share:
+    """Turn a rig's share into an answer to the upstream job."""
+    slice_ = Slice(prefix=entry.padding + seat.lane + seat.slice)
+    narrow = Share(
+        job_id=share.job_id,
+        extranonce=share.extranonce,
+        ntime=share.ntime,
+        nonce=share.nonce,
+        version=share.version,
+    )
+    return narrow.widen(slice_, job_id=entry.upstream.id)
