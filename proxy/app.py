@@ -211,7 +211,7 @@ class _Proxy:
             self.stratum_url,
             self.vitals,
             worker_series=web.worker_series,
-            others=self.chronicle.stats,
+            others=[*self.chronicle.stats, self.doors.rows],
         )
         rows = {"routes/try": trying(self.routing, self.read), **access_actions(self.routing)}
         if self.reloader is not None:

@@ -5,17 +5,28 @@ from dataclasses import dataclass
 
 from headframe.runtime.errors import ConfigError, ListenError
 from headframe.runtime.logs import get_logger
+from headframe.runtime.metrics import Rows, gauge
 from headframe.runtime.wirelog import WireLog
 from proxy.entrance import Entrance, entrance_of
 from proxy.listener import Limits, Listener
 from proxy.routing import RigTable, Routing
 from proxy.tables import ListenerSettings
 
-__all__ = ["Doors", "limits_of"]
+__all__ = ["DoorFigures", "Doors", "limits_of"]
 
 log = get_logger(__name__)
 
 Key = tuple[str, int, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class DoorFigures:
+    """Metrics of one listener."""
+
+    listener_connections: int = gauge("Connections open at a listener.")
+    listener_certificate_expiry_timestamp: float | None = gauge(
+        "When the certificate that a listener shows ends, since 1970.", "seconds"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,11 @@ class Doors:
     def listeners(self) -> tuple[Listener, ...]:
         """All that are open, in the order of the settings."""
         return tuple(door.listener for door in self._doors.values())
+
+    @property
+    def rows(self) -> Rows:
+        """The listeners' metrics."""
+        return Rows("listener", DoorFigures, self._figures)
 
     async def prepare(
         self, settings: Sequence[ListenerSettings], rigs: RigTable
@@ -74,12 +90,29 @@ class Doors:
             raise ConfigError(str(error)) from error
         return lambda: self._commit(settings, entrances, fresh)
 
+    def _figures(self) -> dict[str, DoorFigures]:
+        return {
+            each.name: DoorFigures(
+                listener_connections=each.connections,
+                listener_certificate_expiry_timestamp=each.entrance.until,
+            )
+            for each in self.listeners
+        }
+
     def _entrance(self, settings: ListenerSettings) -> Entrance:
         entrance, door = entrance_of(settings), self._doors.get(_key(settings))
-        if door is not None and (door.listener.entrance.tls is None) is not (entrance.tls is None):
+        if door is None:
+            return entrance
+        now = door.listener.entrance
+        if (now.tls is None) is not (entrance.tls is None):
             raise ConfigError(
                 f"listener {settings.label}: TLS cannot begin or end on a port in use: give it "
                 "another port, or restart"
+            )
+        if entrance.tls is not None and (now.trusted is None) is not (entrance.trusted is None):
+            raise ConfigError(
+                f"listener {settings.label}: PROXY headers before TLS cannot begin or end on a "
+                "port in use: give it another port, or restart"
             )
         return entrance
 

@@ -3,8 +3,14 @@
 import ssl
 from dataclasses import dataclass
 
+from headframe.runtime.certificate import certificate_until
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.tls import HOW_TO_MAKE_ONE, certificate_fingerprint, server_context
+from headframe.runtime.tls import (
+    HOW_TO_MAKE_ONE,
+    certificate_der,
+    certificate_fingerprint,
+    server_context,
+)
 from proxy.routes import Network, parse_network
 from proxy.tables import ListenerSettings
 
@@ -18,6 +24,7 @@ class Entrance:
     Attributes:
         tls: what the listener shows; `None` without TLS.
         fingerprint: SHA-256 of its certificate in hex, for those who pin it.
+        until: when that certificate ends, in seconds since 1970.
         trusted: networks whose PROXY header is required and believed; `None`: rigs come
             without one.
         handshake_seconds: how long TLS may take.
@@ -25,6 +32,7 @@ class Entrance:
 
     tls: ssl.SSLContext | None = None
     fingerprint: str = ""
+    until: float | None = None
     trusted: tuple[Network, ...] | None = None
     handshake_seconds: float = 10.0
 
@@ -41,23 +49,20 @@ def entrance_of(settings: ListenerSettings) -> Entrance:
             f"{where}: certificate and certificate_key belong together; one's own is made by: "
             f"{HOW_TO_MAKE_ONE}"
         )
-    if settings.certificate and settings.proxy_protocol:
-        raise ConfigError(
-            f"{where}: a PROXY header before TLS is not understood: let the balancer end TLS, or "
-            "give rigs with TLS a listener of their own"
-        )
     if settings.proxy_protocol != bool(settings.proxy_from):
         raise ConfigError(
             f"{where}: proxy_protocol = true needs proxy_from, the addresses of the balancers, "
             "and the other way round"
         )
+    trusted = _networks(settings, where) if settings.proxy_protocol else None
     if not settings.certificate:
-        trusted = _networks(settings, where) if settings.proxy_protocol else None
         return Entrance(trusted=trusted)
     tls = server_context(settings.certificate, settings.certificate_key)
     return Entrance(
         tls=tls,
         fingerprint=certificate_fingerprint(settings.certificate),
+        trusted=trusted,
+        until=certificate_until(certificate_der(settings.certificate)),
         handshake_seconds=min(settings.handshake_seconds, 10.0),
     )
 

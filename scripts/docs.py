@@ -20,6 +20,7 @@ from miner.stats import DeviceFigures, MinerStats
 from miner.status import MinerStatus
 from proxy import quirks
 from proxy.config import ProxyConfig
+from proxy.doors import DoorFigures
 from proxy.routetable import RouteFigures
 from proxy.sharelog import ShareLogStats
 from proxy.stats import Books, Stats
@@ -40,7 +41,7 @@ A counter never falls while the program runs, whatever pools, rigs, devices and 
 The proxy's counters of shares, work and blocks go on over restarts, where the history can be kept.
 What a program does not know, as a sensor that a device does not have, has no sample.
 `pool`, `from` and `to` are names of configured upstreams.
-`route` is the name of a route, `device` that of a device.
+`listener` is the name of a listener, `route` that of a route, `device` that of a device.
 `worker` is a name that rigs choose: the `web.worker_series` busiest have series of their own.
 `(other)` is all other workers together; one that was quiet for an hour gives its place away.
 No other label has a value that a stranger can choose.
@@ -93,10 +94,11 @@ def _metrics() -> str:
             tuple(("", "", each) for each in (Books, Stats, BlockStats, StoreStats, ShareLogStats)),
         ),
         (
-            "headframe proxy: each route, upstream and worker",
+            "headframe proxy: each listener, route, upstream and worker",
             "headframe_proxy_",
             (
                 ("", "", WorkerStats),
+                ("", "listener", DoorFigures),
                 ("route_", "route", RouteFigures),
                 *pools,
                 ("worker_", "worker", WorkerFigures),

@@ -132,6 +132,24 @@ FLEET: Final = Board(
             stack=True,
         ),
         Panel(
+            title="Connections by listener",
+            help="Open now.",
+            queries=((f"sum by (listener) ({PROXY}listener_connections{WHERE})", "{{listener}}"),),
+            stack=True,
+        ),
+        Panel(
+            title="Certificates of listeners",
+            help="Time until the certificate ends that rigs are shown.",
+            queries=(
+                (
+                    f"min by (listener) "
+                    f"({PROXY}listener_certificate_expiry_timestamp_seconds{WHERE}) - time()",
+                    "{{listener}}",
+                ),
+            ),
+            unit="s",
+        ),
+        Panel(
             title="Connections turned away",
             help="By reason, in an hour; and addresses that were banned.",
             queries=(

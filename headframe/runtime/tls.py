@@ -16,6 +16,7 @@ from headframe.runtime.errors import ConfigError
 __all__ = [
     "HOW_TO_MAKE_ONE",
     "PinnedContext",
+    "certificate_der",
     "certificate_fingerprint",
     "client_context",
     "parse_fingerprint",
@@ -93,10 +94,19 @@ def certificate_fingerprint(certificate: str) -> str:
     Args:
         certificate: a file that `server_context` took.
     """
+    return hashlib.sha256(certificate_der(certificate)).hexdigest()
+
+
+def certificate_der(certificate: str) -> bytes:
+    """Return a server's own certificate in DER: the first of its file.
+
+    Args:
+        certificate: a file that `server_context` took.
+    """
     text = Path(certificate).expanduser().read_text()
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     first = begin + text.partition(begin)[2].partition(end)[0] + end
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
+    return ssl.PEM_cert_to_DER_cert(first)
 
 
 def parse_fingerprint(text: str) -> bytes:

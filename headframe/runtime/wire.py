@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
+from headframe.runtime.certificate import certificate_until
 from headframe.runtime.errors import DialError
 from headframe.runtime.logs import get_logger
 from headframe.runtime.ports import (
@@ -152,13 +153,10 @@ class Wire(asyncio.Protocol, Generic[E]):
 
     @property
     def certificate_until(self) -> float | None:
-        """When the peer's certificate ends, in seconds since 1970.
-
-        `None` without TLS, and where the certificate is only compared with a fingerprint.
-        """
-        transport = self._transport
-        about = None if transport is None else transport.get_extra_info("peercert")
-        return float(ssl.cert_time_to_seconds(about["notAfter"])) if about else None
+        """When the peer's certificate ends, in seconds since 1970; `None` without TLS."""
+        tls = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        shown = None if tls is None else tls.getpeercert(binary_form=True)
+        return certificate_until(shown) if shown else None
 
     @property
     def closing(self) -> bool:

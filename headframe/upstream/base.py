@@ -96,7 +96,7 @@ class SourceStatus:
         clock_skew_seconds: how far the newest job's time was ahead of this machine's clock
             when it came; `None` before one.
         certificate_until: when the pool's certificate ends, in seconds since 1970; `None`
-            without TLS, and where a fingerprint alone is compared.
+            without TLS.
         in_use: this source's job is the one that is worked on.
         rank: its place in its group, 1 for the preferred one.
         members: of a group, its sources in order of preference; see `members_of`.

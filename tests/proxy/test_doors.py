@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from headframe.chain.share import Reason
+from headframe.runtime.certificate import certificate_until
 from headframe.runtime.children import free_port
 from headframe.runtime.errors import ConfigError, DialError
-from headframe.runtime.tls import certificate_fingerprint, client_context
+from headframe.runtime.tls import certificate_der, certificate_fingerprint, client_context
 from headframe.upstream.roster import make_source
 from headframe.upstream.settings import UpstreamSettings
-from proxy.doors import Doors, limits_of
+from proxy.doors import DoorFigures, Doors, limits_of
 from proxy.tables import ListenerSettings
 from tests.fakes.certificates import write_certificate
 from tests.fakes.proxying import Proxy, proxying, rig_settings
@@ -93,6 +94,12 @@ async def test_rigs_come_over_tls_and_the_certificate_may_change(tmp_path: Path)
             tls = client_context(fingerprint=certificate_fingerprint(chain))
             rig = await Rig("rig").connect(port, tls=tls)
             assert (await rig.say(rig.find(await rig.job()))).reason is Reason.ACCEPTED
+            figures = doors.rows.read()["front"]
+            assert isinstance(figures, DoorFigures)
+            ends = certificate_until(certificate_der(chain))
+            assert figures == DoorFigures(
+                listener_connections=1, listener_certificate_expiry_timestamp=ends
+            )
             rig.wire.close()
             await rig.closed()
         with pytest.raises(ConfigError, match="TLS cannot begin or end on a port in use"):

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from headframe.runtime.certificate import certificate_until
 from headframe.runtime.errors import ConfigError
-from headframe.runtime.tls import certificate_fingerprint
+from headframe.runtime.tls import certificate_der, certificate_fingerprint
 from proxy.entrance import entrance_of
 from proxy.tables import ListenerSettings
 from tests.fakes.certificates import write_certificate
@@ -19,6 +20,7 @@ def test_a_certificate_makes_it_tls(tmp_path: Path):
     entrance = entrance_of(ListenerSettings(certificate=chain, certificate_key=key))
     assert entrance.tls is not None
     assert entrance.fingerprint == certificate_fingerprint(chain)
+    assert entrance.until == certificate_until(certificate_der(chain))
 
 
 def test_balancers_are_networks():
