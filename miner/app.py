@@ -24,6 +24,7 @@ from headframe.runtime.notify import Notifier, notify_reloaded, notify_reloading
 from headframe.runtime.reload import Outcome, Reloader
 from headframe.runtime.vitals import Vitals
 from headframe.runtime.web import Actions, WebServer, read_token, reloading
+from headframe.runtime.web.common import RELOAD
 from headframe.runtime.wirelog import WireLog, wire_log_at
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.blockdesk import BlockDesk
@@ -160,7 +161,7 @@ class Miner:
         web, monitor = self._web, self._monitor
         if not web.enabled:
             return
-        rows = {} if self._reloader is None else {"reload": reloading(self._reloader)}
+        rows = {} if self._reloader is None else {RELOAD: reloading(self._reloader)}
         actions = Actions(rows, read_token(web.token, web.token_file))
         wanted = [DEFAULT_WEB_PORT, 0] if web.port is None else [web.port]
         for port in wanted:

@@ -17,28 +17,26 @@ from headframe.runtime.notify import Notifier, notify_reloaded, notify_reloading
 from headframe.runtime.process import EXIT_OK
 from headframe.runtime.reload import Outcome, Reloader
 from headframe.runtime.vitals import Vitals
-from headframe.runtime.web import Actions, WebServer, read_token, reloading
+from headframe.runtime.web import WebServer, read_token
 from headframe.runtime.wire import format_peer
 from headframe.runtime.wirelog import wire_log_at
 from headframe.upstream.base import JobSource
 from headframe.upstream.settings import desk_options
-from proxy.access import access_actions, keep_out, list_bans
+from proxy.access import keep_out
+from proxy.api import actions_of, endpoints_of
 from proxy.building import Builder
 from proxy.chronicle import Chronicle
 from proxy.config import DEFAULT_ROUTE, ProxyConfig
 from proxy.doors import Doors
 from proxy.entrance import entrance_of
-from proxy.history_api import history_handler
 from proxy.history_file import HISTORY
 from proxy.hub import Clock
 from proxy.leftovers import Leftovers
 from proxy.page import Page
 from proxy.rearrange import LIVE, Rearrangement
-from proxy.rigview import rigs_handler
 from proxy.routing import Routing
 from proxy.status import ProxyStatus
 from proxy.store import Store
-from proxy.tryout import overview, trying
 
 __all__ = ["Ready", "check", "run"]
 
@@ -213,9 +211,7 @@ class _Proxy:
             worker_series=web.worker_series,
             others=[*self.chronicle.stats, self.doors.rows],
         )
-        rows = {"routes/try": trying(self.routing, self.read), **access_actions(self.routing)}
-        if self.reloader is not None:
-            rows["reload"] = reloading(self.reloader)
+        token = read_token(web.token, web.token_file)
         server = WebServer(
             web.host,
             web.port,
@@ -223,18 +219,11 @@ class _Proxy:
             metrics=page.metrics,
             healthy=page.healthy,
             schema=ProxyStatus,
-            views={
-                "routes": lambda: overview(self.routing),
-                "bans": lambda: list_bans(self.routing),
-            },
-            handlers={
-                "history": history_handler(self.chronicle.store.path),
-                "rigs": rigs_handler(page.rigs),
-            },
+            endpoints=[*endpoints_of(self.routing, page.rigs, self.chronicle.store.path)],
             hints=self._nudge if self.builder.rosters else None,
             title="Headframe proxy",
             allowed_hosts=web.allowed_hosts,
-            actions=Actions(rows, read_token(web.token, web.token_file)),
+            actions=actions_of(self.routing, self.reloader, self.read, token),
         )
         async with server:
             yield server.url

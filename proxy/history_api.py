@@ -1,20 +1,16 @@
-"""`GET /api/v1/history`: the history over HTTP, as JSON or CSV.
-
-Parameters, all by choice: `from`, `to` (as `parse_time` reads them; the last hour by
-default), `step` (minute, hour), `by` (worker, route), `route`, `worker`, `format` (json,
-csv), `limit` (rows; 10,000 by default, 100,000 at most).
-"""
+"""`GET /api/v1/history`: the history over HTTP, as JSON or CSV."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
+from headframe.runtime.web import Endpoint, Problem, Reply, Served, respond
 from proxy.history_read import (
     FIELDS,
     HistoryError,
@@ -26,89 +22,128 @@ from proxy.history_read import (
     step_of,
 )
 
-__all__ = ["history_handler"]
+__all__ = ["HISTORY", "HistoryAsked", "HistoryPage", "HistoryRow", "history_served"]
+
+Meta = msgspec.Meta
 
 _MOST_ROWS: Final = 100_000
-_KNOWN: Final = frozenset(
-    {"from", "to", "step", "by", "route", "worker", "format", "limit"},
+_TIME: Final = (
+    "as 2026-11-22, 2026-11-22T21:30 (UTC), seconds since 1970, or 90m, 36h, 7d for so long ago"
+)
+
+Name = Annotated[str, Meta(max_length=500)]
+
+
+class HistoryAsked(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}
+):
+    """Parameters of the history."""
+
+    since: Annotated[str, Meta(description=f"From then on: {_TIME}.", max_length=40)] = "1h"
+    until: Annotated[str, Meta(description="Up to then, likewise.", max_length=40)] = "0s"
+    step: Annotated[
+        Literal["minute", "hour", ""],
+        Meta(description="How long a row is; by default minutes for up to a day."),
+    ] = ""
+    by: Annotated[
+        Literal["worker", "route"], Meta(description="A row for each of these, and for each step.")
+    ] = "worker"
+    route: Annotated[Name | None, Meta(description="This route alone.")] = None
+    worker: Annotated[Name | None, Meta(description="This worker alone.")] = None
+    format: Literal["json", "csv"] = "json"
+    limit: Annotated[int, Meta(ge=1, le=_MOST_ROWS, description="Rows at most.")] = 10_000
+
+
+def _kind_of(column: str) -> object:
+    if column == "time":
+        return Annotated[str, Meta(description="The beginning, in UTC.")]
+    if column.startswith("shares_"):
+        return Annotated[int, Meta(ge=0)]
+    if column.startswith("work_"):
+        return Annotated[
+            str, Meta(description="Expected hashes; may be beyond 2^53.", pattern="^[0-9]+$")
+        ]
+    return str
+
+
+HistoryRow = msgspec.defstruct(
+    "HistoryRow", [(name, _kind_of(name)) for name in FIELDS], frozen=True, kw_only=True
+)
+"""What a worker, or a route, did in a piece of time: a row of an export."""
+
+
+class HistoryPage(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}
+):
+    """A part of the history; work is a text, as it may be beyond what JSON's readers take."""
+
+    since: Annotated[int, Meta(description="In seconds since 1970.")]
+    until: Annotated[int, Meta(description="Likewise; not included.")]
+    step: Literal["minute", "hour"]
+    more: Annotated[bool, Meta(description="There are more rows than `limit`.")]
+    rows: Annotated[
+        tuple[HistoryRow, ...],  # type: ignore[valid-type] # made of the export's columns
+        Meta(description="By time; nothing done, no row."),
+    ]
+
+
+HISTORY: Final = Endpoint(
+    path="/api/v1/history",
+    summary="What workers and routes did, by minute or hour",
+    details="Kept on disk over restarts; minutes and hours for as long as the settings say. "
+    "As CSV with `format=csv`; then the header `Headframe-More: true` tells of more rows. "
+    "`headframe export` reads the same from the file.",
+    query=HistoryAsked,
+    replies={
+        200: Reply(what="The rows.", kind=HistoryPage, media=("application/json", "text/csv"))
+    },
+    example="?from=6h&by=route",
 )
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
-    """The parameters, checked."""
+def history_served(path: Path, wall: Callable[[], int] = wall_seconds) -> Served:
+    """Make the row of `/api/v1/history`; `path` is the history's file."""
 
-    since: str = "1h"
-    until: str = "0s"
-    step: str = ""
-    by: str = "worker"
-    route: str | None = None
-    worker: str | None = None
-    format: str = "json"
-    limit: int = 10_000
-
-
-def history_handler(
-    path: Path, wall: Callable[[], int] = wall_seconds
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make the handler; `path` is the history's file."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(_request: web.Request, asked: HistoryAsked) -> web.StreamResponse:
         try:
-            asked, query = _parse(dict(request.query), wall())
-            return await asyncio.to_thread(_answer, path, asked, query)
+            return await asyncio.to_thread(_answer, path, asked, _query(asked, wall()))
         except HistoryError as error:
-            return web.json_response({"error": str(error)}, status=422)
+            raise Problem(422, str(error)) from None
 
-    return handle
+    return Served(HISTORY, handle)
 
 
-def _parse(given: dict[str, str], now: int) -> tuple[_Asked, Query]:
-    """Check what was asked for.
+def _query(asked: HistoryAsked, now: int) -> Query:
+    """Make the query.
 
     Raises:
-        HistoryError: something of it cannot be.
+        HistoryError: a time is none.
     """
-    unknown = given.keys() - _KNOWN
-    if unknown:
-        raise HistoryError(f"unknown: {', '.join(sorted(unknown))}; known: {sorted(_KNOWN)}")
-    try:
-        asked = msgspec.convert(given, _Asked, strict=False)
-    except msgspec.ValidationError as error:
-        raise HistoryError(str(error)) from None
     since, until = parse_time(asked.since, now), parse_time(asked.until, now)
-    for name, value, allowed in (
-        ("step", asked.step, ("minute", "hour", "")),
-        ("by", asked.by, ("worker", "route")),
-        ("format", asked.format, ("json", "csv")),
-    ):
-        if value not in allowed:
-            raise HistoryError(f"{name} is {value!r}: expected one of {', '.join(allowed[:2])}")
-    if not 1 <= asked.limit <= _MOST_ROWS:
-        raise HistoryError(f"limit is {asked.limit}: expected 1 to {_MOST_ROWS}")
     fields: dict[str, Any] = {"step": asked.step or step_of(since, until), "by": asked.by}
-    return asked, Query(since=since, until=until, route=asked.route, worker=asked.worker, **fields)
+    return Query(since=since, until=until, route=asked.route, worker=asked.worker, **fields)
 
 
-def _answer(path: Path, asked: _Asked, query: Query) -> web.Response:
+def _answer(path: Path, asked: HistoryAsked, query: Query) -> web.Response:
     found = list(islice(read(path, query), asked.limit + 1))
     more = len(found) > asked.limit
     del found[asked.limit :]
     if asked.format == "csv":
         text = "".join(as_csv(found))
         return web.Response(text=text, content_type="text/csv", headers=_told(more=more))
-    body = {
-        "from": query.since,
-        "to": query.until,
-        "step": query.step,
-        "more": more,
-        "rows": [_plain(record) for record in found],
-    }
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+    page = HistoryPage(
+        since=query.since,
+        until=query.until,
+        step=query.step,
+        more=more,
+        rows=tuple(_plain(record) for record in found),
+    )
+    return respond(page)
 
 
 def _told(*, more: bool) -> dict[str, str]:
     return {"Headframe-More": "true"} if more else {}
 
 
-def _plain(record: Record) -> dict[str, str | int]:
-    return dict(zip(FIELDS, record.values(), strict=True))
+def _plain(record: Record) -> msgspec.Struct:
+    return HistoryRow(**dict(zip(FIELDS, record.values(), strict=True)))

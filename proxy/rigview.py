@@ -1,38 +1,31 @@
 """`GET /api/v1/rigs`: the connected rigs, searched, sorted and paged here and not in browsers.
 
-Parameters, all by choice: `search` (a part of name, software, address, route or listener),
-`user` (the whole name), `state`, `route`, `listener`, `sort` (a column; "hashrate" by
-default), `desc` (1 by default for "hashrate"), `offset`, `limit` (50 rows by default, 200 at
-most). A connection that has no seat yet is a row, too: it is connecting.
-
 All rigs are looked at once a second at most, whoever asks and how often; only the rows that
 are shown are worked out in full.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 import msgspec
 from aiohttp import web
 
-from headframe.runtime.errors import HeadframeError
+from headframe.runtime.web import Endpoint, Problem, Reply, Served
 from proxy.hub import Clock
 from proxy.rig import Rig, RigState
 from proxy.session import Session
 from proxy.stats import RIG_STATES
 from proxy.status import RigsPage, RigStatus
 
-__all__ = ["SORTS", "RigView", "rigs_handler"]
+__all__ = ["RIGS", "SORTS", "RigView", "RigsAsked", "rigs_served"]
+
+Meta = msgspec.Meta
 
 LOOK_SECONDS: Final = 1.0
 _MOST_ROWS: Final = 200
 _MOST_ANSWERS: Final = 64
 """Kept until the next look, for pages that ask for the same."""
-
-
-class RigsError(HeadframeError):
-    """What is asked for cannot be."""
 
 
 class Rigs(Protocol):
@@ -72,18 +65,39 @@ SORTS: Final[dict[str, Callable[[_Row, float], Any]]] = {
 """What rows can be sorted by; rigs without it (`None`) come last, either way."""
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The parameters."""
+class RigsAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of the rigs."""
 
-    search: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    user: str | None = None
-    state: str = ""
-    route: str = ""
-    listener: str = ""
-    sort: str = "hashrate"
-    desc: bool | None = None
-    offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
-    limit: Annotated[int, msgspec.Meta(ge=1, le=_MOST_ROWS)] = 50
+    search: Annotated[
+        str,
+        Meta(max_length=200, description="A part of name, software, address, route or listener."),
+    ] = ""
+    user: Annotated[str | None, Meta(description="The whole name.")] = None
+    state: Annotated[
+        str,
+        Meta(description="How they are doing.", extra_json_schema={"enum": ["", *RIG_STATES]}),
+    ] = ""
+    route: Annotated[str, Meta(description="The route that they are on.")] = ""
+    listener: Annotated[str, Meta(description="The listener that they came to.")] = ""
+    sort: Annotated[
+        str,
+        Meta(description="The column to sort by.", extra_json_schema={"enum": ["", *SORTS]}),
+    ] = "hashrate"
+    desc: Annotated[
+        bool | None, Meta(description="The largest first; by default for hashrate alone.")
+    ] = None
+    offset: Annotated[int, Meta(ge=0, le=1_000_000, description="Rows to be left out.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=_MOST_ROWS, description="Rows at most.")] = 50
+
+
+RIGS: Final = Endpoint(
+    path="/api/v1/rigs",
+    summary="The connected rigs, a page of them",
+    details="Searched, sorted and paged by the proxy. All are looked at once a second at most.",
+    query=RigsAsked,
+    replies={200: Reply(what="The rigs that fit.", kind=RigsPage)},
+    example="?state=silent&sort=last_share&limit=20",
+)
 
 
 class RigView:
@@ -99,7 +113,7 @@ class RigView:
         self._by_route: Counter[str] = Counter()
         self._by_listener: Counter[str] = Counter()
         self._looked_at = float("-inf")
-        self._answers: dict[_Asked, bytes] = {}
+        self._answers: dict[RigsAsked, bytes] = {}
 
     @property
     def hps(self) -> float:
@@ -116,16 +130,14 @@ class RigView:
         rows, now = self._look()[:most], self._routing.clock.monotonic()
         return tuple(_status(row, now) for row in rows)
 
-    def answer(self, given: dict[str, str]) -> bytes:
+    def answer(self, asked: RigsAsked) -> bytes:
         """Return a `RigsPage` as JSON.
 
-        Args:
-            given: the parameters.
-
         Raises:
-            RigsError: one of them cannot be.
+            Problem: a parameter cannot be.
         """
-        asked, rows = _read(given), self._look()
+        _check(asked)
+        rows = self._look()
         known = self._answers.get(asked)
         if known is None:
             known = msgspec.json.encode(self._page(asked, rows))
@@ -133,7 +145,7 @@ class RigView:
                 self._answers[asked] = known
         return known
 
-    def _page(self, asked: _Asked, rows: list[_Row]) -> RigsPage:
+    def _page(self, asked: RigsAsked, rows: list[_Row]) -> RigsPage:
         now = self._routing.clock.monotonic()
         fitting = list(_fitting(rows, asked))
         found = [row for row in fitting if row.state == asked.state] if asked.state else fitting
@@ -168,31 +180,22 @@ def _rows(routing: Rigs, now: float) -> Iterator[_Row]:
             yield _Row(route, session, rig, rig.state(now).value, rig.hps(now))
 
 
-def rigs_handler(view: RigView) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make the handler of the path."""
+def rigs_served(view: RigView) -> Served:
+    """Make the row of `/api/v1/rigs`."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            body = view.answer(dict(request.query))
-        except RigsError as error:
-            return web.json_response({"error": str(error)}, status=422)
-        return web.Response(body=body, content_type="application/json")
+    async def handle(_request: web.Request, asked: RigsAsked) -> web.StreamResponse:
+        return web.Response(body=view.answer(asked), content_type="application/json")
 
-    return handle
+    return Served(RIGS, handle)
 
 
-def _read(given: dict[str, str]) -> _Asked:
-    try:
-        asked = msgspec.convert(given, _Asked, strict=False)
-    except msgspec.ValidationError as error:
-        raise RigsError(str(error)) from None
+def _check(asked: RigsAsked) -> None:
     for name, value, known in (("sort", asked.sort, SORTS), ("state", asked.state, RIG_STATES)):
         if value and value not in known:
-            raise RigsError(f"{name} is {value!r}: expected one of {', '.join(known)}")
-    return asked
+            raise Problem(422, f"{name} is {value[:50]!r}", f"expected one of {', '.join(known)}")
 
 
-def _fitting(rows: list[_Row], asked: _Asked) -> Iterator[_Row]:
+def _fitting(rows: list[_Row], asked: RigsAsked) -> Iterator[_Row]:
     wanted = asked.search.strip().casefold()
     for row in rows:
         session = row.session
@@ -209,7 +212,7 @@ def _fitting(rows: list[_Row], asked: _Asked) -> Iterator[_Row]:
         yield row
 
 
-def _sorted(rows: list[_Row], asked: _Asked, now: float) -> list[_Row]:
+def _sorted(rows: list[_Row], asked: RigsAsked, now: float) -> list[_Row]:
     column = SORTS[asked.sort or "hashrate"]
     keyed = [(column(row, now), row) for row in rows]
     falling = asked.sort == "hashrate" if asked.desc is None else asked.desc

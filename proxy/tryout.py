@@ -1,18 +1,34 @@
 """Where rigs go, and where they would go with other settings: for `--dry-run` and the API."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Final
 
 import msgspec
+from aiohttp import web
 
 from headframe.runtime.errors import ConfigError, HeadframeError
-from headframe.runtime.web import Action, Answer
+from headframe.runtime.web import Action, Answer, Endpoint, Reply, Served, respond
 from proxy.config import ProxyConfig
 from proxy.routes import Router, Visitor
 from proxy.routing import Routing
 
-__all__ = ["Trial", "live_rigs", "overview", "parse_rig", "parse_rigs", "try_rigs", "trying"]
+__all__ = [
+    "ROUTES",
+    "TRY",
+    "Overview",
+    "Trial",
+    "TryAsked",
+    "live_rigs",
+    "overview",
+    "parse_rig",
+    "parse_rigs",
+    "routes_served",
+    "try_rigs",
+    "trying",
+]
+
+Meta = msgspec.Meta
 
 _MOST_RIGS: Final = 20_000
 """As many as a call may ask for, and as are listed."""
@@ -62,6 +78,64 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return f"{who}: {_name(self.route)} ({self.why})"
         way = f"{_name(self.route)} -> {_name(self.then)}" if self.moves else _name(self.then)
         return f"{who}: {way} ({self.then_why})"
+
+
+class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule for rigs."""
+
+    route: Annotated[str, Meta(description='Where rigs go that it fits; "": turned away.')]
+    fits: Annotated[str, Meta(description="What it fits, in words.")]
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes, rules, and which rig is where."""
+
+    routes: Annotated[tuple[str, ...], Meta(description="Their names.")]
+    otherwise: Annotated[str, Meta(description='For rigs that no rule fits; "": turned away.')]
+    rules: Annotated[tuple[RuleTold, ...], Meta(description="The first that fits decides.")]
+    rigs: Annotated[tuple[Trial, ...], Meta(description=f"{_MOST_RIGS:,} at most.")]
+
+
+class TryAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Rigs that are to be tried."""
+
+    rigs: Annotated[
+        Annotated[tuple[Trial, ...], Meta(max_length=_MOST_RIGS)] | None,
+        Meta(description="By default those that are connected."),
+    ] = None
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """Where rigs go."""
+
+    rigs: tuple[Trial, ...]
+    moves: Annotated[int, Meta(ge=0, description="Of these, those that would go elsewhere.")]
+
+
+ROUTES: Final = Endpoint(
+    path="/api/v1/routes",
+    summary="Routes, rules, and which rig is where",
+    replies={200: Reply(what="The routes in force.", kind=Overview)},
+)
+TRY: Final = Endpoint(
+    path="/api/v1/routes/try",
+    method="POST",
+    summary="Say where rigs go now, and after a reload",
+    details="Reads the settings as a reload would, and changes nothing.",
+    body=TryAsked,
+    token=True,
+    replies={200: Reply(what="Where each goes, and why.", kind=Tried)},
+    example='{"rigs": [{"listener": "front", "address": "10.0.0.7", "login": "me.rig1"}]}',
+)
+
+
+def routes_served(routing: Routing) -> Served:
+    """Make the row of `/api/v1/routes`."""
+
+    async def handle(_request: web.Request, _asked: None) -> web.Response:
+        return respond(overview(routing))
+
+    return Served(ROUTES, handle)
 
 
 def parse_rig(text: str) -> Trial:
@@ -117,50 +191,45 @@ def live_rigs(routing: Routing) -> Iterator[Trial]:
             )
 
 
-def overview(routing: Routing) -> dict[str, Any]:
-    """Return routes, rules and which rig is where, as plain data."""
+def overview(routing: Routing) -> Overview:
+    """Tell routes, rules and which rig is where."""
     rigs = [rig for _, rig in zip(range(_MOST_RIGS), live_rigs(routing), strict=False)]
-    return {
-        "routes": list(routing.routes),
-        "otherwise": routing.router.default,
-        "rules": [{"route": each.route, "fits": each.words} for each in routing.router.rules],
-        "rigs": msgspec.to_builtins(rigs),
-    }
+    return Overview(
+        routes=tuple(routing.routes),
+        otherwise=routing.router.default,
+        rules=tuple(RuleTold(route=each.route, fits=each.words) for each in routing.router.rules),
+        rigs=tuple(rigs),
+    )
 
 
 def trying(routing: Routing, read: Callable[[], ProxyConfig] | None) -> Action:
     """Make the action that says where rigs go now, and after a reload.
 
-    With `rigs`, a list of them, it says it of these; else of those that are connected.
+    With `rigs` it says it of these; else of those that are connected.
 
     Args:
         routing: the routes in force.
         read: reads the settings as a reload would; `None`: there is no reload.
     """
 
-    async def answer(given: Mapping[str, object]) -> Answer:
-        try:
-            rigs = _asked(routing, given)
-            if read is not None:
+    async def answer(asked: TryAsked) -> Answer:
+        rigs = _asked(routing, asked)
+        if read is not None:
+            try:
                 settings = await asyncio.to_thread(read)
-                rigs = try_rigs(rigs, settings.router())
-        except HeadframeError as error:
-            return Answer(error=str(error))
-        return Answer(
-            details={
-                "rigs": msgspec.to_builtins(rigs),
-                "moves": sum(rig.moves for rig in rigs),
-            }
-        )
+            except HeadframeError as error:
+                return Answer(error=str(error), what_to_do="mend the settings")
+            rigs = try_rigs(rigs, settings.router())
+        return Answer(details={"rigs": rigs, "moves": sum(rig.moves for rig in rigs)})
 
     return answer
 
 
-def _asked(routing: Routing, given: Mapping[str, object]) -> Sequence[Trial]:
-    if "rigs" not in given:
+def _asked(routing: Routing, asked: TryAsked) -> Sequence[Trial]:
+    if asked.rigs is None:
         return list(live_rigs(routing))[:_MOST_RIGS]
     found = []
-    for rig in parse_rigs(given["rigs"]):
+    for rig in asked.rigs:
         decision = routing.decide(rig.visitor)
         found.append(msgspec.structs.replace(rig, route=decision.route, why=decision.why))
     return found

@@ -1,9 +1,23 @@
 import pytest
 
-from proxy.access import access_actions, keep_out, list_bans
+from headframe.runtime.web import Actions
+from proxy.access import (
+    BAN,
+    KICK,
+    UNBAN,
+    BanAsked,
+    BanRow,
+    KickAsked,
+    UnbanAsked,
+    access_actions,
+    bans_served,
+    keep_out,
+    list_bans,
+)
 from proxy.listener import Limits
 from tests.fakes.proxying import proxying
 from tests.fakes.rig import Rig, connected
+from tests.fakes.webapi import TOKEN, operator, serving_rows
 
 
 async def test_a_ban_ends_the_rigs_from_there_and_lets_none_in_until_it_is_over():
@@ -12,25 +26,20 @@ async def test_a_ban_ends_the_rigs_from_there_and_lets_none_in_until_it_is_over(
         for rig in rigs:
             await rig.job()
         actions = access_actions(proxy.routing)
-        answer = await actions["ban"]({"address": "127.0.0.0/8", "seconds": 60, "why": "test"})
+        answer = await actions[BAN](BanAsked(address="127.0.0.0/8", seconds=60, why="test"))
         assert answer.error == ""
         assert answer.details["closed"] == 2
         for rig in rigs:
             await rig.closed()
-        row = {
-            "address": "127.0.0.0/8",
-            "why": "test",
-            "seconds_left": 60,
-            "in_settings": False,
-        }
-        assert list_bans(proxy.routing) == {"bans": [row]}
+        row = BanRow(address="127.0.0.0/8", why="test", seconds_left=60, in_settings=False)
+        assert list_bans(proxy.routing).bans == (row,)
         late = await Rig("late").connect(proxy.port)
         await late.closed()
         assert proxy.hub.stats.connections_closed["banned"] == 2
         assert proxy.hub.stats.connections_refused["banned"] == 1
         assert proxy.hub.stats.bans == {"faults": 0, "operator": 1}
         proxy.time.now += 61
-        assert list_bans(proxy.routing) == {"bans": []}
+        assert list_bans(proxy.routing).bans == ()
         async with connected(proxy.port, "again") as [again]:
             await again.job()
 
@@ -38,33 +47,40 @@ async def test_a_ban_ends_the_rigs_from_there_and_lets_none_in_until_it_is_over(
 async def test_a_ban_may_last_and_be_lifted():
     async with proxying() as proxy:
         actions = access_actions(proxy.routing)
-        answer = await actions["ban"]({"address": "192.0.2.7", "seconds": None})
-        assert answer.details["ban"]["seconds_left"] is None  # type: ignore[index] # plain data
-        assert (await actions["unban"]({"address": "192.0.2.7"})).error == ""
-        assert "is not banned" in (await actions["unban"]({"address": "192.0.2.7"})).error
+        answer = await actions[BAN](BanAsked(address="192.0.2.7", seconds=None))
+        assert answer.details["ban"] == BanRow(
+            address="192.0.2.7", why="by the operator", seconds_left=None, in_settings=False
+        )
+        unban = UnbanAsked(address="192.0.2.7")
+        assert (await actions[UNBAN](unban)).error == ""
+        assert "is not banned" in (await actions[UNBAN](unban)).error
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("name", "given", "error"),
     [
-        ({}, "`address` is missing"),
-        ({"address": 5}, "`address` is missing"),
-        ({"address": "home"}, "does not appear"),
-        ({"address": "192.0.2.1", "seconds": 0}, "above zero"),
-        ({"address": "192.0.2.1", "seconds": True}, "above zero"),
-        ({"address": "192.0.2.1", "seconds": "60"}, "above zero"),
+        ("ban", {}, "missing required field `address`"),
+        ("ban", {"address": 5}, "address: expected `str`"),
+        ("ban", {"address": "home"}, "does not appear"),
+        ("ban", {"address": "192.0.2.1", "seconds": 0}, "seconds: expected `float` > 0"),
+        ("ban", {"address": "192.0.2.1", "seconds": True}, "seconds: expected `float | null`"),
+        ("ban", {"address": "192.0.2.1", "seconds": "60"}, "seconds: expected `float | null`"),
+        ("ban", {"address": "192.0.2.1", "seconds": 1e300}, "seconds: expected `float` <= 1"),
+        ("ban", {"address": "192.0.2.1", "minutes": 5}, "there is no field 'minutes'"),
+        ("unban", {}, "missing required field `address`"),
+        ("unban", {"address": ""}, "does not appear"),
+        ("kick", {"user": 5}, "user: expected `str | null`"),
     ],
 )
-async def test_a_senseless_ban_is_told(given: dict[str, object], error: str):
+async def test_what_makes_no_sense_is_told(name: str, given: dict[str, object], error: str):
     async with proxying() as proxy:
-        assert error in (await access_actions(proxy.routing)["ban"](given)).error
-        assert list_bans(proxy.routing) == {"bans": []}
-
-
-async def test_a_senseless_end_of_a_ban_is_told():
-    async with proxying() as proxy:
-        unban = access_actions(proxy.routing)["unban"]
-        assert "does not appear" in (await unban({})).error
+        actions = Actions(access_actions(proxy.routing), TOKEN)
+        async with serving_rows([bans_served(proxy.routing)], actions) as session:
+            async with session.post(f"/api/v1/{name}", json=given, headers=operator) as answer:
+                assert answer.status == 422
+                assert error in (await answer.json())["error"]
+            async with session.get("/api/v1/bans") as answer:
+                assert await answer.json() == {"bans": []}
 
 
 @pytest.mark.parametrize("by", ["user", "address", "host", "same address"])
@@ -75,12 +91,12 @@ async def test_rigs_are_kicked_and_may_come_again(by: str):
         await second.job()
         session = next(each for _, each in proxy.routing.sessions() if each.user == "a")
         given = {
-            "user": {"user": "a"},
-            "address": {"address": session.address},
-            "host": {"address": "127.0.0.1"},
-            "same address": {"address": "::ffff:127.0.0.1"},
+            "user": KickAsked(user="a"),
+            "address": KickAsked(address=session.address),
+            "host": KickAsked(address="127.0.0.1"),
+            "same address": KickAsked(address="::ffff:127.0.0.1"),
         }[by]
-        answer = await access_actions(proxy.routing)["kick"](given)
+        answer = await access_actions(proxy.routing)[KICK](given)
         hit = {"user": 1, "address": 1, "host": 2, "same address": 0}[by]
         assert answer.details == {"closed": hit}
         if hit:
@@ -90,17 +106,17 @@ async def test_rigs_are_kicked_and_may_come_again(by: str):
             await again.job()
 
 
-@pytest.mark.parametrize("given", [{}, {"user": "a", "address": "127.0.0.1"}])
-async def test_whom_to_kick_must_be_said(given: dict[str, object]):
+@pytest.mark.parametrize("asked", [KickAsked(), KickAsked(user="a", address="127.0.0.1")])
+async def test_whom_to_kick_must_be_said(asked: KickAsked):
     async with proxying() as proxy:
-        assert "either" in (await access_actions(proxy.routing)["kick"](given)).error
+        assert "either" in (await access_actions(proxy.routing)[KICK](asked)).error
 
 
 async def test_nobody_is_at_an_address_that_is_none():
     async with proxying() as proxy, connected(proxy.port, "a") as [rig]:
         proxy.publish()
         await rig.job()
-        answer = await access_actions(proxy.routing)["kick"]({"address": "home"})
+        answer = await access_actions(proxy.routing)[KICK](KickAsked(address="home"))
         assert answer.details == {"closed": 0}
 
 
@@ -134,7 +150,7 @@ async def test_a_broken_rig_does_not_ban_the_others_of_its_address():
         for _ in range(30):
             assert proxy.listener.admit("192.0.2.7") == ""
             proxy.listener.release("192.0.2.7", faulty=True)
-        assert list_bans(proxy.routing) == {"bans": []}
+        assert list_bans(proxy.routing).bans == ()
 
 
 async def test_faults_now_and_then_are_no_ban():
@@ -143,4 +159,4 @@ async def test_faults_now_and_then_are_no_ban():
             proxy.listener.admit("192.0.2.7")
             proxy.listener.release("192.0.2.7", faulty=True)
             proxy.time.now += 61
-        assert list_bans(proxy.routing) == {"bans": []}
+        assert list_bans(proxy.routing).bans == ()

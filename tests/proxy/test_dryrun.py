@@ -8,7 +8,7 @@ from headframe.upstream.settings import UpstreamSettings
 from proxy.config import ProxyConfig
 from proxy.dryrun import dry_run, live_rigs_at
 from proxy.tables import RouteSettings, RuleSettings, WebSettings
-from proxy.tryout import overview
+from proxy.tryout import routes_served
 from tests.fakes.rig import connected
 from tests.fakes.routes import farming
 
@@ -42,7 +42,7 @@ async def test_rigs_of_a_running_proxy_are_told_with_their_moves():
             metrics=bytes,
             healthy=lambda: True,
             title="Test",
-            views={"routes": lambda: overview(farm.routing)},
+            endpoints=[routes_served(farm.routing)],
         )
         async with server, connected(farm.port(), "x.1", "y.1") as rigs:
             for rig in rigs:

@@ -3,12 +3,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.history import Batch, Figures, Rollup
-from proxy.history_api import history_handler
+from proxy.history_api import history_served
 from proxy.history_file import HistoryFile
+from tests.fakes.webapi import serving_rows
 
 NOW = 100_000
 
@@ -20,9 +19,7 @@ async def client(tmp_path: Path):
         rollups = [Rollup(name, Figures(offered=1, work_offered=2**70)) for name in "ab"]
         for at in (NOW - 7200, NOW - 120, NOW - 60):
             file.write([Batch(route="default", at=at, rollups=rollups)])
-    app = web.Application()
-    app.router.add_get("/api/v1/history", history_handler(path, lambda: NOW))
-    async with TestClient(TestServer(app)) as opened:
+    async with serving_rows([history_served(path, lambda: NOW)]) as opened:
         yield opened
 
 
@@ -54,21 +51,21 @@ async def test_what_is_asked_for_is_told(client):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("?form=csv", "unknown: form"),
+        ("?form=csv", "there is no parameter 'form'; known: from, to, step"),
         ("?from=tomorrow", "is no time"),
-        ("?limit=many", "limit"),
-        ("?limit=0", "limit is 0: expected 1 to 100000"),
-        ("?step=day", "step is 'day': expected one of minute, hour"),
-        ("?by=rig", "by is 'rig'"),
-        ("?format=xml", "format is 'xml'"),
+        ("?limit=many", "limit: expected `int`, got `str`; expected 1 to 100000"),
+        ("?limit=0", "expected 1 to 100000"),
+        ("?step=day", "step: invalid enum value 'day'; expected one of hour, minute"),
+        ("?by=rig", "by: invalid enum value 'rig'; expected one of route, worker"),
+        ("?format=xml", "format: invalid enum value 'xml'"),
+        ("?limit=5&limit=6", "limit is given twice"),
     ],
 )
 async def test_what_cannot_be_asked_for_is_told(client, query, words):
-    assert words in json.loads(await ask(client, query, 422))["error"]
+    told = json.loads(await ask(client, query, 422))
+    assert words in f"{told['error']}; {told['what_to_do']}"
 
 
 async def test_without_a_history_the_answer_says_so(tmp_path):
-    app = web.Application()
-    app.router.add_get("/api/v1/history", history_handler(tmp_path / "none.sqlite"))
-    async with TestClient(TestServer(app)) as client:
+    async with serving_rows([history_served(tmp_path / "none.sqlite")]) as client:
         assert "there is no history" in await ask(client, "", 422)

@@ -5,7 +5,17 @@ from headframe.upstream.settings import UpstreamSettings
 from proxy.config import ProxyConfig
 from proxy.routes import Router, Rule
 from proxy.tables import RouteSettings, RuleSettings
-from proxy.tryout import Trial, live_rigs, overview, parse_rig, parse_rigs, try_rigs, trying
+from proxy.tryout import (
+    RuleTold,
+    Trial,
+    TryAsked,
+    live_rigs,
+    overview,
+    parse_rig,
+    parse_rigs,
+    try_rigs,
+    trying,
+)
 from tests.fakes.rig import connected
 from tests.fakes.routes import farming
 
@@ -69,22 +79,27 @@ async def test_the_api_tells_who_is_where_and_who_would_move():
             await farm.until(lambda: (farm.users("a"), farm.users("b")) == (["x.1"], ["b.1"]))
             told = overview(farm.routing)
             live = {each.login: (each.route, each.why) for each in live_rigs(farm.routing)}
-            answer = await trying(farm.routing, lambda: settings)({})
-            asked = await trying(farm.routing, None)({"rigs": [RIG]})
-            bad = await trying(farm.routing, None)({"rigs": "all"})
-    assert (told["routes"], told["otherwise"]) == (["a", "b"], "a")
-    assert told["rules"] == [{"route": "b", "fits": "login b.*"}]
-    assert {each["login"] for each in told["rigs"]} == {"x.1", "b.1"}
+            answer = await trying(farm.routing, lambda: settings)(TryAsked())
+            given = TryAsked(rigs=(Trial(**RIG),))
+            asked = await trying(farm.routing, None)(given)
+            bad = await trying(farm.routing, fail)(TryAsked())
+    assert (told.routes, told.otherwise) == (("a", "b"), "a")
+    assert told.rules == (RuleTold(route="b", fits="login b.*"),)
+    assert {each.login for each in told.rigs} == {"x.1", "b.1"}
     assert live == {"x.1": ("a", "no rule fits: the first route"), "b.1": ("b", "login b.*")}
     assert answer.details["moves"] == 2
     rigs = answer.details["rigs"]
     assert isinstance(rigs, list)
-    assert {(each["login"], each["route"], each["then"]) for each in rigs} == {
+    assert {(each.login, each.route, each.then) for each in rigs} == {
         ("x.1", "a", "b"),
         ("b.1", "b", "a"),
     }
-    assert asked.details == {"rigs": [{**RIG, "route": "b", "why": "login b.*"}], "moves": 0}
-    assert bad.error.startswith("rigs: ")
+    assert asked.details == {"rigs": [Trial(**RIG, route="b", why="login b.*")], "moves": 0}
+    assert bad.error == "proxy.toml:1: no setting 'route'"
+
+
+def fail() -> ProxyConfig:
+    raise ConfigError("proxy.toml:1: no setting 'route'")
 
 
 def _pool(port: int) -> UpstreamSettings:

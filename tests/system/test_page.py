@@ -1,7 +1,7 @@
 """The page in a real browser, over few rigs and many, with a history and actions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ import pytest
 
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.web import Actions, Answer, WebServer
+from headframe.runtime.web.common import RELOAD, Nothing
+from proxy.access import BAN, KICK, KickAsked
 from proxy.history import Batch, Figures, Rollup
-from proxy.history_api import history_handler
+from proxy.history_api import history_served
 from proxy.history_file import HistoryFile
-from proxy.rigview import RigView, rigs_handler
+from proxy.rigview import RigView, rigs_served
 from tests.fakes.browser import browsing
 from tests.fakes.crowd import Crowd
 
@@ -30,9 +32,9 @@ class Desk:
     """What the page asked to be changed."""
 
     def __init__(self) -> None:
-        self.asked: list[Mapping[str, object]] = []
+        self.asked: list[object] = []
 
-    async def act(self, given: Mapping[str, object]) -> Answer:
+    async def act(self, given: object) -> Answer:
         self.asked.append(given)
         return Answer(details={"closed": 1})
 
@@ -66,8 +68,8 @@ async def opened(
         metrics=bytes,
         healthy=lambda: True,
         title="Headframe proxy",
-        handlers={"rigs": rigs_handler(view), "history": history_handler(path)},
-        actions=Actions({"kick": desk.act, "ban": desk.act, "reload": desk.act}, token),
+        endpoints=[rigs_served(view), history_served(path)],
+        actions=Actions({KICK: desk.act, BAN: desk.act, RELOAD: desk.act}, token),
         interval_seconds=0.2,
     )
     async with (
@@ -154,7 +156,7 @@ async def test_changes_need_the_token_that_is_typed_in(tmp_path: Path):
             await until(evaluate, f"{said}.includes({expected!r})")
         await evaluate("document.getElementById('operator-reload').click()")
         await until(evaluate, f"{said}.startsWith('reload: done')")
-    assert desk.asked == [{"user": "farm.rig00000"}, {}]
+    assert desk.asked == [KickAsked(user="farm.rig00000"), Nothing()]
 
 
 async def test_nothing_to_change_is_shown_where_no_token_is_set(tmp_path: Path):

@@ -1,23 +1,25 @@
 """`Actions`: what may be asked of a program over HTTP that changes something.
 
-One row for each: `POST /api/v1/NAME`, with a JSON object or nothing as its body. Every one
+One row for each: `POST` to its path, with a JSON object or nothing as its body. Every one
 needs the operator's token in the header `Authorization: Bearer TOKEN`, which no page of a
 stranger can send: a browser asks us for leave before it sends that header elsewhere, and
 gets none.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
 from headframe.runtime.reload import Reloader
 from headframe.runtime.settings import read_secret
+from headframe.runtime.web.common import ACTIONS, ActionsTold, Nothing
+from headframe.runtime.web.endpoints import Endpoint, Handler, Served
+from headframe.runtime.web.problems import Problem, respond
 
 __all__ = ["Action", "Actions", "Answer", "read_token", "reloading"]
 
@@ -26,11 +28,11 @@ log = get_logger(__name__)
 SHORTEST_TOKEN: Final = 16
 """Characters; a shorter one could be guessed at the rate that a server answers."""
 _SCHEME: Final = "bearer"
-_PREFIX: Final = "/api/v1/"
 _HOW_TO_SET: Final = (
-    "changing calls need a token, and none is set: put 16 characters or more into a file, and "
-    "name it in the setting web.token_file"
+    "put 16 characters or more into a file, and name it in the setting web.token_file"
 )
+_NO_TOKEN: Final = "the header `Authorization: Bearer TOKEN` has no valid token"  # noqa: S105
+_HOW_TO_GIVE: Final = "send the one that is in the file that web.token_file names"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,54 +41,53 @@ class Answer:
 
     Attributes:
         error: why it was not done, in one line; "" when it was.
+        what_to_do: about that, in one line.
         details: what else is to be told, as plain data.
     """
 
     error: str = ""
+    what_to_do: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-Action = Callable[[Mapping[str, object]], Awaitable[Answer]]
-"""Takes the JSON object that came with the call."""
+Action = Callable[[Any], Awaitable[Answer]]
+"""Takes the JSON object that came with the call, as the struct of its endpoint."""
 
 
 class Actions:
     """The table of actions, and who may use them.
 
     Args:
-        rows: by name, as it stands in the path.
+        rows: what does it, by what is asked for.
         token: the operator's; "" refuses every call.
     """
 
-    def __init__(self, rows: Mapping[str, Action], token: str) -> None:
+    def __init__(self, rows: Mapping[Endpoint, Action], token: str) -> None:
         self._rows = dict(rows)
         self._token = token.encode()
 
-    def add_to(self, app: web.Application) -> None:
-        """Serve each action at its path, and at `actions` what there is."""
-        for name in self._rows:
-            app.router.add_post(f"{_PREFIX}{name}", self._handle)
-        app.router.add_get(f"{_PREFIX}actions", self._list)
+    def rows(self) -> Iterator[Served]:
+        """Yield each action, and the list of them."""
+        yield Served(ACTIONS, self._list)
+        for endpoint, action in self._rows.items():
+            yield Served(endpoint, _acting(action))
 
-    async def _list(self, _request: web.Request) -> web.Response:
-        return _respond(200, {"actions": sorted(self._rows), "usable": bool(self._token)})
+    def guard(self, request: web.Request) -> None:
+        """Let the operator pass.
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        name = request.path.removeprefix(_PREFIX)
+        Raises:
+            Problem: it is somebody else, or nobody may.
+        """
         if not self._token:
-            return _refusal(403, _HOW_TO_SET)
+            raise Problem(403, "changing calls need a token, and none is set", _HOW_TO_SET)
         if not self._is_operator(request):
-            log.warning("action_refused", action=name, peer=request.remote)
-            refusal = _refusal(401, "the header `Authorization: Bearer TOKEN` has no valid token")
-            refusal.headers["WWW-Authenticate"] = "Bearer"
-            return refusal
-        given = await _body_of(request)
-        if given is None:
-            return _refusal(400, "the body must be a JSON object, or empty")
-        answer = await self._rows[name](given)
-        if answer.error:
-            return _respond(422, {"error": answer.error, **answer.details})
-        return _respond(200, dict(answer.details))
+            log.warning("action_refused", path=request.path, peer=request.remote)
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise Problem(401, _NO_TOKEN, _HOW_TO_GIVE, headers=headers)
+
+    async def _list(self, _request: web.Request, _asked: None) -> web.Response:
+        names = sorted(endpoint.name for endpoint in self._rows)
+        return respond(ActionsTold(actions=tuple(names), usable=bool(self._token)))
 
     def _is_operator(self, request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -112,10 +113,10 @@ def read_token(token: str, token_file: str) -> str:
 def reloading(reloader: Reloader[Any]) -> Action:
     """Make the action that reads a program's settings again."""
 
-    async def reload(_given: Mapping[str, object]) -> Answer:
+    async def reload(_asked: Nothing) -> Answer:
         outcome = await reloader.reload()
         if outcome.error:
-            return Answer(error=outcome.error)
+            return Answer(error=outcome.error, what_to_do="mend the settings; nothing changed")
         return Answer(
             details={"changed": outcome.changed, "needs_a_restart": outcome.needs_restart}
         )
@@ -123,18 +124,12 @@ def reloading(reloader: Reloader[Any]) -> Action:
     return reload
 
 
-async def _body_of(request: web.Request) -> Mapping[str, object] | None:
-    try:
-        given = msgspec.json.decode(await request.read() or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return given if isinstance(given, dict) else None
+def _acting(action: Action) -> Handler:
+    async def handle(_request: web.Request, asked: object) -> web.Response:
+        answer = await action(asked)
+        if answer.error:
+            told = {"error": answer.error, "what_to_do": answer.what_to_do, **answer.details}
+            return respond(told, status=422)
+        return respond(dict(answer.details))
 
-
-def _refusal(status: int, error: str) -> web.Response:
-    return _respond(status, {"error": error})
-
-
-def _respond(status: int, plain: Mapping[str, object]) -> web.Response:
-    body = msgspec.json.encode(plain, enc_hook=str)
-    return web.Response(status=status, body=body, content_type="application/json")
+    return handle

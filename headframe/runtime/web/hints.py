@@ -10,33 +10,31 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
-__all__ = ["add_hints"]
+from headframe.runtime.web.endpoints import Handler
+from headframe.runtime.web.problems import Problem
 
-_PATH = "/api/v1/blocknotify"
+__all__ = ["hinted"]
 
 
-def add_hints(app: web.Application, nudge: Callable[[], int]) -> None:
-    """Take hints by GET and by POST; what else is in the request is not read.
+def hinted(nudge: Callable[[], int]) -> Handler:
+    """Make what takes hints; what else is in the request is not read.
 
     Args:
-        app: the server.
         nudge: looks for news soon, however often it is called; tells how many do so.
     """
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.Request, _asked: None) -> web.Response:
         if not _is_local(request.remote):
-            return web.Response(
-                status=403,
-                text="blocknotify is for programs on this machine: call it on a loopback "
-                "address, or let the node publish hashblock by ZMQ\n",
+            raise Problem(
+                403,
+                "blocknotify is for programs on this machine",
+                "call it on a loopback address, or let the node publish hashblock by ZMQ",
             )
-        asked = nudge()
-        if not asked:
-            return web.Response(status=503, text="no node is in use that could be asked\n")
+        if not nudge():
+            raise Problem(503, "no node is in use that could be asked", "see /api/v1/status")
         return web.Response(text="ok\n")
 
-    app.router.add_get(_PATH, handle, allow_head=False)
-    app.router.add_post(_PATH, handle)
+    return handle
 
 
 def _is_local(remote: str | None) -> bool:

@@ -1,33 +1,35 @@
-"""`WebServer`: page, status, events, metrics and health of one program."""
+"""`WebServer`: page, status, events, metrics and health of one program, and its own API."""
 
-import asyncio
 import html
 import importlib.resources
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 import msgspec
 from aiohttp import web
 
+from headframe import __version__
+from headframe.runtime.events import RECENT, EventRing
 from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
+from headframe.runtime.web import common
 from headframe.runtime.web.actions import Actions
-from headframe.runtime.web.hints import add_hints
+from headframe.runtime.web.endpoints import Served, add_routes
+from headframe.runtime.web.hints import hinted
 from headframe.runtime.web.hosts import HostGuard
-from headframe.runtime.web.schema import encode_schema
+from headframe.runtime.web.openapi import describe
+from headframe.runtime.web.problems import Problem, answer_http_error, respond
+from headframe.runtime.web.schema import schema_of
+from headframe.runtime.web.stream import EventStream
 from headframe.runtime.wire import format_peer, listen_error
 
-__all__ = ["WebServer"]
+__all__ = ["STATIC_TYPES", "WebServer"]
 
 log = get_logger(__name__)
 
 MOST_EVENT_STREAMS = 64
 """Each open page holds one; a browser opens at most six to one server."""
-
-SLOWEST_WRITE_SECONDS = 10.0
-"""A reader of events that takes nothing for so long is let go."""
 
 SHUTDOWN_SECONDS = 2.0
 
@@ -45,33 +47,42 @@ SECURITY_HEADERS = {
 }
 
 STATIC_TYPES = {
+    "NOTICE": "text/plain",
     "app.js": "text/javascript",
-    "format.js": "text/javascript",
+    "bans.js": "text/javascript",
     "chart.js": "text/javascript",
+    "dialogs.js": "text/javascript",
+    "events.js": "text/javascript",
+    "format.js": "text/javascript",
     "history.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "keys.js": "text/javascript",
     "operator.js": "text/javascript",
+    "overview.js": "text/javascript",
+    "pools.js": "text/javascript",
     "rig.js": "text/javascript",
     "rigs.js": "text/javascript",
+    "shares.js": "text/javascript",
     "spans.js": "text/javascript",
-    "table.js": "text/javascript",
-    "uplot.min.js": "text/javascript",
-    "uplot.min.css": "text/css",
-    "NOTICE": "text/plain",
+    "stream.js": "text/javascript",
     "style.css": "text/css",
-    "icon.svg": "image/svg+xml",
+    "table.js": "text/javascript",
+    "tables.css": "text/css",
+    "tables.js": "text/javascript",
+    "theme.js": "text/javascript",
+    "uplot.min.css": "text/css",
+    "uplot.min.js": "text/javascript",
 }
 """Every file that is served besides the page itself; there is no listing and no other path."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WebServer:
     """Serves a program's page while its `async with` block runs.
 
-    `/` is the page, `/api/v1/status` what it shows as JSON, `/api/v1/schema` the JSON Schema of
-    that, `/api/v1/events` the same once a second as server-sent events, `/metrics` for
-    Prometheus, `/healthz` for supervisors (200 or 503). All that is read only; `actions` are
-    what changes something.
+    What all programs answer is in `web.common`; `endpoints` are a program's own, and `actions`
+    what changes something. `/api/v1/openapi.json` describes exactly what is served.
 
     Args:
         host: where to listen; a loopback address unless the operator decided otherwise.
@@ -86,9 +97,9 @@ class WebServer:
         hints: called when another program of this machine says that there is news; tells
             how many look for it now. `None`: such hints are not taken.
         schema: the type that the status is made of, or `None`.
-        views: more plain data to be read, by the name under `/api/v1/`.
-        handlers: what else answers to GET there, and reads parameters.
-        interval_seconds: time between two events.
+        endpoints: what else may be read.
+        ring: the log's events.
+        interval_seconds: time between two messages of the event stream.
         most_streams: how many readers of events there may be at a time.
     """
 
@@ -105,8 +116,8 @@ class WebServer:
         actions: Actions | None = None,
         hints: Callable[[], int] | None = None,
         schema: type[msgspec.Struct] | None = None,
-        views: Mapping[str, Callable[[], dict[str, object]]] | None = None,
-        handlers: Mapping[str, Handler] | None = None,
+        endpoints: Sequence[Served] = (),
+        ring: EventRing = RECENT,
         interval_seconds: float = 1.0,
         most_streams: int = MOST_EVENT_STREAMS,
     ) -> None:
@@ -117,17 +128,15 @@ class WebServer:
         self._healthy = healthy
         self._title = title
         self._guard = HostGuard(host, allowed_hosts)
-        self._actions = actions
+        self._actions = actions or Actions({}, "")
         self._hints = hints
         self._schema = schema
-        self._views = dict(views or {})
-        self._handlers = dict(handlers or {})
-        self._interval = interval_seconds
-        self._most_streams = most_streams
-        self._streams = 0
-        self._event = b""
-        self._event_made = float("-inf")
-        self._stopping = asyncio.Event()
+        self._endpoints = tuple(endpoints)
+        self._ring = ring
+        self._stream = EventStream(
+            self._snapshot, ring, interval_seconds=interval_seconds, most=most_streams
+        )
+        self._description = b""
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -169,116 +178,110 @@ class WebServer:
         trace: TracebackType | None,
     ) -> None:
         """End all event streams, and stop."""
-        self._stopping.set()
+        self._stream.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def rows(self) -> tuple[Served, ...]:
+        """List all that is served."""
+        return (*self._common(), *self._endpoints, *self._actions.rows(), *self._hint_rows())
+
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._check_host, self._catch])
+        app = web.Application(middlewares=[self._catch, self._check_host])
         app.on_response_prepare.append(_add_security_headers)
+        rows = self.rows()
+        description = describe(self._title, __version__, [each.endpoint for each in rows])
+        self._description = msgspec.json.encode(description)
+        add_routes(app, rows, self._actions.guard)
+        return app
+
+    def _common(self) -> Iterator[Served]:
         files = importlib.resources.files(__package__) / "static"
         page = (files / "index.html").read_text(encoding="utf-8")
         page = page.replace("{{title}}", html.escape(self._title))
-        app.router.add_get("/", _serve(page.encode(), "text/html"))
-        for name, content_type in STATIC_TYPES.items():
-            handler = _serve((files / name).read_bytes(), content_type)
-            app.router.add_get(f"/static/{name}", handler)
-        app.router.add_get("/metrics", self._get_metrics)
-        app.router.add_get("/healthz", self._get_health)
-        app.router.add_get("/api/v1/status", self._get_status)
-        app.router.add_get("/api/v1/events", self._get_events, allow_head=False)
+        contents = {name: (files / name).read_bytes() for name in STATIC_TYPES}
+
+        async def get_page(_request: web.Request, _asked: None) -> web.Response:
+            return _file(page.encode(), "text/html")
+
+        async def get_file(request: web.Request, _asked: None) -> web.Response:
+            name = request.match_info["name"]
+            if name not in contents:
+                raise web.HTTPNotFound
+            return _file(contents[name], STATIC_TYPES[name])
+
+        yield Served(common.PAGE, get_page)
+        yield Served(common.files_of(STATIC_TYPES), get_file)
+        yield Served(common.METRICS, self._get_metrics)
+        yield Served(common.HEALTH, self._get_health)
+        yield Served(common.status_of(self._schema), self._get_status)
+        yield Served(common.EVENTS, self._stream.handle)
+        yield Served(common.LOG, self._get_log)
+        yield Served(common.OPENAPI, self._get_description)
         if self._schema is not None:
-            handler = _serve(encode_schema(self._schema), "application/schema+json")
-            app.router.add_get("/api/v1/schema", handler)
-        for name, view in self._views.items():
-            app.router.add_get(f"/api/v1/{name}", _serve_view(view))
-        for name, handler in self._handlers.items():
-            app.router.add_get(f"/api/v1/{name}", handler)
-        if self._actions is not None:
-            self._actions.add_to(app)
+            yield Served(common.SCHEMA, self._get_schema)
+
+    def _hint_rows(self) -> Iterator[Served]:
         if self._hints is not None:
-            add_hints(app, self._hints)
-        return app
+            for endpoint in common.BLOCKNOTIFY:
+                yield Served(endpoint, hinted(self._hints))
 
     @web.middleware
-    async def _check_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _check_host(self, request: web.Request, handler: _Next) -> web.StreamResponse:
         name = request.headers.get("Host", "")
         if not self._guard.allows(name):
-            return web.Response(
-                status=403,
-                text=f"this server does not answer to the name {name!r}: use its address, "
-                "or add the name to allowed_hosts in the settings of the page\n",
+            raise Problem(
+                403,
+                f"this server does not answer to the name {name!r}",
+                "use its address, or add the name to allowed_hosts in the settings of the page",
             )
         return await handler(request)
 
     @web.middleware
-    async def _catch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A bug in what the program brings is logged, and not shown to strangers."""
+    async def _catch(self, request: web.Request, handler: _Next) -> web.StreamResponse:
+        """Answer all problems in one shape; a bug in what the program brings is logged, and
+        not shown to strangers.
+        """  # noqa: D205 # one sentence
         try:
             return await handler(request)
-        except (web.HTTPException, ConnectionError):
+        except Problem as problem:
+            return problem.answer()
+        except web.HTTPException as error:
+            return answer_http_error(request, error)
+        except ConnectionError:
             raise
         except Exception:
             log.exception("page_failed", path=request.path)
-            return web.Response(status=500, text="internal error: the log has the reason\n")
+            return Problem(500, "internal error", "the log has the reason").answer()
 
-    async def _get_metrics(self, _request: web.Request) -> web.Response:
+    async def _get_metrics(self, _request: web.Request, _asked: None) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def _get_health(self, _request: web.Request) -> web.Response:
-        if self._healthy():
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="not healthy: the page and the log have the reason\n")
+    async def _get_health(self, _request: web.Request, _asked: None) -> web.Response:
+        if not self._healthy():
+            raise Problem(503, "not healthy", "the page and the log have the reason")
+        return web.Response(text="ok\n")
 
-    async def _get_status(self, _request: web.Request) -> web.Response:
+    async def _get_status(self, _request: web.Request, _asked: None) -> web.Response:
         return web.Response(body=self._snapshot(), content_type="application/json")
 
-    async def _get_events(self, request: web.Request) -> web.StreamResponse:
-        if self._streams >= self._most_streams:
-            return web.Response(status=503, text="too many open pages\n")
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        self._streams += 1
-        try:
-            await response.prepare(request)
-            with suppress(ConnectionError, TimeoutError):  # the reader has gone, or is too slow
-                await self._send_events(response)
-        finally:
-            self._streams -= 1
-        return response
+    async def _get_log(self, _request: web.Request, asked: common.LogAsked) -> web.Response:
+        return respond(self._ring.page(asked.after, limit=asked.limit, level=asked.level))
 
-    async def _send_events(self, response: web.StreamResponse) -> None:
-        while not self._stopping.is_set():
-            async with asyncio.timeout(SLOWEST_WRITE_SECONDS):
-                await response.write(self._newest_event())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
-                    await self._stopping.wait()
+    async def _get_description(self, _request: web.Request, _asked: None) -> web.Response:
+        return web.Response(body=self._description, content_type="application/json")
 
-    def _newest_event(self) -> bytes:
-        """One event for all open pages, made anew at most twice per interval."""
-        now = asyncio.get_running_loop().time()
-        if now - self._event_made > self._interval / 2:
-            self._event_made = now
-            self._event = b"data: " + self._snapshot() + b"\n\n"
-        return self._event
+    async def _get_schema(self, _request: web.Request, _asked: None) -> web.Response:
+        assert self._schema is not None  # noqa: S101 # else it is not served
+        body = msgspec.json.encode(schema_of(self._schema))
+        return web.Response(body=body, content_type="application/schema+json")
 
     def _snapshot(self) -> bytes:
         return msgspec.json.encode(redact(self._status()), enc_hook=str)
 
 
-def _serve(body: bytes, content_type: str) -> Handler:
-    async def handler(_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=content_type, charset="utf-8")
-
-    return handler
-
-
-def _serve_view(view: Callable[[], dict[str, object]]) -> Handler:
-    async def handler(_request: web.Request) -> web.Response:
-        body = msgspec.json.encode(redact(view()), enc_hook=str)
-        return web.Response(body=body, content_type="application/json")
-
-    return handler
+def _file(body: bytes, content_type: str) -> web.Response:
+    return web.Response(body=body, content_type=content_type, charset="utf-8")
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -1,7 +1,8 @@
 """`Actions`: who may change what over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import io
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,47 @@ from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.reload import Commit, Reloader
-from headframe.runtime.web import Actions, Answer, WebServer, read_token, reloading
+from headframe.runtime.web import (
+    Actions,
+    Answer,
+    Endpoint,
+    Reply,
+    WebServer,
+    read_token,
+    reloading,
+)
+from headframe.runtime.web.common import Nothing
 
 TOKEN = "0123456789abcdef-ü"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class Wish(msgspec.Struct, frozen=True):
+    rig: str = ""
+
+
+def endpoint(name: str) -> Endpoint:
+    return Endpoint(
+        path=f"/api/v1/{name}",
+        method="POST",
+        summary="Tidy",
+        body=Wish,
+        token=True,
+        replies={200: Reply(what="Done.")},
+    )
 
 
 class Desk:
     """A program with one action."""
 
     def __init__(self) -> None:
-        self.asked: list[Mapping[str, object]] = []
+        self.asked: list[Wish] = []
         self.error = ""
 
-    async def act(self, given: Mapping[str, object]) -> Answer:
+    async def act(self, given: Wish) -> Answer:
         self.asked.append(given)
         await asyncio.sleep(0)
-        return Answer(error=self.error, details={"done": len(self.asked)})
+        return Answer(error=self.error, what_to_do="look", details={"done": len(self.asked)})
 
 
 @pytest.fixture
@@ -46,7 +71,7 @@ async def serving(desk: Desk, token: str = TOKEN) -> AsyncIterator[aiohttp.Clien
         metrics=bytes,
         healthy=lambda: True,
         title="Test",
-        actions=Actions({"tidy": desk.act, "tidy/up": desk.act}, token),
+        actions=Actions({endpoint("tidy"): desk.act, endpoint("tidy/up"): desk.act}, token),
     )
     async with asyncio.timeout(60), server, aiohttp.ClientSession(server.url) as session:
         yield session
@@ -67,7 +92,7 @@ async def test_the_operator_may_act(desk: Desk) -> None:
         lower = {"authorization": f"bearer  {TOKEN} "}
         assert (await call(session, headers=lower))[0] == 200
         assert (await call(session, "tidy/up", headers=RIGHT))[0] == 200
-    assert desk.asked == [{}, {"rig": "a"}, {}, {}]
+    assert desk.asked == [Wish(), Wish("a"), Wish(), Wish()]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +126,8 @@ async def test_without_a_token_nobody_may_and_is_told_how_to_set_one(desk: Desk)
         for headers in ({}, {"Authorization": "Bearer "}, RIGHT):
             status, body = await call(session, headers=headers)
             assert status == 403
-            assert "web.token_file" in body["error"]
+            assert "none is set" in body["error"]
+            assert "web.token_file" in body["what_to_do"]
     assert not desk.asked
 
 
@@ -126,18 +152,44 @@ async def test_reading_does_nothing(desk: Desk) -> None:
     assert not desk.asked
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"'])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"', b"[" * 100_000])
 async def test_a_body_that_is_no_object_is_refused(desk: Desk, body: bytes) -> None:
     async with serving(desk) as session:
         status, answer = await call(session, headers=RIGHT, data=body)
-    assert (status, answer) == (400, {"error": "the body must be a JSON object, or empty"})
+    assert (status, answer["error"]) == (400, "the body must be a JSON object, or empty")
+    assert "openapi.json" in answer["what_to_do"]
+    assert not desk.asked
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "what_to_do"),
+    [
+        (b'{"rigs": 1}', "there is no field 'rigs'", "known: rig"),
+        (b'{"rig": 1}', "rig: expected `str`, got `int`", "openapi.json"),
+    ],
+)
+async def test_a_field_that_cannot_be_is_told(
+    desk: Desk, body: bytes, error: str, what_to_do: str
+) -> None:
+    async with serving(desk) as session:
+        status, answer = await call(session, headers=RIGHT, data=body)
+    assert (status, answer["error"]) == (422, error)
+    assert what_to_do in answer["what_to_do"]
+    assert not desk.asked
+
+
+async def test_a_body_without_end_is_not_read_to_its_end(desk: Desk) -> None:
+    async with serving(desk) as session:
+        status, answer = await call(session, headers=RIGHT, data=io.BytesIO(b" " * (2 << 20)))
+    assert (status, answer["error"]) == (413, "the body is too large")
     assert not desk.asked
 
 
 async def test_what_could_not_be_done_is_said(desk: Desk) -> None:
     desk.error = "miner.toml:3: no setting 'thread'"
     async with serving(desk) as session:
-        assert await call(session, headers=RIGHT) == (422, {"error": desk.error, "done": 1})
+        told = {"error": desk.error, "what_to_do": "look", "done": 1}
+        assert await call(session, headers=RIGHT) == (422, told)
 
 
 def test_a_token_is_given_directly_or_in_a_file(tmp_path: Path) -> None:
@@ -167,8 +219,11 @@ async def test_settings_are_read_again_on_demand() -> None:
     file = [Settings(threads=-1), Settings(threads=2, port=2)]
     reloader = Reloader(Settings(), read=lambda: file.pop(0), prepare=prepare, live=["threads"])
     reload = reloading(reloader)
-    assert await reload({}) == Answer(error="miner.toml:1: threads = -1: expected 0 or more")
-    assert await reload({}) == Answer(
+    assert await reload(Nothing()) == Answer(
+        error="miner.toml:1: threads = -1: expected 0 or more",
+        what_to_do="mend the settings; nothing changed",
+    )
+    assert await reload(Nothing()) == Answer(
         details={"changed": ("threads: 1 -> 2", "and more"), "needs_a_restart": ("port",)}
     )
 

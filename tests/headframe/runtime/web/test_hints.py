@@ -8,11 +8,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from headframe.runtime.web import WebServer
-from headframe.runtime.web.hints import add_hints
-from headframe.runtime.web.server import Handler
+from headframe.runtime.web import Problem, WebServer
+from headframe.runtime.web.hints import hinted
 from tests.fakes.bitcoind import running_bitcoind
 from tests.fakes.wallet import Wallet
 
@@ -88,25 +87,15 @@ async def test_a_program_that_mines_on_no_node_has_no_such_path() -> None:
     ],
 )
 async def test_only_programs_on_this_machine_may_hint(remote: str, status: int) -> None:
-    @web.middleware
-    async def from_there(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await handler(request.clone(remote=remote))
-
     ears = Ears()
-    app = web.Application(middlewares=[from_there])
-    add_hints(app, ears.nudge)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
-        async with (
-            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
-            session.get("/api/v1/blocknotify") as answer,
-        ):
-            assert answer.status == status
-    finally:
-        await runner.cleanup()
+    request = make_mocked_request("GET", "/api/v1/blocknotify").clone(remote=remote)
+    handle = hinted(ears.nudge)
+    if status == 200:
+        assert (await handle(request, None)).status == 200
+    else:
+        with pytest.raises(Problem) as caught:
+            await handle(request, None)
+        assert caught.value.status == status
     assert ears.heard == (status == 200)
 
 
