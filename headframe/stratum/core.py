@@ -101,8 +101,8 @@ class ServerCore(SansIO[ServerEvent], Protocol):
             False when the rig does not take such changes: then hang up, and it comes back.
         """
 
-    def authorize(self, ticket: Ticket, *, ok: bool) -> None:
-        """Answer `AuthorizeAsked`."""
+    def authorize(self, ticket: Ticket, *, ok: bool, why: str = "") -> None:
+        """Answer `AuthorizeAsked`, and say why if the worker is not let in."""
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
         """Show a job to the rig on a channel that has its seat.

@@ -13,7 +13,15 @@ import msgspec
 from headframe.chain.share import Reason, Verdict
 from headframe.stratum.sv1.dialect import printable
 
-__all__ = ["CODES", "METHOD_NOT_FOUND", "TRUE", "encode_error", "encode_verdict", "reason_of"]
+__all__ = [
+    "CODES",
+    "METHOD_NOT_FOUND",
+    "TRUE",
+    "deny",
+    "encode_error",
+    "encode_verdict",
+    "reason_of",
+]
 
 CODES: Final[Mapping[Reason, tuple[int, str] | None]] = {
     Reason.ACCEPTED: None,
@@ -109,6 +117,17 @@ def encode_verdict(verdict: Verdict) -> bytes:
     if verdict.reason is Reason.OTHER and verdict.detail:
         return encode_error(20, printable(verdict.detail))
     return _BODIES[verdict.reason]
+
+
+def deny(why: str) -> bytes:
+    """Write the rest of the answer to a worker that is not let in.
+
+    Args:
+        why: for people; "" to say no more than that.
+    """
+    if not why:
+        return _BODIES[Reason.UNAUTHORIZED]
+    return encode_error(24, f"Unauthorized worker: {why}")
 
 
 def reason_of(code: int | None, text: str) -> Reason:

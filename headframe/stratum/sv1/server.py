@@ -27,7 +27,7 @@ from headframe.stratum.events import (
     Ticket,
 )
 from headframe.stratum.sv1 import dialect, messages
-from headframe.stratum.sv1.codes import METHOD_NOT_FOUND, TRUE, encode_error, encode_verdict
+from headframe.stratum.sv1.codes import METHOD_NOT_FOUND, TRUE, deny, encode_error, encode_verdict
 from headframe.stratum.sv1.extensions import Terms, answer_all
 from headframe.stratum.sv1.foreign import foreign_client, foreign_line
 from headframe.stratum.sv1.jobs import NotifyLines
@@ -200,13 +200,13 @@ class ServerConnection:
         self._push(messages.encode_request(None, "mining.set_extranonce", params))
         return True
 
-    def authorize(self, ticket: Ticket, *, ok: bool) -> None:
-        """Answer `AuthorizeAsked`: shares of that worker count, or not.
+    def authorize(self, ticket: Ticket, *, ok: bool, why: str = "") -> None:
+        """Answer `AuthorizeAsked`: shares of that worker count, or not, and why.
 
         Raises:
             LocalProtocolError: nobody waits under this ticket.
         """
-        body = TRUE if ok else encode_verdict(Verdict(reason=Reason.UNAUTHORIZED))
+        body = TRUE if ok else deny(why)
         self._replies.answer(Kind.AUTHORIZE, ticket, body)
         self._workers.settle(ticket, ok=ok)
 

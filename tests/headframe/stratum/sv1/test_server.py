@@ -25,6 +25,7 @@ from headframe.stratum.events import (
 from headframe.stratum.numbers import Numbers
 from headframe.stratum.sv1 import server as module
 from headframe.stratum.sv1.client import ClientConnection, ClientOptions
+from headframe.stratum.sv1.codes import reason_of
 from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT
 from headframe.stratum.sv1.server import ServerConnection, ServerState
 from headframe.stratum.sv1.workers import MAX_USER, MAX_WORKERS
@@ -177,6 +178,16 @@ def test_an_authorize_refused_is_an_error_of_three() -> None:
     assert (asked.channel, asked.user, asked.password) == (0, USER, "x")
     core.authorize(asked.ticket, ok=False)
     assert sent(core) == [{"id": 2, "result": None, "error": [24, "Unauthorized worker", None]}]
+
+
+def test_an_authorize_is_refused_with_a_reason_for_people() -> None:
+    core = ServerConnection()
+    (asked,) = core.receive_data(AUTHORIZE)
+    assert isinstance(asked, AuthorizeAsked)
+    core.authorize(asked.ticket, ok=False, why="no address")
+    error = [24, "Unauthorized worker: no address", None]
+    assert sent(core) == [{"id": 2, "result": None, "error": error}]
+    assert reason_of(24, str(error[1])) is Reason.UNAUTHORIZED
     core.receive_data(submit())
     assert sent(core)[0]["error"][0] == 24
 
