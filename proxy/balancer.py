@@ -1,16 +1,20 @@
 """Behind a balancer: a connection begins with a header that says whose it is.
 
 The header is required where it is asked for, and believed only from the networks that
-may send one. Then the connection is a rig's as any other, with the address that the header
+may send one. TLS begins behind it, where the listener has TLS: the balancer passes it on as
+it comes. Then the connection is a rig's as any other, with the address that the header
 gave: limits, rules, bans and the status go by that.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final, cast
 
 from headframe.runtime.logs import get_logger
+from headframe.runtime.ports import HANDSHAKE_SECONDS
+from headframe.runtime.tlslayer import TlsLayer
 from headframe.runtime.wire import Wire, format_peer
 from proxy.proxyheader import HeaderError, HeaderReader
 
@@ -30,6 +34,8 @@ class Headed(asyncio.Protocol):
         trusted: networks that may send headers.
         refused: called once for each connection that does not come so far.
         header_seconds: how long the header may take.
+        tls: what is shown to whoever comes behind the header; `None` without TLS.
+        handshake_seconds: how long TLS may take.
     """
 
     def __init__(
@@ -39,11 +45,15 @@ class Headed(asyncio.Protocol):
         refused: Callable[[], None],
         *,
         header_seconds: float = HEADER_SECONDS,
+        tls: ssl.SSLContext | None = None,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
         self._make = make
         self._trusted = trusted
         self._refused = refused
         self._header_seconds = header_seconds
+        self._tls = tls
+        self._handshake_seconds = handshake_seconds
         self._reader = HeaderReader()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -70,13 +80,25 @@ class Headed(asyncio.Protocol):
         if not self._reader.done:
             return
         self._stop()
+        if self._tls is None:
+            above: asyncio.Protocol = self._make_wire()
+            transport.set_protocol(above)
+            above.connection_made(transport)
+        else:
+            above = TlsLayer(
+                transport,
+                self._tls,
+                self._make_wire,
+                handshake_seconds=self._handshake_seconds,
+            )
+        if len(data) > taken and not transport.is_closing():
+            above.data_received(data[taken:])
+
+    def _make_wire(self) -> Wire[Any]:
         wire = self._make()
         if self._reader.peer:
             wire.come_from(self._reader.peer)
-        transport.set_protocol(wire)
-        wire.connection_made(transport)
-        if len(data) > taken and not transport.is_closing():
-            wire.data_received(data[taken:])
+        return wire
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it: it ended before its header was whole."""

@@ -136,11 +136,12 @@ class Listener:
             ListenError: this machine cannot listen there.
         """
         self._entrance = entrance or self._entrance
+        behind = self._entrance.trusted is not None  # then TLS comes after the header
         self._server = await listen(
             host,
             port,
             self._receive,
-            tls=self._entrance.tls,
+            tls=None if behind else self._entrance.tls,
             handshake_seconds=self._entrance.handshake_seconds,
         )
         if self._entrance.fingerprint:
@@ -183,8 +184,16 @@ class Listener:
 
     def _receive(self) -> asyncio.BaseProtocol:
         """Make what takes a new connection."""
-        trusted = self._entrance.trusted
-        return self._make() if trusted is None else Headed(self._make, trusted, self._turn_away)
+        known = self._entrance
+        if known.trusted is None:
+            return self._make()
+        return Headed(
+            self._make,
+            known.trusted,
+            self._turn_away,
+            tls=known.tls,
+            handshake_seconds=known.handshake_seconds,
+        )
 
     def _turn_away(self) -> None:
         """Count a connection that came without the header it needs."""
@@ -198,6 +207,10 @@ class Listener:
         if self._wire_log is not None:
             wire.record(self._wire_log, "rig")
         return wire
+
+    def seat(self, current: Hub) -> Place:
+        """Say where a rig takes its seat that waits there, and has not said its name."""
+        return self._routing.seat(self.name, current)
 
     def place(self, visitor: Visitor, current: Hub) -> Place | None:
         """Say which route a rig takes that is on this one; `None`: it is turned away."""

@@ -1,15 +1,19 @@
 """Connections behind a balancer, on loopback."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
 from headframe.runtime.ports import listen
+from headframe.runtime.tls import certificate_fingerprint, client_context, server_context
 from headframe.runtime.wire import Wire
 from proxy.balancer import Headed
+from tests.fakes.certificates import write_certificate
 
 HOST = "127.0.0.1"
 HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.1 50000 3333\r\n"
@@ -41,6 +45,7 @@ class Door:
         self.refused = asyncio.Semaphore(0)
         self.trusted = [ip_network(network)]
         self.seconds = seconds
+        self.tls: ssl.SSLContext | None = None
 
     def wire(self) -> Wire[bytes]:
         made: Wire[bytes] = Wire(Echo(), lambda _events: None, on_lost=lambda _error: None)
@@ -48,7 +53,13 @@ class Door:
         return made
 
     def make(self) -> Headed:
-        return Headed(self.wire, self.trusted, self.refused.release, header_seconds=self.seconds)
+        return Headed(
+            self.wire,
+            self.trusted,
+            self.refused.release,
+            header_seconds=self.seconds,
+            tls=self.tls,
+        )
 
 
 @asynccontextmanager
@@ -75,6 +86,24 @@ async def test_a_connection_is_whose_the_header_says(sizes: tuple[int, ...]):
         assert await reader.readexactly(11) == b"hello first"
         writer.write(b"then")
         assert await reader.readexactly(4) == b"then"
+        [wire] = door.wires
+        assert wire.peer == "192.0.2.7:50000"
+    assert door.refused.locked()
+
+
+async def test_tls_begins_behind_the_header(tmp_path: Path):
+    chain, key = write_certificate(tmp_path)
+    door = Door()
+    door.tls = server_context(chain, key)
+    async with talking(door) as (reader, writer):
+        writer.write(HEADER)
+        fingerprint = certificate_fingerprint(chain)
+        await writer.start_tls(
+            client_context(fingerprint=fingerprint), server_hostname=HOST, ssl_handshake_timeout=20
+        )
+        assert await reader.readexactly(6) == b"hello "
+        writer.write(b"rig")
+        assert await reader.readexactly(3) == b"rig"
         [wire] = door.wires
         assert wire.peer == "192.0.2.7:50000"
     assert door.refused.locked()
