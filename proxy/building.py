@@ -84,6 +84,7 @@ class Builder:
         self._wire_log = wire_log
         self._room = config.space_settings()
         self._rigs_each = config.extranonce.rigs_per_connection
+        self._most = config.extranonce.max_connections
         self._space = Space(self._room)
         self._stats = Stats()
         self._ids = count(1)
@@ -156,7 +157,9 @@ class Builder:
         hub.hear_of_blocks(roster.desk)
         route = Route(settings.name, hub, roster)
         if not any(map(_is_node, settings.upstreams)):  # a node leaves what room it is asked for
-            route.shards = Shards(hub, partial(self._shard, route), rigs=self._rigs_each)
+            route.shards = Shards(
+                hub, partial(self._shard, route), rigs=self._rigs_each, most=self._most
+            )
             route.shards.settings = settings
         return route
 

@@ -59,9 +59,13 @@ class Route:
         """The hubs of all its connections, the first one first."""
         return (self.hub,) if self.shards is None else (self.hub, *self.shards.hubs)
 
-    def pick(self, current: Hub | None) -> Hub:
+    def pick(self, current: Hub | None, *, opens: bool = True) -> Hub:
         """Say which connection a rig goes to that is on another one, or on none."""
-        return self.hub if self.shards is None else self.shards.pick(current)
+        return self.hub if self.shards is None else self.shards.pick(current, opens=opens)
+
+    def seat(self, current: Hub) -> Hub:
+        """Say where a rig takes its seat that waits there, and that nobody knows yet."""
+        return self.hub if self.shards is None else self.shards.seat(current)
 
     @property
     def runs(self) -> bool:
@@ -183,8 +187,20 @@ class Routing:
 
     def entry(self, listener: str, current: Hub | None = None) -> Place:
         """Give a rig that has said nothing yet a place to wait: one with work, if there is."""
+        name = self._working()
+        hub = self._routes[name].pick(current, opens=False)
+        return Place(hub, self._rigs[listener, name])
+
+    def seat(self, listener: str, current: Hub) -> Place:
+        """Give a rig that asks for its seat, and has not said its name, a place with room."""
+        on = (name for name, each in self._routes.items() if current in each.hubs)
+        name = next(on, None) or self._working()
+        return Place(self._routes[name].seat(current), self._rigs[listener, name])
+
+    def _working(self) -> str:
+        """Name the first route that has work, or else the first."""
         working = (name for name, each in self._routes.items() if not each.hub.idle)
-        return self._place(listener, next(working, next(iter(self._routes))), current)
+        return next(working, next(iter(self._routes)))
 
     def foresee(self, listener: str, address: str) -> Decision | None:
         """Say where all rigs of a place go; `None`: it depends on what they say."""

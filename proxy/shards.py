@@ -6,6 +6,10 @@ route. A rig stays on the connection that it came to.
 
 Two connections that a pool gives the same extranonce would search the same space twice:
 the later one is closed, and no other is opened.
+
+Who only connects opens nothing. A rig that has authorised may; so may one that asks for its
+seat first, as most do, but not while several connections serve nobody who went on to
+authorise. So strangers cannot have many opened, and there is a limit in any case.
 """
 
 import asyncio
@@ -24,12 +28,14 @@ from headframe.upstream.settings import SCHEMES
 from proxy.hub import Hub
 from proxy.tables import RouteSettings
 
-__all__ = ["MOST_SHARDS", "Shard", "ShardMaker", "Shards", "upstreams_of"]
+__all__ = ["MOST_CONNECTIONS", "Shard", "ShardMaker", "Shards", "upstreams_of"]
 
 log = get_logger(__name__)
 
-MOST_SHARDS: Final = 256
-"""Connections beside the first: far beyond what pools put up with from one address."""
+MOST_CONNECTIONS: Final = 32
+"""To one upstream at a time, unless the settings say otherwise."""
+_MOST_UNKNOWN: Final = 8
+"""Connections on which nobody has authorised that may be open when another is."""
 _LOOK_SECONDS: Final = 1.0
 _EMPTY_LOOKS: Final = 60
 """So many looks without a rig, and a connection is closed."""
@@ -56,6 +62,11 @@ class Shard:
     idle: int = 0
     task: asyncio.Task[None] | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Somebody is there who has authorised."""
+        return any(guest.is_known for guest in self.hub.guests)
+
     async def run(self) -> None:
         """Serve until cancelled."""
         try:
@@ -78,16 +89,16 @@ class Shards:
         main: the first of them; always there.
         make: makes more.
         rigs: that one connection serves at most; `None`: as the extranonce has room.
-        most: connections beside the first.
+        most: connections at a time, the first one included; may be changed at any time.
     """
 
     def __init__(
-        self, main: Hub, make: ShardMaker, *, rigs: int | None = None, most: int = MOST_SHARDS
+        self, main: Hub, make: ShardMaker, *, rigs: int | None = None, most: int = MOST_CONNECTIONS
     ) -> None:
         self._main = main
         self._make = make
         self._rigs = rigs
-        self._most = most
+        self.most = most
         self._open: dict[int, Shard] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.settings: RouteSettings | None = None
@@ -100,21 +111,28 @@ class Shards:
         """Those that are open beside the first."""
         return tuple(shard.hub for shard in self._open.values())
 
-    def pick(self, current: Hub | None = None) -> Hub:
-        """Say which connection a rig goes to, and open one if none has room.
+    def pick(self, current: Hub | None = None, *, opens: bool = True) -> Hub:
+        """Say which connection a rig goes to.
 
         Args:
             current: where it is; it stays if that is one of ours.
+            opens: open one if none has room.
         """
-        if current is self._main or any(current is hub for hub in self.hubs):
-            assert current is not None  # noqa: S101 - it is one of them
+        if current is not None and current in (self._main, *self.hubs):
             return current
-        if self._has_room(self._main):
-            return self._main
-        for shard in self._open.values():
-            if shard.idle < _OPENING_LOOKS and self._has_room(shard.hub):
-                return shard.hub
-        return self._another() or self._main
+        return self._with_room() or (opens and self._another()) or self._main
+
+    def seat(self, current: Hub) -> Hub:
+        """Say where a rig takes its seat that nobody knows yet; one may be opened for it.
+
+        Args:
+            current: where it waits; it stays there if there is room.
+        """
+        if current in (self._main, *self.hubs) and self._has_room(current, but=1):
+            return current
+        unknown = sum(not shard.is_known for shard in self._open.values())
+        opens = unknown < _MOST_UNKNOWN
+        return self._with_room() or (opens and self._another()) or self._main
 
     def follow(self, settings: RouteSettings) -> None:
         """Use these upstreams from now on, on all of them.
@@ -162,15 +180,24 @@ class Shards:
             elif job is not None:
                 jobs.append(job)
 
-    def _has_room(self, hub: Hub) -> bool:
+    def _with_room(self) -> Hub | None:
+        if self._has_room(self._main):
+            return self._main
+        for shard in self._open.values():
+            if shard.idle < _OPENING_LOOKS and self._has_room(shard.hub):
+                return shard.hub
+        return None
+
+    def _has_room(self, hub: Hub, *, but: int = 0) -> bool:
+        """Say whether a connection has a seat left; `but`: so many of its guests do not count."""
         slices = hub.slices
         if slices is not None and slices.free < 1:
             return False
-        return self._rigs is None or len(hub.guests) < self._rigs
+        return self._rigs is None or len(hub.guests) - but < self._rigs
 
     def _another(self) -> Hub | None:
         """Open one more, if that may be."""
-        if self._tasks is None or self.problem or len(self._open) >= self._most:
+        if self._tasks is None or self.problem or len(self._open) + 1 >= self.most:
             return None
         number = next(each for each in _numbers() if each not in self._open)
         shard = self._open[number] = self._make(number)

@@ -95,7 +95,8 @@ class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         bool,
         Meta(
             description="Each connection must begin with a PROXY header, version 1 or 2, from a "
-            "balancer in `proxy_from`; a rig's address is what it says."
+            "balancer in `proxy_from`; a rig's address is what it says. With a `certificate`, TLS "
+            "begins behind it."
         ),
     ] = False
     proxy_from: Annotated[
@@ -143,6 +144,15 @@ class ExtranonceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             "extranonce bytes, which is understood where there is one upstream alone."
         ),
     ] = None
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="Connections to a route's upstreams at most, the first one included. With "
+            "no room on any of them a rig is turned away for want of a slice.",
+        ),
+    ] = 32
     lane: Annotated[
         str,
         Meta(

@@ -100,6 +100,53 @@ async def test_another_connection_is_opened_when_no_slice_is_left() -> None:
         assert shards.pick() is main
 
 
+async def test_who_only_connects_has_none_opened() -> None:
+    scene = Scene()
+    main = scene.hub(1)
+    shards = Shards(main, scene.make, rigs=1)
+    async with running(shards, main):
+        for _ in range(50):
+            seat(shards.pick(opens=False))
+        assert shards.hubs == ()
+
+
+async def test_who_asks_for_a_seat_unknown_has_a_few_opened() -> None:
+    scene = Scene()
+    main = scene.hub(1)
+    shards = Shards(main, scene.make, rigs=1)
+    async with running(shards, main):
+        first = seat(main)
+        assert shards.seat(main) is main  # it does not count itself
+        strangers = []
+        for _ in range(50):
+            waiting = Guest(is_known=False)
+            main.join(waiting)
+            hub = shards.seat(main)
+            main.leave(waiting)
+            hub.join(waiting)
+            strangers.append(waiting)
+        assert len(shards.hubs) == 8
+        mine = shards.pick()  # one that has authorised may have more
+        assert mine not in {main, *shards.hubs[:8]}
+        seat(mine)
+        assert shards.seat(main) is main
+        strangers[0].is_known = True
+        assert shards.seat(main) not in {main, mine}
+        assert len(shards.hubs) == 10
+        assert first.why == ""
+
+
+async def test_there_is_a_limit_for_all() -> None:
+    scene = Scene()
+    main = scene.hub(1)
+    shards = Shards(main, scene.make, rigs=1, most=4)
+    async with running(shards, main):
+        for _ in range(9):
+            seat(shards.pick())
+        assert len(shards.hubs) == 3
+        assert len(main.guests) == 6
+
+
 async def test_a_connection_that_stays_empty_is_closed() -> None:
     scene = Scene()
     main = scene.hub(1)
@@ -138,7 +185,7 @@ async def test_two_connections_with_one_extranonce_never_search_the_same_space()
 async def test_rigs_are_not_sent_to_a_connection_that_gets_no_work() -> None:
     scene = Scene()
     main = scene.hub(1)
-    shards = Shards(main, scene.make, rigs=1, most=1)
+    shards = Shards(main, scene.make, rigs=1, most=2)
     async with running(shards, main):
         seat(main)
         other = shards.pick()
