@@ -17,7 +17,7 @@ from headframe.runtime.web.problems import Problem
 
 __all__ = ["EventStream", "EventsAsked"]
 
-SLOWEST_WRITE_SECONDS = 10.0
+SLOWEST_WRITE_SECONDS: Final = 10.0
 """A reader that takes nothing for so long is let go."""
 
 QUIET_SECONDS: Final = 15.0
@@ -52,6 +52,10 @@ class EventStream:
         ring: the log's events.
         interval_seconds: time between two messages.
         most: readers at a time.
+
+    Attributes:
+        quiet_seconds: after so long without a message a comment is sent.
+        patience_seconds: how long a reader may take nothing.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class EventStream:
         self._ring = ring
         self._interval = interval_seconds
         self._most = most
+        self.quiet_seconds = QUIET_SECONDS
+        self.patience_seconds = SLOWEST_WRITE_SECONDS
         self._open = 0
         self._message = b""
         self._made = float("-inf")
@@ -116,11 +122,11 @@ class EventStream:
                     b"event: log\nid: %d\ndata: %b\n\n" % (each.serial, msgspec.json.encode(each))
                     for each in page.events
                 )
-            if not told and clock() - spoke >= QUIET_SECONDS:
+            if not told and clock() - spoke >= self.quiet_seconds:
                 told = b":\n\n"
             if told:
                 spoke = clock()
-                async with asyncio.timeout(SLOWEST_WRITE_SECONDS):
+                async with asyncio.timeout(self.patience_seconds):
                     await response.write(told)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
