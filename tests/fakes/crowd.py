@@ -46,6 +46,12 @@ class Guest:
         rest = {"last_share_seconds": None, "state": RigState.CONNECTING.value}
         return {**self._head(), **counts, **rest, "quirks": [], "problems": []}
 
+    def hps(self, now: float) -> float:
+        return sum(rig.hps(now) for rig in self.rigs)
+
+    def states(self, now: float) -> list[RigState]:
+        return [rig.state(now) for rig in self.rigs]
+
     def _head(self) -> dict[str, object]:
         return {
             "name": self.user,

@@ -1,20 +1,20 @@
 // A hashrate over time, drawn by uPlot, in the colours of the page.
 
-import { hashrate } from "./format.js";
+import { clock, hashrate } from "./format.js";
 
-const HEIGHT = 190;
-const GUTTER = 78;
+const HEIGHT = 220;
+const GUTTER = 74;
 const DAY = 86400;
+const NARROW = 520;
 
 const two = (number) => String(number).padStart(2, "0");
 
 // The time of day, with the day where the line is longer than two, and seconds where it is short.
-function clock(seconds, span) {
+function tick(seconds, span) {
   const at = new Date(seconds * 1000);
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  if (span > 2 * DAY) return day.slice(5);
+  if (span > 2 * DAY) return `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
-  return span < 1200 ? `${time}:${two(at.getSeconds())}` : time;
+  return span < 600 ? `${time}:${two(at.getSeconds())}` : time;
 }
 
 export class Chart {
@@ -25,41 +25,78 @@ export class Chart {
     this.plot = null;
     this.data = [[], []];
     this.note = document.createElement("p");
-    this.note.className = "quiet";
-    holder.append(this.note);
-    holder.setAttribute("role", "img");
+    this.note.className = "quiet note";
+    this.reading = document.createElement("p");
+    this.reading.className = "quiet reading";
+    this.reading.setAttribute("aria-live", "polite");
+    this.canvas = document.createElement("div");
+    this.canvas.className = "plot";
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
+    holder.append(this.note, this.canvas, this.reading);
+    this.canvas.addEventListener("keydown", (event) => this.onKey(event));
+    this.canvas.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
     new ResizeObserver(() => this.fit()).observe(holder);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    document.addEventListener("themechange", () => {
       this.plot?.destroy();
       this.plot = null;
       this.show();
     });
   }
 
-  // points: [[seconds since 1970, hashes per second or null], ...], rising in time.
-  draw(points) {
-    this.data = [points.map(([at]) => at), points.map(([, value]) => value)];
+  // points: [[seconds since 1970, hashes per second or null], ...], rising in time; null while
+  // they are being asked for; empty: what to say when there are none.
+  draw(points, empty = "collecting figures …") {
+    const some = points ?? [];
+    this.empty = points === null ? "reading the history …" : empty;
+    this.data = [some.map(([at]) => at), some.map(([, value]) => value)];
     this.show();
   }
 
   show() {
     const values = this.data[1].filter(Number.isFinite);
     const enough = values.length > 1;
-    this.note.textContent = enough ? "" : "collecting figures …";
+    this.note.textContent = enough ? "" : this.empty;
     this.holder.classList.toggle("empty", !enough);
     if (!enough) {
-      this.holder.ariaLabel = `${this.label}: nothing yet`;
+      this.canvas.ariaLabel = `${this.label}: nothing yet`;
       return;
     }
-    const [least, most] = [Math.min(...values), Math.max(...values)];
-    this.holder.ariaLabel = `${this.label}: ${hashrate(values.at(-1))} at the end, between ${hashrate(least)} and ${hashrate(most)}`;
+    let [least, most] = [Infinity, 0];
+    for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
+    this.canvas.ariaLabel = `${this.label}: ${hashrate(values.at(-1))} at the end, between ${hashrate(least)} and ${hashrate(most)}`;
     if (this.plot) this.plot.setData(this.data);
-    else this.plot = new uPlot(this.options(), this.data, this.holder);
+    else this.plot = new uPlot(this.options(), this.data, this.canvas);
+    this.read();
   }
 
   fit() {
-    const width = this.holder.clientWidth;
+    const width = this.canvas.clientWidth;
     if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+  }
+
+  // Left and right go from point to point, as a pointer would.
+  onKey(event) {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity }[event.key];
+    if (steps === undefined || !this.plot) return;
+    event.preventDefault();
+    const last = this.data[0].length - 1;
+    const from = this.plot.cursor.idx ?? last;
+    const to = Math.min(Math.max(from + steps, 0), last);
+    this.plot.setCursor({ left: this.plot.valToPos(this.data[0][to], "x"), top: 20 });
+  }
+
+  // What the line says where the pointer is; else its extremes.
+  read() {
+    const index = this.plot.cursor.idx;
+    const value = this.data[1][index];
+    if (index === null || index === undefined || this.plot.cursor.left < 0) {
+      const known = this.data[1].filter(Number.isFinite);
+      const mean = known.reduce((sum, each) => sum + each, 0) / known.length;
+      this.reading.textContent = `mean of the time shown: ${hashrate(mean)}`;
+    } else {
+      this.reading.textContent = `${clock(new Date(this.data[0][index] * 1000))}: ${hashrate(value ?? NaN)}`;
+    }
   }
 
   options() {
@@ -68,24 +105,22 @@ export class Chart {
     const axis = { stroke: colour("--quiet"), font: "12px system-ui, sans-serif" };
     const quiet = { stroke: colour("--line"), width: 1 };
     const span = (plot) => plot.scales.x.max - plot.scales.x.min;
+    const width = Math.max(this.canvas.clientWidth, 240);
     return {
-      width: Math.max(this.holder.clientWidth, 240),
+      width,
       height: HEIGHT,
-      scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.08 : 1] } },
+      padding: [8, 26, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { fill: colour("--accent") } },
+      hooks: { setCursor: [() => this.plot && this.read()] },
+      scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
       axes: [
-        { ...axis, grid: { show: false }, ticks: quiet, space: 70, values: (plot, splits) => splits.map((at) => clock(at, span(plot))) },
-        { ...axis, grid: quiet, ticks: { show: false }, size: GUTTER, values: (_plot, splits) => splits.map((value) => hashrate(value).replace(".0 ", " ")) },
+        { ...axis, grid: { show: false }, ticks: quiet, space: width < NARROW ? 60 : 80, values: (plot, splits) => splits.map((at) => tick(at, span(plot))) },
+        { ...axis, grid: quiet, ticks: { show: false }, size: GUTTER, space: 40, values: (_plot, splits) => splits.map((value) => hashrate(value).replace(".0 ", " ")) },
       ],
       series: [
-        { label: "time", value: (plot, at) => (at === null ? "–" : clock(at, span(plot))) },
-        {
-          label: "hashrate",
-          stroke: colour("--accent"),
-          fill: colour("--fill"),
-          width: 2,
-          points: { show: false },
-          value: (_plot, value) => (value === null ? "–" : hashrate(value)),
-        },
+        {},
+        { stroke: colour("--accent"), fill: colour("--fill"), width: 2, points: { show: false } },
       ],
     };
   }

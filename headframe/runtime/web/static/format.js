@@ -11,7 +11,7 @@ export function hashrate(hps) {
 }
 
 export function hashes(count) {
-  return withPrefix(count, "hashes");
+  return count < 999.5 ? `${digits(Math.max(count, 0))} hashes` : withPrefix(count, "H");
 }
 
 function withPrefix(number, unit) {
@@ -83,6 +83,21 @@ export function shortHash(hash) {
   return hash.length > 20 ? `…${hash.slice(-16)}` : hash;
 }
 
+// The same of any long hash in a text.
+export function shortHashes(words) {
+  return words.replaceAll(/\b[0-9a-f]{40,}\b/g, shortHash);
+}
+
 export function words(name) {
   return String(name).replaceAll("_", " ");
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+// A moment on this machine's clock; with its day unless it is today.
+export function clock(moment, now = new Date()) {
+  if (Number.isNaN(moment.getTime())) return "–";
+  const time = [moment.getHours(), moment.getMinutes(), moment.getSeconds()].map(two).join(":");
+  if (moment.toDateString() === now.toDateString()) return time;
+  return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} ${time}`;
 }

@@ -1,17 +1,25 @@
-// The history that the proxy keeps, as points of a line.
+// The history that a program keeps, as points of a line and as sums.
 
 const UNFINISHED_SECONDS = 90; // what is newer may still grow
 
-// span: as in the API, "6h"; worker: one alone, or null for all.
-// Where nothing is kept of a time: a worker did nothing, the proxy may not have run.
-export async function hashrateOver(span, worker = null) {
-  const query = new URLSearchParams({ from: span, limit: "100000" });
-  if (worker === null) query.set("by", "route");
-  else query.set("worker", worker);
+let kept; // whether there is a history: a promise, asked for once
+
+export function hasHistory() {
+  kept ??= fetch("/api/v1/history?limit=1").then((answer) => answer.ok, () => false);
+  return kept;
+}
+
+// span: as in the API, "6h"; worker: one alone, or null for all; program: whose history it is.
+// Where nothing is kept of a time: a worker did nothing, the program may not have run.
+export async function historyOver(span, { worker = null, program = "proxy" } = {}) {
+  const query = new URLSearchParams({ from: span });
+  if (worker !== null) query.set("worker", worker);
+  else if (program === "proxy") query.set("by", "route");
+  query.set("limit", "100000");
   const answer = await fetch(`/api/v1/history?${query}`);
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.error);
-  return pointsOf(told, worker === null ? null : 0);
+  return { points: pointsOf(told, worker === null ? null : 0), sums: sumsOf(told.rows) };
 }
 
 function pointsOf(told, gap) {
@@ -19,13 +27,24 @@ function pointsOf(told, gap) {
   const sums = new Map();
   for (const row of told.rows) {
     const at = Date.parse(row.time) / 1000;
-    sums.set(at, (sums.get(at) ?? 0) + Number(row.work_accepted));
+    sums.set(at, (sums.get(at) ?? 0) + Number(row.hashes ?? row.work_accepted));
   }
   if (sums.size === 0) return [];
   const points = [];
   const last = told.to - Math.max(step, UNFINISHED_SECONDS);
   for (let at = Math.min(...sums.keys()); at <= last; at += step) {
-    points.push([at, sums.has(at) ? sums.get(at) / step : gap]);
+    points.push([at + step / 2, sums.has(at) ? sums.get(at) / step : gap]);
   }
   return points;
+}
+
+// Every column of numbers, added up. Beyond 2^53 the last digits are lost, which no reader sees.
+function sumsOf(rows) {
+  const sums = {};
+  for (const row of rows) {
+    for (const [name, value] of Object.entries(row)) {
+      if (/^(shares|work|hashes)/.test(name) && !name.endsWith("_hps")) sums[name] = (sums[name] ?? 0) + Number(value);
+    }
+  }
+  return sums;
 }

@@ -1,34 +1,43 @@
-// One rig by its name, as the address says (#rig=NAME): its history and its connections.
+// One rig by its name, as the address says (#rig=NAME): its history, connections and events.
 
 import { Chart } from "./chart.js";
-import { hashrateOver } from "./history.js";
+import { makeDialog, openDialog } from "./dialogs.js";
+import { eventTable } from "./events.js";
+import * as format from "./format.js";
+import { hasHistory, historyOver } from "./history.js";
 import { askRigs, rigTable } from "./rigs.js";
-import { Spans } from "./spans.js";
+import { Spans, spanTitle } from "./spans.js";
 import { setText } from "./table.js";
 
 const REFRESH_SECONDS = 2;
 const MOST_CONNECTIONS = 50;
-const BAN_SECONDS = 3600;
 
 const at = (id) => document.getElementById(id);
 
 export class RigDetail {
-  constructor(operator) {
-    this.operator = operator;
+  constructor(operator, bans, events) {
+    Object.assign(this, { operator, bans, events });
     this.user = null;
     this.rigs = [];
     this.asked = -Infinity;
+    this.dialog = makeDialog(at("rig"));
+    this.dialog.addEventListener("close", () => {
+      if (this.user !== null) history.pushState(null, "", location.pathname);
+      this.user = null;
+    });
     this.table = rigTable(at("rig-table"));
     this.table.empty = "not connected now";
+    this.events_ = eventTable(at("rig-events"), "nothing lately", 5);
     this.chart = new Chart(at("rig-chart"), "Hashrate of this rig");
     this.spans = new Spans(at("rig-spans"), {
-      live: false,
-      fetch: (span) => hashrateOver(span, this.user),
-      draw: (points) => this.chart.draw(points),
+      fetch: (span) => historyOver(span, { worker: this.user }),
+      draw: (told, span) => this.drawHistory(told, span),
+      first: "6h",
     });
-    at("rig-kick").addEventListener("click", () => operator.act("kick", { user: this.user }));
-    at("rig-ban").addEventListener("click", () => this.ban());
+    at("rig-kick").addEventListener("click", () => this.kick());
+    at("rig-ban").addEventListener("click", () => bans.ban(this.addresses(), this.user));
     addEventListener("hashchange", () => this.open());
+    addEventListener("popstate", () => this.open());
     this.open();
   }
 
@@ -36,23 +45,32 @@ export class RigDetail {
     const user = new URLSearchParams(location.hash.slice(1)).get("rig");
     if (user === this.user) return;
     this.user = user;
-    at("rig").hidden = user === null;
-    if (user === null) return;
+    if (user === null) {
+      this.dialog.close();
+      return;
+    }
     setText(at("rig-title"), user || "without a name");
     this.rigs = [];
-    this.table.fill([]);
+    this.draw();
+    setText(at("rig-sums"), "");
     this.asked = -Infinity;
-    this.spans.choose(this.spans.span);
+    openDialog(this.dialog, at("rig-close"));
+    this.dialog.scrollTop = 0;
+    this.chart.draw(null);
+    hasHistory().then((kept) => {
+      at("rig-history").hidden = !kept || user === "";
+      if (kept && user) this.spans.choose(this.spans.span);
+    });
     this.hear();
-    at("rig").focus();
-    at("rig").scrollIntoView({ block: "nearest" });
   }
 
   // Called once a second.
   hear() {
     if (this.user === null || document.hidden) return;
-    at("rig-actions").hidden = !this.operator.can("kick");
-    this.spans.hear([]);
+    at("rig-kick").hidden = !this.operator.can("kick") || this.user === "";
+    at("rig-ban").hidden = !this.operator.can("ban");
+    if (!at("rig-history").hidden) this.spans.hear();
+    this.events_.fill(this.user ? this.events.of(this.user) : []);
     if (performance.now() / 1000 - this.asked > REFRESH_SECONDS) this.ask();
   }
 
@@ -74,9 +92,10 @@ export class RigDetail {
 
   draw() {
     this.table.fill(this.rigs);
-    at("rig-ban").disabled = this.rigs.length === 0;
+    at("rig-kick").disabled = at("rig-ban").disabled = this.rigs.length === 0;
     const of = (key) => [...new Set(this.rigs.flatMap((rig) => rig[key] ?? []))];
-    const notes = [...of("problems"), ...of("quirks").map((name) => `known firmware: ${name}`)];
+    const listeners = [...new Set(this.rigs.map((rig) => rig.listener))].map((name) => `came to the listener ${name}`);
+    const notes = [...of("problems"), ...of("quirks").map((name) => `known firmware: ${name}`), ...listeners];
     const list = at("rig-notes");
     while (list.children.length > notes.length) list.lastChild.remove();
     notes.forEach((note, index) => {
@@ -84,9 +103,26 @@ export class RigDetail {
     });
   }
 
-  async ban() {
-    for (const address of new Set(this.rigs.map((rig) => rig.address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")))) {
-      await this.operator.act("ban", { address, seconds: BAN_SECONDS, why: "on the page" });
-    }
+  drawHistory(told, span) {
+    this.chart.draw(told?.points ?? null, "nothing is kept of this time");
+    if (!told) return;
+    const { shares_offered: offered = 0, shares_accepted: good = 0, work_accepted: work = 0 } = told.sums;
+    const words = `${format.whole(good)} good shares (${format.hashes(work)}), ${format.whole(offered - good)} refused (${format.percent(offered - good, offered)})`;
+    setText(at("rig-sums"), offered ? `${spanTitle(span)}: ${words}` : "");
+  }
+
+  addresses() {
+    return [...new Set(this.rigs.map((rig) => rig.address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")))];
+  }
+
+  kick() {
+    const [user, count] = [this.user, this.rigs.length];
+    this.operator.ask("kick", {
+      title: `Send ${user} away?`,
+      text: `${count === 1 ? "Its connection is" : `Its ${count} connections are`} closed. It may connect again at once.`,
+      verb: "Send away",
+      danger: true,
+      body: { user },
+    });
   }
 }

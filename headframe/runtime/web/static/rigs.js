@@ -13,17 +13,17 @@ export const rigLink = (user) => `#rig=${encodeURIComponent(user)}`;
 
 // `sort` is the API's name of the column.
 const COLUMNS = [
-  { title: "Rig", sort: "name", of: (row) => row.name, show: (row) => format.text(row.name), link: (row) => rigLink(row.user) },
+  { title: "Rig", sort: "name", of: (row) => row.name, show: (row) => row.name || "no name yet", link: (row) => rigLink(row.user) },
   {
     title: "State",
     sort: "state",
     kind: "state",
     of: (row) => row.state,
-    show: (row) => format.text(row.state),
+    show: (row) => format.words(row.state),
     hint: (row) => (row.problems ?? []).join("\n"),
   },
   { ...number("Hashrate", "hashrate_hps", format.hashrate), sort: "hashrate" },
-  { ...number("Difficulty", "difficulty", format.difficulty), sort: "difficulty" },
+  { title: "Difficulty", sort: "difficulty", kind: "number", of: (row) => row.difficulty, show: (row) => format.difficulty(row.difficulty || NaN) },
   { ...number("Accepted", "accepted", format.whole), sort: "accepted" },
   { ...number("Rejected", "rejected", format.whole), sort: "rejected" },
   { title: "Last share", sort: "last_share", kind: "number", of: (row) => row.last_share_seconds, show: (row) => format.since(row.last_share_seconds) },
@@ -41,12 +41,12 @@ export async function askRigs(parameters) {
 }
 
 export function rigTable(holder, order = null) {
-  return new Table(holder, COLUMNS, { sortBy: BY_HASHRATE, empty: "no rig is connected", order });
+  return new Table(holder, COLUMNS, { sortBy: BY_HASHRATE, empty: "no rig is connected", order, key: (row) => row.address });
 }
 
 export class Rigs {
   constructor() {
-    this.wanted = { search: "", state: "", sort: "hashrate", desc: "1", offset: 0, limit: ROWS };
+    this.wanted = { search: "", state: "", route: "", listener: "", sort: "hashrate", desc: "1", offset: 0, limit: ROWS };
     this.turn = 0;
     this.asked = -Infinity;
     this.table = rigTable(at("rigs-table"), (column, falling) => this.want({ sort: column.sort, desc: falling ? "1" : "0" }));
@@ -59,6 +59,9 @@ export class Rigs {
     });
     at("rigs-before").addEventListener("click", () => this.turnBy(-ROWS));
     at("rigs-after").addEventListener("click", () => this.turnBy(ROWS));
+    for (const name of ["route", "listener"]) {
+      at(`rigs-${name}`).addEventListener("change", (event) => this.want({ [name]: event.target.value }));
+    }
     at("rigs-sort").append(...COLUMNS.map(({ title, sort }) => new Option(title, sort, false, sort === "hashrate")));
     at("rigs-sort").addEventListener("change", (event) => {
       this.table.heads[COLUMNS.findIndex(({ sort }) => sort === event.target.value)].firstChild.click();
@@ -67,9 +70,8 @@ export class Rigs {
 
   // Called once a second, with the number of rigs; without one, this program has none.
   hear(total) {
-    at("rigs").hidden = total === undefined;
+    for (const id of ["rigs", "nav-rigs"]) at(id).hidden = total === undefined;
     if (total === undefined || document.hidden) return;
-    setText(at("rigs-count"), format.whole(total));
     if (performance.now() / 1000 - this.asked > REFRESH_SECONDS) this.ask();
   }
 
@@ -103,7 +105,10 @@ export class Rigs {
       this.want({ offset: Math.floor(Math.max(told.found - 1, 0) / ROWS) * ROWS }); // the last page
       return;
     }
+    setText(at("rigs-count"), format.whole(told.total));
     this.drawStates(told.by_state);
+    this.drawChoice("route", told.by_route);
+    this.drawChoice("listener", told.by_listener);
     this.table.fill(told.rigs);
     const last = told.offset + told.rigs.length;
     at("rigs-pages").hidden = told.found <= told.limit;
@@ -117,7 +122,7 @@ export class Rigs {
     for (const [state, count] of [["", all], ...Object.entries(counts)]) {
       if (!this.states.has(state)) this.states.set(state, this.addState(state));
       const button = this.states.get(state);
-      setText(button, `${state || "all"} ${format.whole(count)}`);
+      setText(button, `${format.words(state) || "all"} ${format.whole(count)}`);
       button.ariaPressed = String(this.wanted.state === state);
     }
   }
@@ -128,5 +133,17 @@ export class Rigs {
     button.addEventListener("click", () => this.want({ state }));
     at("rigs-states").append(button);
     return button;
+  }
+
+  // A list to choose from, where there is more than one.
+  drawChoice(name, counts = {}) {
+    const select = at(`rigs-${name}`);
+    const names = Object.keys(counts).sort();
+    select.parentElement.hidden = names.length < 2 && !this.wanted[name];
+    const wanted = [["", `all ${name}s`], ...names.map((each) => [each, `${each} (${format.whole(counts[each])})`])];
+    if (this.wanted[name] && !names.includes(this.wanted[name])) wanted.push([this.wanted[name], `${this.wanted[name]} (0)`]);
+    if (wanted.map(String).join("\n") === select.dataset.told) return;
+    select.dataset.told = wanted.map(String).join("\n");
+    select.replaceChildren(...wanted.map(([value, words]) => new Option(words, value, false, value === this.wanted[name])));
   }
 }

@@ -253,7 +253,8 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
     drawn = """new Promise(done => {
         const is = selector => document.querySelector(selector);
         const look = () => is("#rigs td") && is("#chart canvas")
-            ? done([...document.querySelectorAll(".card:not([hidden])")].map(e => e.innerText))
+            ? done(Object.fromEntries([...document.querySelectorAll(".card:not([hidden])")]
+                .map(each => [each.id, each.innerText])))
             : setTimeout(look, 20);
         look();
     })"""
@@ -263,27 +264,27 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
         browsing(tmp_path / "profile", server.url) as evaluate,
     ):
         cards = await evaluate(drawn)
-        hashrate, shares, upstream, pools, blocks, routes, rigs, devices = cards
         assert await evaluate("document.title") == "46.2 MH/s \u2013 Proxy <north>"
         assert await evaluate("document.querySelectorAll('main img').length") == 0
         assert await evaluate("document.getElementById('state').innerText") == "active"
-    assert "46.2 MH/s" in hashrate
-    assert "5 s: 47.0 MH/s · 1 min: 46.2 MH/s · 15 min: 45.0 MH/s" in hashrate
-    assert "Best share\n2.5 k" in upstream
-    assert "Newest job\n12 s ago" in upstream
-    assert "spare\tactive\tyes" in pools
-    assert "12.3 ms" in pools
-    assert pools.index("first") < pools.index("spare"), "in the order of preference"
-    assert "12\u202f345 accepted" in shares
-    assert "67 rejected (0.54 %)" in shares
-    assert shares.index("stale") < shares.index("other")
-    assert "Height\n7" in upstream
-    assert "accepted" in blocks
-    assert "<img src=x onerror='document.title=1'>" in rigs
-    assert "farm-b" in rigs
-    assert "silent 0" in rigs
-    assert "default\tfirst\tdown" in routes
-    assert "no device is at work" in devices
+    assert "46.2 MH/s" in cards["tile-hashrate"]
+    assert "5 s: 47.0 MH/s · 15 min: 45.0 MH/s" in cards["tile-hashrate"]
+    assert "12\u202f345" in cards["tile-shares"]
+    assert "67 rejected (0.54 %)" in cards["tile-shares"]
+    assert "spare\n\nnewest job 12 s ago" in cards["tile-upstream"]
+    assert "Best share\n2.5 k" in cards["upstream"]
+    assert "Newest job\n12 s ago" in cards["upstream"]
+    assert "Height\n7" in cards["upstream"]
+    assert "spare\tactive\tyes" in cards["pools"]
+    assert "12.3 ms" in cards["pools"]
+    assert cards["pools"].index("first") < cards["pools"].index("spare"), "by preference"
+    assert cards["shares"].index("stale") < cards["shares"].index("other")
+    assert "accepted" in cards["blocks"]
+    assert "<img src=x onerror='document.title=1'>" in cards["rigs"]
+    assert "farm-b" in cards["rigs"]
+    assert "silent 0" in cards["rigs"]
+    assert "default\tfirst\tdown" in cards["routes"]
+    assert "no device is at work" in cards["devices"]
 
 
 NOT_OURS = {"uplot.min.js", "uplot.min.css", "NOTICE"}
