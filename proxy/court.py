@@ -17,6 +17,7 @@ from proxy.names import Sender
 from proxy.policy import VerdictBy
 from proxy.sharelog import Tap
 from proxy.sharelog_lines import Judged
+from proxy.slices import Layout
 from proxy.stats import Stats
 from proxy.terms import Asker, Clock, HubSettings
 from proxy.uplink import Parcel, Uplink
@@ -76,6 +77,10 @@ class Court:
         """Look a job of this route up, dead ones included."""
         return None if self._book is None else self._book.find(job_id)
 
+    def layout_of(self, job_id: JobId) -> Layout | None:
+        """Say of which layout the places are of rigs that know a job of this route by this id."""
+        return None if self._book is None else self._book.layout_of(job_id)
+
     def hear_of_blocks(self, desk: BlockDesk) -> None:
         """Let the books, the page and the metrics have what becomes of found blocks."""
         self.blocks = desk.feed.stats
@@ -128,8 +133,8 @@ class Court:
         if self.tap is not None:
             self.tap.refused(row, rig, reason)
 
-    def note_shares(self, tap: Tap) -> None:
-        """Let each share be noted in the share log, and what becomes of it."""
+    def note_shares(self, tap: Tap | None) -> None:
+        """Let each share be noted in the share log, and what becomes of it; `None`: no more."""
         self.tap = self.uplink.tap = tap
 
     def _send(  # all that is known of a share

@@ -9,21 +9,26 @@ within a second, of its own.
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from headframe.chain.job import Job, SourceId
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import JobSource, SourceStatus, members_of
+from headframe.upstream.payees import Payee, Payer, PayTo
+from native.send import Sender
+from proxy.broadcast import Broadcast
 from proxy.court import Court
 from proxy.jobbook import Entry, Hasher, JobBook
 from proxy.ledger import Ledger, LedgerError
 from proxy.lives import Lives
+from proxy.payouts import Payouts
 from proxy.policy import VerdictBy, WhenDry
 from proxy.slices import Layout, LayoutError, Slices
 from proxy.space import Space
 from proxy.stats import Stats
 from proxy.switches import SwitchMeter
-from proxy.terms import Clock, Guest, HubSettings
+from proxy.terms import LATE_SECONDS, Clock, Guest, HubSettings
 
 __all__ = ["Clock", "Guest", "Hub", "HubSettings"]
 
@@ -85,6 +90,12 @@ class Hub(Court):
         self._fault = ""
         self._sources: set[SourceId] = set()
         self._lives = Lives()
+        self._sender = Sender()
+        self._layout_left_at = 0.0
+        self.payouts = Payouts(
+            lambda: self.settings.pay_to, lambda: self.source.status.get().network
+        )
+        """Whom its rigs are paid to."""
         self.meter = SwitchMeter(self.ledger, self.stats, self.clock.wall)
         """What its switches between upstreams cost."""
         self.busy_since = 0.0
@@ -119,6 +130,28 @@ class Hub(Court):
         """Forget a session."""
         self._guests.pop(guest, None)
         self._impatient.pop(guest, None)
+
+    def entry_for(self, entry: Entry, payee: Payee | None) -> Entry | None:
+        """Say what is shown to rigs that are paid to this payee where others are shown an entry.
+
+        Args:
+            entry: of the book in use.
+            payee: theirs; `None` if they claimed none.
+
+        Returns:
+            Their entry; `None` if they are shown nothing for now.
+
+        Raises:
+            ChainError: they cannot be paid by this upstream; says why.
+        """
+        pay_to, book = self.settings.pay_to, self._book
+        if payee is None or pay_to is PayTo.ADDRESS or book is None:
+            return None if pay_to is PayTo.LOGIN else entry
+        return book.vary(entry, payee, partial(self._pay, payee))
+
+    def _pay(self, payee: Payee, job: Job) -> Job | None:
+        source = self.source
+        return source.paying(job, payee) if isinstance(source, Payer) else None
 
     def hurry(self, guest: Guest) -> None:
         """Show this session a job soon: its target changed."""
@@ -224,20 +257,25 @@ class Hub(Court):
         """Show a job to all sessions; stops when the source has a newer one."""
         serial = self.source.jobs.serial
         self._shown_at = self.clock.monotonic()
+        broadcast = Broadcast(self._sender)
         for count, guest in enumerate(self.guests, start=1):
             if guest in self._guests:
                 guest.settle(self._shown_at)
-                guest.show(entry, self._shown_at)
+                guest.show(entry, self._shown_at, broadcast)
             if count % _BATCH == 0:
+                broadcast.send()
                 await asyncio.sleep(0)
                 if self.source.jobs.serial != serial:
                     return
+        broadcast.send()
 
     async def tick(self) -> None:
         """Do what time asks for; called each second."""
         now = self.clock.monotonic()
         self._ticks += 1
         self._verify()
+        if self._book is not None and now - self._layout_left_at >= LATE_SECONDS:
+            self._book.before = None
         if self._ticks % _BURY_TICKS == 0:
             present = {each.source for each in members_of(self.source.status.get())}
             self._bury(self._sources - present)
@@ -312,7 +350,10 @@ class Hub(Court):
 
     def _make_book(self) -> None:
         if self.space.layout is not None:
-            self._book = JobBook(self.space.layout, self._ids, self._hasher)
+            before = self._book
+            self._book = JobBook(self.space.layout, self._ids, self._hasher, before=before)
+            self._book.stale = self.settings.stale
+            self._layout_left_at = self.clock.monotonic()
             for source, generation in self._lives.marks:
                 self._book.note_generation(source, generation)
 

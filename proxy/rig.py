@@ -21,7 +21,7 @@ from headframe.chain.target import (
 from headframe.stratum.core import Seat, ServerCore
 from proxy.jobbook import Entry
 from proxy.quirks import Traits, traits_of
-from proxy.slices import Lease
+from proxy.slices import Layout, Lease
 from proxy.stats import Rate
 from proxy.vardiff import Bounds, Vardiff
 
@@ -127,6 +127,7 @@ class Rig:
         "_rate",
         "_refused_run",
         "accepted",
+        "past",
         "rejected",
         "seat",
         "told",
@@ -138,6 +139,8 @@ class Rig:
         self, seat: Seat, lease: Lease, settings: RigSettings, start: Target, now: float
     ) -> None:
         self.seat = seat
+        self.past: tuple[tuple[Layout, Seat], ...] = ()
+        """Places that it had a moment ago, and the layouts that they were of."""
         self.traits = traits_of(seat.agent)
         self._least = _needs(self.traits)
         self._bounds = _within(settings.bounds, self._least)
@@ -158,11 +161,23 @@ class Rig:
         """Give its slice back."""
         self._lease.release()
 
-    def reseat(self, seat: Seat, lease: Lease) -> None:
-        """Give it another place; what it is shown next is clean."""
+    def reseat(self, seat: Seat, lease: Lease, before: Layout | None = None) -> None:
+        """Give it another place; what it is shown next is clean.
+
+        Args:
+            seat: the place.
+            lease: its hold on the slice.
+            before: the layout that the old place is of, for shares that come late.
+        """
         self._lease.release()
+        if before is not None:
+            self.past = (*self.past, (before, self.seat))
         self.seat, self._lease = seat, lease
         self.unsettle()
+
+    def seat_in(self, layout: Layout | None) -> Seat:
+        """Return the place that it has, or lately had, where jobs are of this layout."""
+        return next((seat for known, seat in self.past if known is layout), self.seat)
 
     def unsettle(self) -> None:
         """Have what it is shown next be clean, whatever it was shown before."""
@@ -191,10 +206,12 @@ class Rig:
 
     def show(self, core: ServerCore, entry: Entry) -> None:
         """Show it a job, at its own target, but never one harder than the job's."""
-        epoch = entry.upstream.epoch
-        target = Target(max(self.vardiff.target, entry.upstream.target))
+        job, target, mark = entry.upstream, self.vardiff.target, entry.mark
+        epoch = job.epoch
+        target = max(target, job.target)
         clean = epoch != self._epoch or (self.traits.clean and target != self._asked)
-        self._lease.mark(entry.mark)
+        if mark not in self._lease.marks:
+            self._lease.mark(mark)
         self.told = core.offer(self.seat.channel, entry.job, target, clean=clean)
         self._epoch, self._asked = epoch, target
         self._entry = entry

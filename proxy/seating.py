@@ -1,67 +1,36 @@
 """The rigs of one connection: their places, their jobs, and the route that they are on."""
 
-from collections.abc import Collection, Container
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Container
+from dataclasses import replace
+from typing import Final
 
+from headframe.chain.errors import ChainError
 from headframe.chain.job import SourceId
 from headframe.chain.target import Target
 from headframe.runtime.logs import get_logger
-from headframe.runtime.wire import Wire
+from headframe.runtime.wire import Batch
 from headframe.stratum.core import Seat, ServerCore
-from headframe.stratum.events import Joined, ServerEvent, ShareSubmitted
+from headframe.stratum.events import Joined, ShareSubmitted
 from proxy.hub import Hub
 from proxy.jobbook import Entry
 from proxy.ledger import Row
+from proxy.payouts import PayoutError
+from proxy.places import Door, Place
+from proxy.presence import Presence
 from proxy.quirks import traits_of
-from proxy.rig import Rig, RigSettings, RigState
-from proxy.routes import Visitor
-from proxy.slices import NoSliceLeftError
+from proxy.rig import Rig, RigSettings
+from proxy.slices import Layout, NoSliceLeftError
+from proxy.terms import LATE_SECONDS
 from proxy.waiting import Waiting
 
 __all__ = ["Door", "Place", "Seating"]
 
 log = get_logger(__name__)
 
-_LATE_SECONDS: Final = 30.0
-"""So long shares of jobs of a route that a rig has left are taken."""
 _NOBODY: Final = "(unauthorised)"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a rig belongs.
-
-    Attributes:
-        hub: where its jobs come from and its shares go.
-        settings: what rigs of its listener and route have in common.
-    """
-
-    hub: Hub
-    settings: RigSettings
-
-
-class Door(Protocol):
-    """What a session needs of its listener."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    def admit(self, address: str) -> str:
-        """Let a connection in, or say why not; the address is without the port."""
-
-    def release(self, address: str, *, faulty: bool) -> None:
-        """Take note that a connection has ended; `faulty`: it broke the protocol."""
-
-    def is_news(self, address: str) -> bool:
-        """Say whether no fault of this address was told of within a minute; then one is now."""
-
-    def place(self, visitor: Visitor, current: Hub) -> Place | None:
-        """Say which route a rig takes that is on this one; `None`: it is turned away."""
-
-
-class Seating:
+class Seating(Presence):
     """What a connection holds of a route, and how it comes to another.
 
     Whoever speaks with the rig makes `wire`, and says what its rigs say.
@@ -74,120 +43,34 @@ class Seating:
     """
 
     __slots__ = (
-        "_agent",
         "_before",
         "_core",
         "_done",
         "_doom",
-        "_door",
-        "_hub",
         "_joining",
+        "_layout",
         "_least",
-        "_named",
         "_opened",
-        "_rigs",
+        "_past_until",
         "_settings",
         "_start",
-        "_user",
         "_waiting",
-        "wire",
     )
 
-    wire: Wire[ServerEvent]
-
     def __init__(self, hub: Hub, settings: RigSettings, core: ServerCore, door: Door) -> None:
-        self._hub = hub
+        super().__init__(hub, door)
         self._before: tuple[Hub, float] | None = None  # until then its shares count there
-        self._door = door
         self._settings = settings
         self._core = core
         self._opened = hub.clock.monotonic()
         self._joining: dict[int, Joined] = {}
-        self._rigs: dict[int, Rig] = {}
-        self._named = False  # a worker was authorised
+        self._layout: Layout | None = None  # of its seats
+        self._past_until = 0.0  # until then its rigs remember their last seats
         self._start: Target | None = None
         self._least: Target | None = None
-        self._agent = ""
-        self._user = ""
         self._doom = ""
         self._done = False
         self._waiting: Waiting | None = None  # with verdict = "pool"
-
-    @property
-    def user(self) -> str:
-        """The first worker that was authorised on it, or ""."""
-        return self._user
-
-    @property
-    def address(self) -> str:
-        """Where the rig is, as "host:port"."""
-        return self.wire.peer
-
-    @property
-    def agent(self) -> str:
-        """What its software calls itself, or ""."""
-        return self._agent
-
-    @property
-    def host(self) -> str:
-        """Where the rig is, without the port."""
-        return self.wire.peer.rpartition(":")[0]
-
-    @property
-    def door(self) -> Door:
-        """Who let it in."""
-        return self._door
-
-    @property
-    def visitor(self) -> Visitor:
-        """What rules look at."""
-        return Visitor(
-            listener=self._door.name, address=self.host, login=self._user, agent=self._agent
-        )
-
-    @property
-    def hub(self) -> Hub:
-        """The route that it is on."""
-        return self._hub
-
-    @property
-    def rigs(self) -> Collection[Rig]:
-        """Its rigs that have a seat."""
-        return self._rigs.values()
-
-    def figures(self, now: float) -> list[dict[str, object]]:
-        """Return what the page shows of the session's rigs."""
-        return [self.figures_of(rig, now) for rig in self._rigs.values()]
-
-    def figures_of(self, rig: Rig, now: float) -> dict[str, object]:
-        """Return what the page shows of one of them."""
-        return {**self._head(), **rig.figures(now, self._user)}
-
-    def no_figures(self) -> dict[str, object]:
-        """Return what the page shows of a connection that has no seat yet."""
-        return {
-            **self._head(),
-            "hashrate_hps": 0.0,
-            "difficulty": 0.0,
-            "accepted": 0,
-            "rejected": 0,
-            "last_share_seconds": None,
-            "state": RigState.CONNECTING.value,
-            "quirks": [],
-            "problems": [],
-        }
-
-    def _head(self) -> dict[str, object]:
-        head = {"name": self._user, "user": self._user, "agent": self._agent}
-        return {**head, "address": self.address}
-
-    def hps(self, now: float) -> float:
-        """Estimate the hashrate of its rigs."""
-        return sum(rig.hps(now) for rig in self._rigs.values())
-
-    def states(self, now: float) -> list[RigState]:
-        """Say how its rigs are doing."""
-        return [rig.state(now) for rig in self._rigs.values()]
 
     # what the hub asks for
 
@@ -208,6 +91,8 @@ class Seating:
         layout, slices = self._hub.layout, self._hub.slices
         if self._done or layout is None or slices is None:
             return
+        before, self._layout = self._layout, layout
+        self._past_until = now + LATE_SECONDS
         why = ""
         for rig in seated:
             try:
@@ -216,7 +101,7 @@ class Seating:
                 why = "no_slice"
                 break
             seat = replace(rig.seat, lane=layout.lane, slice=lease.value, size=layout.rollable)
-            rig.reseat(seat, lease)
+            rig.reseat(seat, lease, before)
             if not self._core.reseat(seat):
                 why = "new_layout"
                 break
@@ -235,29 +120,51 @@ class Seating:
                 if rig.entry is not None:
                     self._hub.hurry(self)
         if place.hub is self._hub:
+            before = self._payee
+            if self._is_paid() and self._payee is not before:
+                self._show_current(now)
             return
-        self._before = (self._hub, now + _LATE_SECONDS)
+        self._before = (self._hub, now + LATE_SECONDS)
         same_space = place.hub.space is self._hub.space
+        self._hub.payouts.release(self._payee)
+        self._payee = None
         self._hub.leave(self)
         self._hub = place.hub
         self._hub.join(self)
         self._hub.stats.moves += self._named
         for rig in self._rigs.values():
             rig.unsettle()
+        if not self._is_paid():
+            return
         if not same_space:
             self.reseat(now)
+        self._show_current(now)
+
+    def _show_current(self, now: float) -> None:
         book = self._hub.book
         if book is not None and book.current is not None and not self._hub.idle:
             self.show(book.current, now)
 
-    def show(self, entry: Entry, now: float) -> None:
-        """Show a job to whoever has a seat and a name."""
+    def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
+        """Show a job to whoever has a seat and a name; a batch may send it."""
         del now
         if self._done or not self._named:
-            return
-        for rig in self._rigs.values():
-            self._offer(rig, entry)
-        self.wire.flush()
+            return None
+        try:
+            paid = self._hub.entry_for(entry, self._payee)
+        except ChainError as error:
+            return self._refuse_payout(str(error))
+        if paid is None:
+            return None
+        core, rigs = self._core, self._rigs
+        for rig in rigs.values():
+            rig.show(core, paid)
+        self._hub.stats.offers += len(rigs)
+        if batch is None:
+            self.wire.flush()
+        else:
+            self.wire.flush_with(batch)
+        return None
 
     def tick(self, now: float) -> None:
         """Look at deadlines and rates."""
@@ -270,6 +177,7 @@ class Seating:
         if self._before is not None and now >= self._before[1]:
             self._before = None
         for rig in self._rigs.values():
+            rig.past = rig.past if now < self._past_until else ()
             self._look(rig, now)
             quiet = min(rig.quiet_seconds(now), now - self._hub.busy_since)
             if quiet >= self._settings.idle_seconds and not self._hub.idle:
@@ -286,6 +194,35 @@ class Seating:
         if not self._done:
             self._finish(why)
             self.wire.close()
+
+    # payouts
+
+    def _claim(self, login: str) -> str:
+        """Have its blocks paid to the address in a login, where that is asked for.
+
+        Returns:
+            Why that cannot be; "" if it can, or need not.
+        """
+        payouts = self._hub.payouts
+        try:
+            if self._named and login != self._user:
+                payouts.ensure_same(login, self._payee)
+            else:
+                self._payee = payouts.claim(login, self._payee)
+        except PayoutError as error:
+            return str(error)
+        return ""
+
+    def _is_paid(self) -> bool:
+        """Say whether the route that it is on pays it; if not, it was closed."""
+        why = self._claim(self._user) if self._named else ""
+        if why:
+            self._refuse_payout(why)
+        return not why
+
+    def _refuse_payout(self, why: str) -> None:
+        log.warning("rig_refused", user=self._user, peer=self.address, why=why)
+        self.close("no_payout")
 
     # seats, targets, jobs
 
@@ -315,6 +252,7 @@ class Seating:
             session=slices.session_of(lease.value),
         )
         start = self._settings.start if self._start is None else self._start
+        self._layout = layout
         rig = self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
         if self._least is not None:
             rig.want(self._least, self._settings, now)
@@ -335,10 +273,6 @@ class Seating:
         for rig in self._rigs.values():
             for problem in rig.problems(self._user):
                 log.warning("rig_unfit", rig=self._user, agent=self._agent, problem=problem)
-
-    def _offer(self, rig: Rig, entry: Entry) -> None:
-        rig.show(self._core, entry)
-        self._hub.stats.offers += 1
 
     def _limit(self, least: Target, now: float) -> None:
         """Give its rigs no easier targets than this from now on."""
@@ -386,6 +320,7 @@ class Seating:
         self._hub.stats.connections_closed[why] += 1
         for rig in self._rigs.values():
             rig.leave()
+        self._hub.payouts.release(self._payee)
         self._hub.leave(self)
         if self._user:
             log.info("rig_left", rig=self._user, peer=self.address, why=why)

@@ -122,7 +122,8 @@ class Session(Seating):
             return
         hub = self._hub if self._before is None else self._hub_of(share)
         row = hub.ledger.worker(share.worker) if share.refused is None else self._own_row(hub)
-        checked, work = hub.judge(rig.seat, share, row, self)
+        seat = rig.seat_in(hub.layout_of(share.job_id)) if rig.past else rig.seat
+        checked, work = hub.judge(seat, share, row, self)
         if checked.reason is _ACCEPTED:
             self._core.reply(share.ticket, _YES)
             rig.count(checked, work, now)
@@ -179,6 +180,12 @@ class Session(Seating):
             self._core.authorize(event.ticket, ok=False)
             self._doom = "no_route"
             return
+        why = self._claim(event.user)
+        if why:
+            self._core.authorize(event.ticket, ok=False, why=why)
+            log.warning("rig_refused", user=event.user, peer=self.address, why=why)
+            self._charge(Price.FAULT, now)
+            return
         self._core.authorize(event.ticket, ok=True)
         self._named = True
         self._hub.ledger.worker(event.user)
@@ -190,6 +197,8 @@ class Session(Seating):
 
     def _on_joined(self, event: Joined, now: float) -> None:
         self._agent = event.agent
+        if not self._named and not self._rigs:
+            self.move(self._door.seat(self._hub), now)
         self._joining[event.channel] = event
         if self._named and not self._take_place(self._user, now):  # it authorised first
             self._doom = "no_route"

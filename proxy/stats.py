@@ -1,6 +1,7 @@
 """Figures of the proxy: plain numbers, read when somebody asks."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +15,7 @@ from proxy.totals import AllBooks
 __all__ = [
     "BANS",
     "CLOSE_REASONS",
+    "REASONS",
     "REFUSALS",
     "RIG_STATES",
     "STAGES",
@@ -22,6 +24,8 @@ __all__ = [
     "Rate",
     "Stats",
     "books_of",
+    "shares_by_reason",
+    "work_by_reason",
 ]
 
 STAGES: Final = ("job_to_rigs", "share_to_sent", "sent_to_verdict")
@@ -45,6 +49,7 @@ CLOSE_REASONS: Final = (
     "no_slice",
     "new_layout",
     "no_route",
+    "no_payout",
     "kicked",
     "banned",
     "listener_closed",
@@ -153,9 +158,10 @@ class Stats:
         self.job_age = self.slices_free = None
 
 
-_REFUSALS: Final = tuple(
+REASONS: Final = tuple(
     reason for reason in Reason if reason not in {Reason.ACCEPTED, Reason.PENDING, Reason.LOST}
 )
+"""Why a share can be refused, on either leg."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,26 +170,26 @@ class Books:
 
     shares_offered: int = counter("Shares that rigs sent.")
     shares_accepted: int = counter("Shares that were good.")
-    shares_refused: dict[str, int] = by_label("Shares that were refused here.", "reason", _REFUSALS)
+    shares_refused: dict[str, int] = by_label("Shares that were refused here.", "reason", REASONS)
     shares_kept: int = counter("Good shares that are easier than the upstream's target.")
     shares_queued: int = gauge("Good shares on their way to the upstream.")
     shares_forwarded: int = counter("Shares sent upstream.")
     shares_pending: int = gauge("Shares that the upstream has not answered yet.")
     shares_acknowledged: int = counter("Shares that the upstream accepted.")
     shares_refused_upstream: dict[str, int] = by_label(
-        "Shares that the upstream refused.", "reason", _REFUSALS
+        "Shares that the upstream refused.", "reason", REASONS
     )
     shares_lost: int = counter("Shares whose connection went before the upstream answered.")
     work_offered: int = counter("Work of all shares, by the rigs' targets.", "hashes")
     work_accepted: int = counter("Work of the good ones, by the rigs' targets.", "hashes")
     work_refused: dict[str, int] = by_label(
-        "Work of the refused ones, by the rigs' targets.", "reason", _REFUSALS, unit="hashes"
+        "Work of the refused ones, by the rigs' targets.", "reason", REASONS, unit="hashes"
     )
     work_forwarded: int = counter("Work sent up, by the upstream's targets.", "hashes")
     work_pending: int = gauge("Work without an answer yet, by the upstream's targets.", "hashes")
     work_acknowledged: int = counter("Work accepted, by the upstream's targets.", "hashes")
     work_refused_upstream: dict[str, int] = by_label(
-        "Work that the upstream refused, by its targets.", "reason", _REFUSALS, unit="hashes"
+        "Work that the upstream refused, by its targets.", "reason", REASONS, unit="hashes"
     )
     work_lost: int = counter("Work whose connection went before an answer.", "hashes")
     blocks_found: int = counter("Block candidates sent upstream.")
@@ -198,21 +204,21 @@ def books_of(ledger: AllBooks) -> Books:
     return Books(
         shares_offered=total.offered.shares,
         shares_accepted=total.accepted.shares,
-        shares_refused=_by_reason(total.refused),
+        shares_refused=shares_by_reason(total.refused),
         shares_kept=total.kept,
         shares_queued=total.queued,
         shares_forwarded=pool.forwarded.shares,
         shares_pending=pool.pending.shares,
         shares_acknowledged=pool.acknowledged.shares,
-        shares_refused_upstream=_by_reason(pool.refused),
+        shares_refused_upstream=shares_by_reason(pool.refused),
         shares_lost=pool.lost.shares,
         work_offered=total.offered.work,
         work_accepted=total.accepted.work,
-        work_refused=_work_by_reason(total.refused),
+        work_refused=work_by_reason(total.refused),
         work_forwarded=pool.forwarded.work,
         work_pending=pool.pending.work,
         work_acknowledged=pool.acknowledged.work,
-        work_refused_upstream=_work_by_reason(pool.refused),
+        work_refused_upstream=work_by_reason(pool.refused),
         work_lost=pool.lost.work,
         blocks_found=ledger.blocks_found,
         blocks_accepted=ledger.blocks_accepted,
@@ -221,12 +227,14 @@ def books_of(ledger: AllBooks) -> Books:
     )
 
 
-def _by_reason(tallies: dict[Reason, Tally]) -> dict[str, int]:
-    return {reason: tallies[reason].shares if reason in tallies else 0 for reason in _REFUSALS}
+def shares_by_reason(tallies: Mapping[Reason, Tally]) -> dict[str, int]:
+    """Return the shares of each of `REASONS`."""
+    return {reason: tallies[reason].shares if reason in tallies else 0 for reason in REASONS}
 
 
-def _work_by_reason(tallies: dict[Reason, Tally]) -> dict[str, int]:
-    return {reason: tallies[reason].work if reason in tallies else 0 for reason in _REFUSALS}
+def work_by_reason(tallies: Mapping[Reason, Tally]) -> dict[str, int]:
+    """Return the work of each of `REASONS`."""
+    return {reason: tallies[reason].work if reason in tallies else 0 for reason in REASONS}
 
 
 class Rate:

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from headframe.chain.job import SourceId
 from headframe.runtime.clock import monotonic, wall_seconds
+from headframe.runtime.wire import Batch
 from headframe.stratum.events import ShareSubmitted
 from headframe.upstream.base import Done
+from headframe.upstream.payees import PayTo
 from proxy.jobbook import Entry
 from proxy.names import Sender, own_name
 from proxy.policy import Stale, VerdictBy, WhenDry
 
-__all__ = ["Asker", "Clock", "Guest", "HubSettings"]
+__all__ = ["LATE_SECONDS", "Asker", "Clock", "Guest", "HubSettings"]
+
+LATE_SECONDS: Final = 30.0
+"""So long shares are taken of a place that a rig has left: a route, or a layout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class HubSettings:
         verdict: who answers rigs.
         stale: what becomes of good shares whose job is dead.
         when_dry: what becomes of rigs after `grace_seconds` without work.
+        pay_to: who is paid for blocks that are found on a node.
     """
 
     refresh_seconds: float = 30.0
@@ -47,6 +53,7 @@ class HubSettings:
     verdict: VerdictBy = VerdictBy.LOCAL
     stale: Stale = Stale.REFUSE
     when_dry: WhenDry = WhenDry.CLOSE
+    pay_to: PayTo = PayTo.ADDRESS
 
 
 class Asker(Protocol):
@@ -59,14 +66,18 @@ class Asker(Protocol):
 class Guest(Protocol):
     """What the hub needs of a session."""
 
+    @property
+    def is_known(self) -> bool:
+        """It has authorised."""
+
     def settle(self, now: float) -> None:
         """Take a seat, if a rig waits for one: the layout is known."""
 
     def reseat(self, now: float) -> None:
         """Take another place, as the layout has changed; end the connection if it cannot."""
 
-    def show(self, entry: Entry, now: float) -> None:
-        """Show a job to whoever has a seat."""
+    def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
+        """Show a job to whoever has a seat; what is to be sent may be left to a batch."""
 
     def tick(self, now: float) -> None:
         """Look at deadlines and rates."""

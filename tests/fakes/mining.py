@@ -4,15 +4,19 @@ import asyncio
 import itertools
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from headframe.chain.errors import AddressError
 from headframe.chain.hashes import sha256d
 from headframe.chain.header import Header
 from headframe.chain.job import BIP320_MASK, Job, JobId, Lineage, SourceId, SplitCoinbase
 from headframe.chain.merkle import fold
+from headframe.chain.network import Network
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.latest import Latest
 from headframe.upstream.base import Done, SourceState, SourceStatus
+from headframe.upstream.payees import Payee
 
 NTIME = 1_700_000_000
 
@@ -137,3 +141,32 @@ class ManualSource:
     def proofs(self) -> list[int]:
         """Hash what was sent, each share by the job it names."""
         return [proof_of(self.known[share.job_id], share) for share, _, _ in self.sent]
+
+
+class PayingSource(ManualSource):
+    """A source worked by hand that makes jobs for payees, as a node's does.
+
+    Attributes:
+        paid: the payee of each job that was made for one, by its id.
+        pays: it does; else it knows none of its jobs.
+    """
+
+    def __init__(self, network: Network = Network.REGTEST) -> None:
+        super().__init__("node")
+        self.network = network
+        self.status.set(replace(self.status.get(), network=network.value))
+        self.paid: dict[JobId, Payee] = {}
+        self.pays = True
+        self._ids = itertools.count(5_000_000)
+
+    def paying(self, job: Job, payee: Payee) -> Job | None:
+        """Make a job whose coinbase ends with the payee's script."""
+        if job.id not in self.known or not self.pays:
+            return None
+        if self.network not in payee.networks:
+            raise AddressError(f"{payee.address} is none of {self.network.label}")
+        assert isinstance(job.commitment, SplitCoinbase)
+        ends = replace(job.commitment, suffix=job.commitment.suffix + payee.script)
+        made = replace(job, id=JobId(next(self._ids)), commitment=ends)
+        self.known[made.id], self.paid[made.id] = made, payee
+        return made

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
+from headframe.runtime.wire import Batch
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted, Ticket
 from proxy.hub import Clock, Hub, HubSettings
@@ -33,6 +34,7 @@ class Guest:
     given_up: list[Container[SourceId]] = field(default_factory=list)
     ticks: int = 0
     why: str = ""
+    is_known: bool = True
 
     def settle(self, now: float) -> None:
         del now
@@ -42,8 +44,8 @@ class Guest:
         del now
         self.reseated += 1
 
-    def show(self, entry: Entry, now: float) -> None:
-        del now
+    def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
+        del now, batch
         self.shown.append(entry)
 
     def tick(self, now: float) -> None:
@@ -127,8 +129,8 @@ async def test_a_long_broadcast_gives_way_to_a_newer_job():
     guests = [Guest() for _ in range(200)]
 
     class Interrupts(Guest):
-        def show(self, entry: Entry, now: float) -> None:
-            super().show(entry, now)
+        def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
+            super().show(entry, now, batch)
             stage.source.publish(stage.maker.make(coinbase=b"newer"))
 
     stage.hub.join(Interrupts())

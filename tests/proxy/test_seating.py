@@ -1,11 +1,23 @@
 """Places of rigs: when they are given, kept, changed and given back."""
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from headframe.chain.job import Job, SplitCoinbase
+from headframe.chain.network import Network
 from headframe.chain.share import Reason
 from headframe.chain.target import Target
+from headframe.stratum.events import NewJob
+from headframe.upstream.payees import PayTo, payee_of
+from proxy.hub import HubSettings
 from proxy.seating import Place
 from proxy.space import SpaceSettings
 from proxy.vardiff import Bounds
-from tests.fakes.proxying import Proxy, proxying, rig_settings
+from tests.fakes.mining import PayingSource
+from tests.fakes.proxying import HARD, Proxy, proxying, rig_settings
 from tests.fakes.rig import RawRig, connected
 
 
@@ -103,3 +115,163 @@ async def test_new_settings_are_taken_on_the_same_route():
         session.move(Place(proxy.hub, rig_settings()), 2.0)
         session.reseat(2.0)
         await rig.closed()
+
+
+# payouts to logins
+
+WPKH = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+TAPROOT = "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6"
+TESTNET = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"
+LOGIN = HubSettings(pay_to=PayTo.LOGIN)
+EITHER = HubSettings(pay_to=PayTo.LOGIN_OR_ADDRESS)
+
+
+def ends(job: Job) -> bytes:
+    """How the coinbase of a rig's job ends: with the script of who is paid."""
+    assert isinstance(job.commitment, SplitCoinbase)
+    return job.commitment.suffix.removeprefix(b"rest")
+
+
+def script(address: str) -> bytes:
+    return payee_of(address).script
+
+
+def payout_of(proxy: Proxy) -> list[object]:
+    return [
+        each["payout"] for _, session in proxy.routing.sessions() for each in session.figures(0)
+    ]
+
+
+async def test_each_rig_mines_for_the_address_that_it_logs_in_with():
+    source = PayingSource()
+    users = [f"{WPKH}.1", f"{TAPROOT}.x", WPKH.upper()]
+    async with proxying(source, hub=LOGIN) as proxy, connected(proxy.port, *users) as rigs:
+        proxy.publish()
+        shown = [await rig.job() for rig in rigs]
+        assert [ends(job) for job in shown] == [script(WPKH), script(TAPROOT), script(WPKH)]
+        assert len(source.paid) == 2  # one job for each payee, not for each rig
+        assert payout_of(proxy) == [WPKH, TAPROOT, WPKH.upper()]
+        for count, (rig, job) in enumerate(zip(rigs, shown, strict=True), start=1):
+            assert (await rig.say(rig.find(job, at_most=HARD))).reason is Reason.ACCEPTED
+            await source.wait_for(count)
+            assert source.paid[source.sent[-1][0].job_id].script == ends(job)
+        assert all(proof <= HARD for proof in source.proofs())
+        assert len(proxy.hub.payouts) == 2
+    assert len(proxy.hub.payouts) == 0
+
+
+async def test_a_rig_that_comes_later_has_its_job_at_once_and_a_refresh_brings_each_its_own():
+    source = PayingSource()
+    async with proxying(source, hub=LOGIN) as proxy:
+        proxy.publish()
+        async with connected(proxy.port, WPKH) as [first]:
+            old = await first.job()
+            async with connected(proxy.port, TAPROOT) as [late]:
+                job = await late.job()
+                assert ends(job) == script(TAPROOT)
+                await proxy.pass_time(31)
+                fresh, other = await first.job(old), await late.job(job)
+                assert (ends(fresh), ends(other)) == (script(WPKH), script(TAPROOT))
+                assert fresh.ntime == other.ntime > job.ntime
+                assert (await late.say(late.find(job))).reason is Reason.ACCEPTED
+                assert len(source.paid) == 2
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [("rig7", "holds 3 bytes"), (f"{TESTNET}.x", "testnet or signet address, this is regtest")],
+)
+async def test_a_login_that_cannot_be_paid_is_refused_with_the_reason(user: str, words: str):
+    with capture_logs() as logs:
+        async with proxying(PayingSource(), hub=LOGIN) as proxy, RawRig.to(proxy.port) as rig:
+            proxy.publish()
+            rig.send(1, "mining.subscribe", "raw/1")
+            rig.send(2, "mining.authorize", user, "x")
+            code, text, _ = (await rig.answer(2))["error"]
+            assert code == 24
+            assert text.startswith("Unauthorized worker: the user name must be the address")
+            assert words in text
+            rig.send(3, "mining.authorize", f"{WPKH}.x", "x")  # it may try again
+            assert (await rig.answer(3))["result"] is True
+            await rig.until("mining.notify")
+    [said] = [each for each in logs if each["event"] == "rig_refused"]
+    assert words in said["why"]
+    assert said["user"] == user
+
+
+async def test_where_either_may_be_the_operator_is_paid_for_other_logins():
+    source = PayingSource()
+    async with proxying(source, hub=EITHER) as proxy, connected(proxy.port, "rig7", WPKH) as rigs:
+        proxy.publish()
+        assert [ends(await rig.job()) for rig in rigs] == [b"", script(WPKH)]
+        assert payout_of(proxy) == ["", WPKH]
+
+
+async def test_all_workers_of_a_connection_are_paid_to_one_address():
+    async with proxying(PayingSource(), hub=LOGIN) as proxy, RawRig.to(proxy.port) as rig:
+        proxy.publish()
+        await rig.join(f"{WPKH}.1")
+        rig.send(7, "mining.authorize", f"{TAPROOT}.1", "x")
+        _, text, _ = (await rig.answer(7))["error"]
+        assert text == (
+            f"Unauthorized worker: this connection pays {WPKH}: each further address needs a "
+            "connection of its own"
+        )
+        rig.send(8, "mining.authorize", f"{WPKH}.2", "x")
+        assert (await rig.answer(8))["result"] is True
+        assert payout_of(proxy) == [WPKH]
+
+
+async def test_a_network_that_turns_out_to_be_another_one_ends_the_connection():
+    source = PayingSource(Network.TESTNET4)
+    source.status.set(source_status(source, network=""))
+    async with proxying(source, hub=LOGIN) as proxy, connected(proxy.port, WPKH) as [rig]:
+        await proxy.until(lambda: any(each.user for _, each in proxy.routing.sessions()))
+        proxy.publish()
+        await rig.closed()
+        assert proxy.hub.stats.connections_closed["no_payout"] == 1
+        assert len(proxy.hub.payouts) == 0
+
+
+def source_status(source: PayingSource, **changes: Any) -> Any:
+    return replace(source.status.get(), **changes)
+
+
+async def test_a_job_that_its_source_has_taken_back_is_shown_to_nobody():
+    source = PayingSource()
+    async with proxying(source, hub=LOGIN) as proxy, connected(proxy.port, WPKH) as [rig]:
+        source.pays = False
+        taken_back = proxy.publish()
+        await proxy.until(lambda: taken(proxy) == taken_back.id)
+        source.pays = True
+        proxy.publish(coinbase=b"2")
+        assert ends(await rig.job()) == script(WPKH)
+        assert sum(isinstance(each, NewJob) for each in rig.events) == 1
+
+
+async def test_a_change_of_who_is_paid_reaches_rigs_that_are_there():
+    source = PayingSource()
+    async with proxying(source) as proxy, connected(proxy.port, WPKH, "rig7") as [one, two]:
+        proxy.publish()
+        jobs = [await rig.job() for rig in (one, two)]
+        assert [ends(job) for job in jobs] == [b"", b""]
+        proxy.hub.settings = EITHER
+        settle_all(proxy)
+        assert ends(await one.job(jobs[0])) == script(WPKH)
+        assert payout_of(proxy) == [WPKH, ""]
+        proxy.hub.settings = LOGIN
+        settle_all(proxy)
+        await two.closed()  # it cannot be paid any more
+        assert not one.lost
+        proxy.hub.settings = HubSettings()
+        settle_all(proxy)
+        assert payout_of(proxy) == [""]
+        proxy.publish(coinbase=b"2")
+        while ends(job := await one.job()):
+            await one.job(job)
+        assert proxy.hub.stats.connections_closed["no_payout"] == 1
+
+
+def settle_all(proxy: Proxy) -> None:
+    for _, session in list(proxy.routing.sessions()):
+        proxy.routing.settle(session)

@@ -1,0 +1,46 @@
+"""`Place` and `Door`: where a rig belongs, and who says so."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.hub import Hub
+from proxy.rig import RigSettings
+from proxy.routes import Visitor
+
+__all__ = ["Door", "Place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rig belongs.
+
+    Attributes:
+        hub: where its jobs come from and its shares go.
+        settings: what rigs of its listener and route have in common.
+    """
+
+    hub: Hub
+    settings: RigSettings
+
+
+class Door(Protocol):
+    """What a session needs of its listener."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def admit(self, address: str) -> str:
+        """Let a connection in, or say why not; the address is without the port."""
+
+    def release(self, address: str, *, faulty: bool) -> None:
+        """Take note that a connection has ended; `faulty`: it broke the protocol."""
+
+    def is_news(self, address: str) -> bool:
+        """Say whether no fault of this address was told of within a minute; then one is now."""
+
+    def seat(self, current: Hub) -> Place:
+        """Say where a rig takes its seat that waits there, and has not said its name."""
+
+    def place(self, visitor: Visitor, current: Hub) -> Place | None:
+        """Say which route a rig takes that is on this one; `None`: it is turned away."""
