@@ -1,8 +1,8 @@
 """SHA-256d kernels: raw bytes in, nonces out. Knows nothing of pools, jobs or shares.
 
 Here live the kernels, how one is chosen, the hash of a share, a table for numbers such as
-the ends of hashes, and sending to many sockets at once. What must not: anything that knows a job, a pool or a share's fate, and
-any state but what a caller holds.
+the ends of hashes, and sending to many sockets at once. What must not: anything that knows
+a job, a pool or a share's fate, and any state but what a caller holds.
 
 Works without the compiled module too, slowly: then `extension_missing` says why, in one
 line for people, and the only kernel is the Python one. It is "" when all is well.

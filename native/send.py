@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from native.compiled import extension_missing
 
@@ -24,7 +24,7 @@ __all__ = ["Sender", "send_in_c", "send_in_python"]
 _WORTH_SHARING: Final = 32
 """Sockets from which on a second thread takes half: to wake it costs as much as three."""
 
-Numbers = "array[int]"
+Numbers: TypeAlias = "array[int]"
 
 
 def send_in_python(data: bytes, sockets: Numbers) -> Numbers:

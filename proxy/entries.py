@@ -61,38 +61,29 @@ class Entry:
         job: what the rigs of the layout class are shown: free bytes are lane, slice and
             the rig's own. Shared by all of them.
         upstream: the job it stands for.
-        work: hashes that a share by the upstream job's target stands for.
+        padding: zero bytes ahead of the lane.
+        work: hashes that a share by the upstream job's own target stands for.
+        mark: source and generation: with whom it lives and dies.
         variants: those with the same time for payees, by output script.
     """
 
     job: Job
     _up: Upstream
     variants: dict[bytes, "Entry"] = field(default_factory=dict)
+    # Copied, since all this is asked for with each share and each rig that is shown a job.
+    upstream: Job = field(init=False)
+    padding: bytes = field(init=False)
+    work: int = field(init=False)
+    mark: Mark = field(init=False)
 
-    @property
-    def upstream(self) -> Job:
-        """The job that it stands for."""
-        return self._up.job
-
-    @property
-    def padding(self) -> bytes:
-        """Zero bytes ahead of the lane."""
-        return self._up.padding
-
-    @property
-    def work(self) -> int:
-        """Hashes that a share by the upstream job's own target stands for."""
-        return self._up.work
+    def __post_init__(self) -> None:
+        up = self._up
+        self.upstream, self.padding, self.work, self.mark = up.job, up.padding, up.work, up.mark
 
     @property
     def mask(self) -> int:
         """Version bits that its source lets roll now."""
         return self._up.mask
-
-    @property
-    def mark(self) -> Mark:
-        """Source and generation: with whom it lives and dies."""
-        return self._up.mark
 
     @property
     def payee(self) -> str:

@@ -90,28 +90,24 @@ class Vardiff:
         now: monotonic seconds.
     """
 
-    __slots__ = ("_bounds", "_due", "_shares", "_since", "_target", "_work")
+    __slots__ = ("_bounds", "_due", "_shares", "_since", "_work", "target")
 
     def __init__(self, bounds: Bounds, start: Target, now: float) -> None:
         self._bounds = bounds
-        self._target = bounds.clamp(start)
-        self._restart(now)
-
-    @property
-    def target(self) -> Target:
+        self.target = bounds.clamp(start)
         """What the rig shall aim at, before the job's own clamp."""
-        return self._target
+        self._restart(now)
 
     def wish(self, target: Target, now: float) -> None:
         """Take the rig's own proposal, within the bounds, and start counting anew."""
-        self._target = self._bounds.clamp(target)
+        self.target = self._bounds.clamp(target)
         self._restart(now)
 
     def rebound(self, bounds: Bounds, now: float) -> None:
         """Take other limits and another aim; starts counting anew if they differ."""
         if bounds != self._bounds:
             self._bounds = bounds
-            self.wish(self._target, now)
+            self.wish(self.target, now)
 
     def on_share(self, work: int) -> None:
         """Count a good share.
@@ -149,17 +145,17 @@ class Vardiff:
             return None
         expected = (now - self._since) * self._bounds.per_second
         # One share's worth where nothing came: the rig may be about to send its first.
-        work = self._work or work_of(self._target)
-        ratio = work / work_of(self._target) / max(expected, 1e-6)
+        work = self._work or work_of(self.target)
+        ratio = work / work_of(self.target) / max(expected, 1e-6)
         self._restart(now)
         if _BAND[0] <= ratio <= _BAND[1]:
             return None
         step = Fraction(max(_STEP[0], min(_STEP[1], ratio)))
-        wanted = min(int(self._target / step), MAX_TARGET)
+        wanted = min(int(self.target / step), MAX_TARGET)
         target = Target(max(self._bounds.clamp(wanted), hardest))
-        if target == self._target:
+        if target == self.target:
             return None
-        self._target = target
+        self.target = target
         return target
 
     def _restart(self, now: float) -> None:

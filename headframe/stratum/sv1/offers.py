@@ -43,13 +43,10 @@ class Offer(NamedTuple):
     target: Target | None
 
 
-# Thousands of rigs are shown the same: they share these.
-_offer: Final = lru_cache(maxsize=1024)(Offer)
-
-
 @lru_cache(maxsize=1024)
-def _text_of(job_id: JobId) -> str:
-    return f"{job_id:x}"
+def _shown(job_id: JobId, version: int, mask: int, size: int, target: Target) -> tuple[str, Offer]:
+    """Make an offer and its id on the wire: of thousands of rigs that are shown the same."""
+    return f"{job_id:x}", Offer(job_id, version, mask, size, target)
 
 
 class Offers:
@@ -68,13 +65,15 @@ class Offers:
 
         The rig may still be working towards either.
         """
-        key = _text_of(job.id)
-        before = self._by_text.pop(key, None)
-        if before is not None and before.target is not None:
-            target = max(target, before.target)
-        self._by_text[key] = _offer(job.id, job.version, mask, size, target)
-        if len(self._by_text) > MAX_OFFERS:
-            del self._by_text[next(iter(self._by_text))]
+        known = self._by_text
+        text, offer = _shown(job.id, job.version, mask, size, target)
+        if text in known:
+            before = known.pop(text).target
+            if before is not None and before > target:
+                offer = offer._replace(target=before)
+        known[text] = offer
+        if len(known) > MAX_OFFERS:
+            del known[next(iter(known))]
 
     def find(self, text: str) -> Offer:
         """Find what was shown under an id.

@@ -90,10 +90,10 @@ class Replies:
 
     def push(self, line: bytes, *, after: Ticket) -> None:
         """Send a line that answers nothing, but not before the answer to `after`."""
-        place = after - self._oldest
-        early = self._waiting[place] if 0 <= place < len(self._waiting) else ()
+        waiting, place = self._waiting, after - self._oldest
+        early = waiting[place] if waiting and 0 <= place < len(waiting) else ()
         if isinstance(early, bytes):
-            self._waiting[place] = early + line
+            waiting[place] = early + line
         else:
             self._out.append(line)
 

@@ -220,12 +220,12 @@ class ServerConnection:
             The target that the rig computes from the difficulty sent; judge by it.
 
         Raises:
-            LocalProtocolError: no seat yet, or the job's free bytes are not lane, slice
-                and the rig's own.
+            LocalProtocolError: no seat yet, or the job has other free bytes than it needs.
         """
-        _ensure_channel(channel)
-        seat = self._seated()
-        if job.extranonce_size != len(seat.lane) + len(seat.slice) + seat.size:
+        if channel:
+            _ensure_channel(channel)
+        seat = self._seat or self._seated()
+        if job.commitment.extranonce_size != len(seat.lane) + len(seat.slice) + seat.size:
             raise LocalProtocolError(
                 f"job {job.id} has {job.extranonce_size} free bytes, the seat needs "
                 f"{len(seat.lane)} + {len(seat.slice)} + {seat.size}"
@@ -235,10 +235,10 @@ class ServerConnection:
         if asked != self._difficulty:
             self._difficulty = asked
             self._push(asked)
-        self._allow(self._mask & seat.mask & job.version_mask)
-        self._push(line)
-        mask = self._terms.mask or 0
-        self._offers.remember(job, mask=mask, size=seat.size, target=sent)
+        if (mask := self._mask & seat.mask & job.version_mask) != self._terms.own_mask:
+            self._allow(mask)
+        self._replies.push(line, after=self._subscribed)
+        self._offers.remember(job, mask=self._terms.mask or 0, size=seat.size, target=sent)
         return sent
 
     def reply(self, ticket: Ticket, verdict: Verdict) -> None:
