@@ -1,6 +1,6 @@
 """What the proxy shows: the page's data, and its metrics. Plain data, no secrets."""
 
-from collections import Counter
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,18 +8,17 @@ import msgspec
 
 import native
 from headframe import __version__
-from headframe.runtime.metrics import Exporter, Rows, render
+from headframe.runtime.metrics import Exporter, Rows, render_in_turns
 from headframe.runtime.vitals import Vitals, self_report
 from headframe.upstream.base import SourceState
 from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import UpstreamStatus, upstream_of
+from proxy.census import Census
 from proxy.history import Figures
-from proxy.rig import RigState
 from proxy.rigview import RigView
 from proxy.routetable import RouteFigures, extranonce_of, has_work, route_figures, routes_of, summed
 from proxy.routing import Routing
-from proxy.session import Session
-from proxy.stats import RIG_STATES, books_of
+from proxy.stats import books_of
 from proxy.status import (
     BlocksStatus,
     BlockStatus,
@@ -29,7 +28,7 @@ from proxy.status import (
     SharesStatus,
 )
 from proxy.store import Store
-from proxy.workers import WorkerNow, WorkerSeries
+from proxy.workers import WorkerSeries
 
 __all__ = ["METRICS_PREFIX", "Page"]
 
@@ -68,7 +67,11 @@ class Page:
         """What `/api/v1/rigs` tells."""
         self._started = routing.clock.monotonic()
         kernels = "python" if native.extension_missing else "native"
-        self._workers = WorkerSeries(routing.totals, self._present, most=worker_series)
+        self._census = Census(routing)
+        self._workers = WorkerSeries(
+            routing.totals, lambda: self._census.workers, most=worker_series
+        )
+        self._scraping = asyncio.Lock()
         self._lasting = (
             Exporter(METRICS_PREFIX, [routing.stats, self._workers.stats, *others]),
             routing.stats.pools.exporter(METRICS_PREFIX),
@@ -104,19 +107,26 @@ class Page:
             lifetime=self._lifetime(),
         )
 
-    def metrics(self) -> bytes:
-        """Return the metrics in Prometheus's text format."""
-        now = self._routing.clock.monotonic()
-        self._look(now)
-        self._workers.look(now, self._routing.clock.wall())
-        self._count_rigs(now)
-        sums = [books_of(self._routing.totals), self._block_stats()]
-        routes = Rows("route", RouteFigures, lambda: route_figures(self._routing, now))
-        return render(
-            Exporter(METRICS_PREFIX, sums),
-            Exporter(METRICS_PREFIX + "route_", [routes]),
-            *self._lasting,
-        )
+    async def metrics(self) -> bytes:
+        """Return the metrics in Prometheus's text format.
+
+        Thousands of rigs are counted a few at a time: shares do not wait for a scrape.
+        """
+        async with self._scraping:  # a count of the workers must end before another begins
+            clock = self._routing.clock
+            now = clock.monotonic()
+            self._look(now)
+            for steps in (self._census.steps(now), self._workers.steps(now, clock.wall())):
+                for _ in steps:
+                    await asyncio.sleep(0)
+            self._count_rigs()
+            sums = [books_of(self._routing.totals), self._block_stats()]
+            routes = route_figures(self._routing, self._census.hps_by_route)
+            return await render_in_turns(
+                Exporter(METRICS_PREFIX, sums),
+                Exporter(METRICS_PREFIX + "route_", [Rows("route", RouteFigures, lambda: routes)]),
+                *self._lasting,
+            )
 
     def _block_stats(self) -> BlockStats:
         known = self._routing.known.values()
@@ -138,31 +148,11 @@ class Page:
         known = works and status.job_at is not None
         stats.job_age = max(now - (status.job_at or 0.0), 0.0) if known else None
 
-    def _count_rigs(self, now: float) -> None:
-        """Count the rigs by state, and the places that are left."""
+    def _count_rigs(self) -> None:
+        """Tell of the rigs by state, and the places that are left."""
         stats, slices = self._routing.stats, self._routing.space.slices
-        counts = Counter(
-            state
-            for each in self._sessions()
-            for state in each.states(now) or (RigState.CONNECTING,)
-        )
-        stats.rigs_by_state = {state: counts[RigState(state)] for state in RIG_STATES}
+        stats.rigs_by_state = self._census.by_state
         stats.slices_free = None if slices is None else slices.free
-
-    def _present(self) -> dict[str, WorkerNow]:
-        """Tell what the connected rigs of each worker do."""
-        now, none = self._routing.clock.monotonic(), WorkerNow()
-        workers: dict[str, WorkerNow] = {}
-        for session in self._sessions():
-            states = session.states(now)
-            here = WorkerNow(
-                hps=session.hps(now), rigs=len(states), hashing=states.count(RigState.HASHING)
-            )
-            workers[session.user] = workers.get(session.user, none) + here
-        return workers
-
-    def _sessions(self) -> list[Session]:
-        return [session for _, session in self._routing.sessions()]
 
     def _upstream(self) -> UpstreamStatus:
         told, first = upstream_of(self._routing.status), self._routing.first

@@ -7,11 +7,13 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from headframe.runtime.metrics import counter, gauge
+from headframe.runtime.metrics import by_label, counter, gauge
 from headframe.upstream.base import SourceState
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.hub import Hub
+from proxy.ledger import Row
 from proxy.routing import Routing
+from proxy.stats import REASONS, shares_by_reason, work_by_reason
 from proxy.switches import UpstreamSwitch
 
 __all__ = [
@@ -77,11 +79,24 @@ class RouteFigures:
     hashrate: float = gauge("Estimate from the good shares of its rigs.", "hashes_per_second")
     shares_offered: int = counter("Shares that rigs on the route sent.")
     shares_accepted: int = counter("Those that were good.")
+    shares_refused: dict[str, int] = by_label("Those that were not.", "reason", REASONS)
     shares_forwarded: int = counter("Shares sent to the route's upstreams.")
     shares_acknowledged: int = counter("Shares that they accepted.")
+    shares_refused_upstream: dict[str, int] = by_label(
+        "Shares that they refused.", "reason", REASONS
+    )
     shares_lost: int = counter("Shares whose connection went before they answered.")
+    work_offered: int = counter("Work of all shares, by the rigs' targets.", "hashes")
     work_accepted: int = counter("Work of the good shares, by the rigs' targets.", "hashes")
+    work_refused: dict[str, int] = by_label(
+        "Work of the others, by the rigs' targets.", "reason", REASONS, unit="hashes"
+    )
+    work_forwarded: int = counter("Work sent up, by the upstreams' targets.", "hashes")
     work_acknowledged: int = counter("Work accepted, by the upstreams' targets.", "hashes")
+    work_refused_upstream: dict[str, int] = by_label(
+        "Work that they refused, by their targets.", "reason", REASONS, unit="hashes"
+    )
+    work_lost: int = counter("Work whose connection went before they answered.", "hashes")
 
 
 def has_work(hub: Hub) -> bool:
@@ -131,29 +146,40 @@ def extranonce_of(routing: Routing) -> ExtranonceStatus | None:
     )
 
 
-def route_figures(routing: Routing, now: float) -> Mapping[str, RouteFigures]:
+def route_figures(routing: Routing, rates: Mapping[str, float]) -> Mapping[str, RouteFigures]:
     """Return the metrics of each route there is or was, so that no counter goes.
 
     Args:
         routing: the routes.
-        now: monotonic seconds.
+        rates: hashes in a second of those that have rigs.
     """
-    rates, found = _rates(routing, now), {}
+    found = {}
     for name, route in routing.known.items():
-        hub, total, present = route.hub, route.hub.ledger.total, name in routing.routes
-        found[name] = RouteFigures(
-            up=int(present and has_work(hub)),
-            connections=len(hub.guests),
-            hashrate=rates.get(name, 0.0),
-            shares_offered=total.offered.shares,
-            shares_accepted=total.accepted.shares,
-            shares_forwarded=total.pool.forwarded.shares,
-            shares_acknowledged=total.pool.acknowledged.shares,
-            shares_lost=total.pool.lost.shares,
-            work_accepted=total.accepted.work,
-            work_acknowledged=total.pool.acknowledged.work,
-        )
+        figures = found[name] = _books_of(route.hub.ledger.total)
+        figures.up = int(name in routing.routes and has_work(route.hub))
+        figures.connections = len(route.hub.guests)
+        figures.hashrate = rates.get(name, 0.0)
     return found
+
+
+def _books_of(total: Row) -> RouteFigures:
+    pool = total.pool
+    return RouteFigures(
+        shares_offered=total.offered.shares,
+        shares_accepted=total.accepted.shares,
+        shares_refused=shares_by_reason(total.refused),
+        shares_forwarded=pool.forwarded.shares,
+        shares_acknowledged=pool.acknowledged.shares,
+        shares_refused_upstream=shares_by_reason(pool.refused),
+        shares_lost=pool.lost.shares,
+        work_offered=total.offered.work,
+        work_accepted=total.accepted.work,
+        work_refused=work_by_reason(total.refused),
+        work_forwarded=pool.forwarded.work,
+        work_acknowledged=pool.acknowledged.work,
+        work_refused_upstream=work_by_reason(pool.refused),
+        work_lost=pool.lost.work,
+    )
 
 
 def summed(kind: type[T], each: Sequence[T]) -> T:

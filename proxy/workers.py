@@ -7,7 +7,7 @@ on; the others' sum begins anew with each run.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import Final
@@ -22,6 +22,8 @@ _QUIET_SECONDS: Final = 3600.0
 """A worker without a share for so long gives its place away."""
 _FADE_SECONDS: Final = 600.0
 """After so long, work counts a third (1/e) in who is the busiest."""
+_STEP: Final = 500
+"""Workers that are looked at before others get a turn: about a millisecond of work."""
 _BONUS: Final = 2.0
 """So many times as busy must another be to take a place: or two that are alike would change
 places at each scrape."""
@@ -139,39 +141,49 @@ class WorkerSeries:
         self._others = WorkerFigures()
         self._stats = WorkerStats()
         self._looked = False
+        self._fresh: list[_Worker] = []  # since the last look that came to its end
         for name, row in ledger.workers.items():  # books of an earlier run: theirs go on
             known = self._workers[name] = _Worker(WorkerFigures(), shown=True)
             known.grow(row, known.figures)
 
-    def look(self, now: float, wall: float) -> None:
-        """Take note of what is new in the books.
+    def steps(self, now: float, wall: float) -> Iterator[None]:
+        """Take note of what is new in the books, and give others a turn wherever this yields.
+
+        To be gone through to its end before another one is begun.
 
         Args:
             now: monotonic seconds.
             wall: seconds since 1970.
         """
-        rows = self._ledger.workers
-        fresh: list[_Worker] = []
+        rows = dict(self._ledger.workers)  # which others may change in their turns
+        self._begin(now)
+        for count, (name, row) in enumerate(rows.items(), start=1):
+            if count % _STEP == 0:
+                yield
+            worker = self._workers.get(name)
+            if worker is None:
+                worker = self._workers[name] = _Worker(WorkerFigures())
+            if row.offered.shares == worker.offered:
+                continue
+            if not worker.offered:
+                self._fresh.append(worker)
+            own = worker.shown or not worker.offered
+            worker.look(row, worker.figures if own else self._others, now, wall)
+        for name in self._workers.keys() - rows.keys():  # folded: it begins anew if it returns
+            del self._workers[name]
+        yield from self._choose(now)
+        for new in self._fresh:
+            if not new.shown:
+                new.give_to(self._others)
+        self._fresh.clear()
+        yield from self._measure()
+
+    def _begin(self, now: float) -> None:
+        """Count workers of an earlier run as busy now."""
         if not self._looked:
             self._looked = True
             for known in self._workers.values():
                 known.busy_at = now
-        for name, row in rows.items():
-            worker = self._workers.get(name)
-            if worker is None:
-                worker = self._workers[name] = _Worker(WorkerFigures())
-            if row.offered.shares != worker.offered:
-                own = worker.shown or not worker.offered
-                if not worker.offered:
-                    fresh.append(worker)
-                worker.look(row, worker.figures if own else self._others, now, wall)
-        for name in self._workers.keys() - rows.keys():  # folded: it begins anew if it returns
-            del self._workers[name]
-        self._choose(now)
-        for new in fresh:
-            if not new.shown:
-                new.give_to(self._others)
-        self._measure()
 
     def exporter(self, prefix: str) -> Exporter:
         """Make the collector; `prefix` is the program's."""
@@ -182,23 +194,28 @@ class WorkerSeries:
         """Metrics of the whole, to be exported under the program's prefix."""
         return self._stats
 
-    def _choose(self, now: float) -> None:
+    def _choose(self, now: float) -> Iterator[None]:
         """Give the places to the busiest."""
-        since = now - _QUIET_SECONDS
-        scores = {
-            name: worker.business(now) * (_BONUS if worker.shown else 1.0)
-            for name, worker in self._workers.items()
-            if worker.offered and worker.busy_at >= since and name != OTHER_WORKERS
-        }
+        since, scores = now - _QUIET_SECONDS, {}
+        for count, (name, worker) in enumerate(self._workers.items(), start=1):
+            if count % _STEP == 0:
+                yield
+            if worker.offered and worker.busy_at >= since and name != OTHER_WORKERS:
+                scores[name] = worker.business(now) * (_BONUS if worker.shown else 1.0)
+        yield
         chosen = set(nlargest(self._most, scores, key=scores.__getitem__))
         self._stats.workers_unlisted = len(scores) - len(chosen)
         for name, worker in self._workers.items():
             worker.shown = name in chosen
 
-    def _measure(self) -> None:
-        present, rest = dict(self._present()), WorkerNow()
-        for name, worker in self._workers.items():
-            here = present.pop(name, WorkerNow())
+    def _measure(self) -> Iterator[None]:
+        yield
+        present, rest, nobody = dict(self._present()), WorkerNow(), WorkerNow()
+        yield
+        for count, (name, worker) in enumerate(self._workers.items(), start=1):
+            if count % _STEP == 0:
+                yield
+            here = present.pop(name, nobody)
             if worker.shown:
                 _set(worker.figures, here)
             else:

@@ -11,6 +11,7 @@ Prometheus. `Exporter` turns the object into samples at each scrape, and `descri
 rows for the documentation.
 """
 
+import asyncio
 import dataclasses
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ __all__ = [
     "histogram",
     "histograms",
     "render",
+    "render_in_turns",
 ]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -258,6 +260,31 @@ def render(*collectors: Collector) -> bytes:
     for collector in collectors:
         registry.register(collector)
     return generate_latest(registry)
+
+
+async def render_in_turns(*collectors: Collector) -> bytes:
+    """Write metrics as `render` does, and let others have a turn after each metric.
+
+    The text is made in a thread, of numbers that do not change any more: it is most of the work,
+    and no other task waits for it.
+    """
+    families = []
+    for collector in collectors:
+        for family in collector.collect():
+            families.append(family)
+            await asyncio.sleep(0)
+    return await asyncio.to_thread(generate_latest, _Collected(families))
+
+
+class _Collected(CollectorRegistry):
+    """Metrics that were read already."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
 
 
 def describe(stats_type: type, *, prefix: str = "headframe_", label: str = "") -> str:

@@ -28,7 +28,7 @@ async def test_the_status_is_plain_and_complete(tmp_path: Path):
         await rig.say(share)
         proxy.time.now += 7
         status = msgspec.json.decode(msgspec.json.encode(page.status()))
-        text = page.metrics().decode()
+        text = (await page.metrics()).decode()
         assert page.healthy() is True
         proxy.publish(size=1)
         await proxy.until(lambda: bool(proxy.hub.problem))
@@ -58,7 +58,7 @@ async def test_the_metrics_tell_how_the_upstream_is_doing():
     status = source.status.get()
     source.status.set(replace(status, connects=3, switches=2, redirects=1, idle_seconds=4.5))
     async with proxying(source) as proxy:
-        text = Page(proxy.routing, None, "").metrics().decode()
+        text = (await Page(proxy.routing, None, "").metrics()).decode()
     assert "headframe_proxy_upstream_connects_total 3.0" in text
     assert "headframe_proxy_upstream_switches_total 2.0" in text
     assert "headframe_proxy_upstream_redirects_total 1.0" in text
@@ -68,7 +68,7 @@ async def test_the_metrics_tell_how_the_upstream_is_doing():
 
 async def test_the_metrics_have_the_programs_prefix():
     async with proxying() as proxy:
-        text = Page(proxy.routing, None, "").metrics().decode()
+        text = (await Page(proxy.routing, None, "").metrics()).decode()
         assert "headframe_proxy_shares_offered_total 0.0" in text
         assert "headframe_proxy_rigs 0.0" in text
         assert Page(proxy.routing, None, "").status()["lifetime"] == {
@@ -90,7 +90,7 @@ async def test_each_pool_and_the_age_of_the_job_are_told():
         assert page.status()["job_age_seconds"] is None
         proxy.publish()
         proxy.time.now += 3
-        status, text = page.status(), page.metrics().decode()
+        status, text = page.status(), (await page.metrics()).decode()
     assert status["job_age_seconds"] == 3
     assert [pool["state"] for pool in status["pools"]] == [known.state, "idle"]
     assert "headframe_proxy_job_age_seconds 3.0" in text
@@ -110,7 +110,7 @@ async def test_each_worker_is_told_of_while_there_is_room():
         for _ in range(2):
             await rig.say(rig.find(await rig.job()))
             proxy.time.now += 5
-            told, untold = page.metrics().decode(), none.metrics().decode()
+            told, untold = (await page.metrics()).decode(), (await none.metrics()).decode()
             proxy.publish()
     name = "headframe_proxy_worker_shares_accepted_total"
     assert f'{name}{{worker="alice"}} 2.0' in told

@@ -115,10 +115,8 @@ async def test_a_connection_without_a_seat_is_connecting(sort: str):
         assert sum(told["by_state"].values()) == told["total"] == 2
         [waiting] = ask(RigView(proxy.routing), state="connecting")["rigs"]
         assert waiting["difficulty"] == waiting["accepted"] == 0
-        assert (
-            'rigs_by_state{state="connecting"} 1.0'
-            in Page(proxy.routing, None, "stratum+tcp://here:3333").metrics().decode()
-        )
+        text = await Page(proxy.routing, None, "stratum+tcp://here:3333").metrics()
+        assert b'rigs_by_state{state="connecting"} 1.0' in text
         writer.close()
 
 

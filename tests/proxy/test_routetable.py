@@ -20,7 +20,7 @@ async def test_each_route_is_told_by_itself():
                 await farm.until(lambda: farm.users("b") == ["b.1"])
                 one, two = routes_of(farm.routing, 1.0)
                 page = Page(farm.routing, None, "").status()
-                text = Page(farm.routing, None, "").metrics().decode()
+                text = (await Page(farm.routing, None, "").metrics()).decode()
     assert (one.name, one.works, one.connections, one.accepted) == ("a", True, 1, 1)
     assert (two.name, two.works, two.connections, two.accepted) == ("b", False, 1, 0)
     assert (one.forwarded, one.acknowledged) == (1, 1)
@@ -39,10 +39,10 @@ async def test_a_route_that_went_keeps_its_counters():
             await rig.say(rig.find(await rig.job()))
             farm.change("a")
             await farm.until(lambda: not farm.routing.known["b"].runs)
-        figures = route_figures(farm.routing, 0.0)
+        figures = route_figures(farm.routing, {})
         assert (figures["b"].up, figures["b"].shares_accepted) == (0, 1)
         assert [each.name for each in routes_of(farm.routing, 0.0)] == ["a"]
-        text = Page(farm.routing, None, "").metrics().decode()
+        text = (await Page(farm.routing, None, "").metrics()).decode()
     assert re.search(r"^headframe_proxy_shares_accepted_total 1\.0$", text, re.MULTILINE)
 
 

@@ -30,7 +30,8 @@ class Desk:
 
     def scrape(self) -> None:
         self.now += 15
-        self.series.look(self.now, WALL + self.now)
+        for _ in self.series.steps(self.now, WALL + self.now):
+            pass
         self.scrapes.add(render(self.collector))
 
     def named(self) -> set[str]:
@@ -175,3 +176,22 @@ def test_ten_thousand_workers_are_told_of_in_a_moment() -> None:
     assert len(desk.named()) == 200
     assert "rig9998" in desk.named(), "the busiest of those with a row of their own"
     assert desk.scrapes.falls == []
+
+
+def test_a_look_at_thousands_is_made_in_steps_and_comes_to_the_same() -> None:
+    desk, whole = Desk(most=3), Desk(most=3)
+    for each in (desk, whole):
+        for number in range(3_000):
+            each.work(f"w{number}", shares=1 + number % 7, work=1 + number)
+    steps = 0
+    for _ in desk.series.steps(desk.now + 15, WALL + desk.now + 15):
+        steps += 1
+        desk.work("late")  # books go on while others have their turn
+    assert steps >= 3_000 / 500
+    desk.scrape()
+    whole.work("late", shares=steps)
+    whole.scrape()
+    whole.scrape()
+    assert desk.named() == whole.named()
+    for name in (*desk.named(), OTHER_WORKERS):
+        assert desk.accepted(name) == whole.accepted(name)

@@ -88,7 +88,7 @@ class WebServer:
         host: where to listen; a loopback address unless the operator decided otherwise.
         port: 0 for a free one; see `port`.
         status: plain data for the page; secrets that slipped in are taken out.
-        metrics: the text of `runtime.metrics.render`.
+        metrics: the text of `runtime.metrics.render`, or who makes it.
         healthy: whether the program does its work.
         title: the page's title.
         allowed_hosts: names this server is reached by, besides addresses, names without a
@@ -109,7 +109,7 @@ class WebServer:
         port: int,
         *,
         status: Callable[[], dict[str, object]],
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], bytes | Awaitable[bytes]],
         healthy: Callable[[], bool],
         title: str,
         allowed_hosts: Iterable[str] = (),
@@ -255,7 +255,9 @@ class WebServer:
             return Problem(500, "internal error", "the log has the reason").answer()
 
     async def _get_metrics(self, _request: web.Request, _asked: None) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
+        made = self._metrics()
+        text = made if isinstance(made, bytes) else await made
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _get_health(self, _request: web.Request, _asked: None) -> web.Response:
         if not self._healthy():

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ from headframe.runtime.metrics import (
     histogram,
     histograms,
     render,
+    render_in_turns,
 )
 
 
@@ -213,3 +215,21 @@ def test_labels_of_rows_come_before_their_own():
 
 def test_a_histogram_that_is_not_there_has_no_sample():
     assert render(Exporter("x_", [Moves()])) == b""
+
+
+async def test_others_have_a_turn_after_each_metric():
+    stats, turns = Stats(), 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    exporter = Exporter("x_", [stats])
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(other())
+        text = await render_in_turns(exporter)
+        task.cancel()
+    assert text == render(exporter)
+    assert turns >= len(list(exporter.collect()))
