@@ -23,12 +23,12 @@ from headframe.runtime.logs import get_logger
 from headframe.runtime.notify import Notifier, notify_reloaded, notify_reloading
 from headframe.runtime.reload import Outcome, Reloader
 from headframe.runtime.vitals import Vitals
-from headframe.runtime.web import Actions, WebServer, read_token, reloading
-from headframe.runtime.web.common import RELOAD
+from headframe.runtime.web import WebServer, read_token
 from headframe.runtime.wirelog import WireLog, wire_log_at
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.blockdesk import BlockDesk
 from headframe.upstream.roster import Roster
+from miner.api import actions_of, endpoints_of
 from miner.cgapi.service import ApiService
 from miner.config import DEFAULT_WEB_PORT, MinerConfig, StopSettings, WebSettings
 from miner.devices import detect
@@ -161,8 +161,7 @@ class Miner:
         web, monitor = self._web, self._monitor
         if not web.enabled:
             return
-        rows = {} if self._reloader is None else {RELOAD: reloading(self._reloader)}
-        actions = Actions(rows, read_token(web.token, web.token_file))
+        token = read_token(web.token, web.token_file)
         wanted = [DEFAULT_WEB_PORT, 0] if web.port is None else [web.port]
         for port in wanted:
             server = WebServer(
@@ -174,7 +173,8 @@ class Miner:
                 schema=MinerStatus,
                 title="Headframe miner",
                 allowed_hosts=web.allowed_hosts,
-                actions=actions,
+                endpoints=[*endpoints_of(monitor.history, self._api)],
+                actions=actions_of(self._reloader, self._api, token),
             )
             try:
                 await stack.enter_async_context(server)

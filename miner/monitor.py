@@ -15,6 +15,7 @@ from headframe.runtime.vitals import Vitals, self_report
 from headframe.upstream.base import JobSource, SourceState, SourceStatus
 from headframe.upstream.report import upstream_of
 from miner.devices.base import Device
+from miner.history import MinerHistory
 from miner.stats import DEVICE_STATES, DeviceFigures, MinerStats, Rates
 from miner.status import (
     BlocksStatus,
@@ -39,6 +40,9 @@ class Monitor:
         stats: the counters, and the gauges that `tick` sets.
         clock: seconds that never go back.
         vitals: how the process is doing.
+
+    Attributes:
+        history: what was done in the last minutes.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Monitor:
         self._stats = stats
         self._clock = clock
         self._start = clock()
+        self.history = MinerHistory()
         self._rates = Rates()
         self._rate_at_work_hps = 0.0
         self._rates_of: dict[str, Rates] = defaultdict(Rates)
@@ -80,6 +85,7 @@ class Monitor:
         self._rates.add(now, stats.hashes)
         stats.hashrate = self._rates.hps
         stats.uptime = now - self._start
+        self.history.note(now, {each.name: each.stats for each in self._devices}, stats)
         self._look_up(now)
 
     def _look_up(self, now: float) -> None:

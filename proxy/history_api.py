@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
+from headframe.runtime.moments import HOW_TO_GIVE, MomentError, parse_time
 from headframe.runtime.web import Endpoint, Problem, Reply, Served, respond
 from proxy.history_read import (
     FIELDS,
@@ -17,7 +18,6 @@ from proxy.history_read import (
     Query,
     Record,
     as_csv,
-    parse_time,
     read,
     step_of,
 )
@@ -27,10 +27,6 @@ __all__ = ["HISTORY", "HistoryAsked", "HistoryPage", "HistoryRow", "history_serv
 Meta = msgspec.Meta
 
 _MOST_ROWS: Final = 100_000
-_TIME: Final = (
-    "as 2026-11-22, 2026-11-22T21:30 (UTC), seconds since 1970, or 90m, 36h, 7d for so long ago"
-)
-
 Name = Annotated[str, Meta(max_length=500)]
 
 
@@ -39,7 +35,7 @@ class HistoryAsked(
 ):
     """Parameters of the history."""
 
-    since: Annotated[str, Meta(description=f"From then on: {_TIME}.", max_length=40)] = "1h"
+    since: Annotated[str, Meta(description=f"From then on: {HOW_TO_GIVE}.", max_length=40)] = "1h"
     until: Annotated[str, Meta(description="Up to then, likewise.", max_length=40)] = "0s"
     step: Annotated[
         Literal["minute", "hour", ""],
@@ -107,7 +103,7 @@ def history_served(path: Path, wall: Callable[[], int] = wall_seconds) -> Served
     async def handle(_request: web.Request, asked: HistoryAsked) -> web.StreamResponse:
         try:
             return await asyncio.to_thread(_answer, path, asked, _query(asked, wall()))
-        except HistoryError as error:
+        except (HistoryError, MomentError) as error:
             raise Problem(422, str(error)) from None
 
     return Served(HISTORY, handle)
@@ -117,7 +113,7 @@ def _query(asked: HistoryAsked, now: int) -> Query:
     """Make the query.
 
     Raises:
-        HistoryError: a time is none.
+        MomentError: a time is none.
     """
     since, until = parse_time(asked.since, now), parse_time(asked.until, now)
     fields: dict[str, Any] = {"step": asked.step or step_of(since, until), "by": asked.by}

@@ -10,10 +10,11 @@ import click
 from headframe.runtime import process
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.errors import HeadframeError
+from headframe.runtime.moments import parse_time
 from headframe.runtime.settings import help_of
 from proxy.config import ProxyConfig
 from proxy.history_file import HISTORY
-from proxy.history_read import Query, as_csv, as_json, parse_time, read, step_of
+from proxy.history_read import Query, as_csv, as_json, read, step_of
 
 __all__ = ["export"]
 

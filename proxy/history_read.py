@@ -5,9 +5,7 @@ Work is a text in JSON: it may be beyond 2^53, up to where readers keep whole nu
 """
 
 import csv
-import datetime
 import io
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -19,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from headframe.runtime.errors import HeadframeError
+from headframe.runtime.moments import stamp
 from proxy.history import COUNTS, WORKS, Figures
 from proxy.history_file import figures_from
 from proxy.history_schema import COLUMNS, VERSION
@@ -31,7 +30,6 @@ __all__ = [
     "Step",
     "as_csv",
     "as_json",
-    "parse_time",
     "read",
     "step_of",
 ]
@@ -40,8 +38,6 @@ Step = Literal["minute", "hour"]
 
 _TABLES: Final[dict[Step, str]] = {"minute": "minutes", "hour": "hours"}
 _KINDS: Final = {"worker": ("worker", "other"), "route": ("all",)}
-_AGO: Final = re.compile(r"(\d{1,9})([smhd])")
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DAY: Final = 86_400
 _COUNT_NAMES: Final = (*COUNTS[:2], "refused", *COUNTS[2:])
 _WORK_NAMES: Final = (*WORKS[:2], "work_refused", *WORKS[2:])
@@ -100,37 +96,12 @@ class Record:
         """Return the columns of an export; work as a text."""
         counts = (getattr(self.figures, name) for name in _COUNT_NAMES)
         works = (str(getattr(self.figures, name)) for name in _WORK_NAMES)
-        return (_stamp(self.at), self.route, self.worker, *counts, *works)
+        return (stamp(self.at), self.route, self.worker, *counts, *works)
 
 
 def step_of(since: int, until: int) -> Step:
     """Choose minutes for up to a day, and hours for more."""
     return "minute" if until - since <= _DAY else "hour"
-
-
-def parse_time(text: str, now: int) -> int:
-    """Read a time: `2026-11-22`, `2026-11-22T21:30`, seconds since 1970, or `36h` ago.
-
-    Args:
-        text: what was typed; without a zone it is UTC.
-        now: seconds since 1970.
-
-    Raises:
-        HistoryError: it is none of these.
-    """
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return now - int(ago[1]) * _UNITS[ago[2]]
-    if text.isascii() and text.isdecimal() and len(text) > 4:
-        return int(text[:12])
-    try:
-        when = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise HistoryError(
-            f"{text!r} is no time: expected such as 2026-11-22, 2026-11-22T21:30, 36h or 7d (ago), "
-            "or seconds since 1970"
-        ) from None
-    return int((when if when.tzinfo else when.replace(tzinfo=datetime.UTC)).timestamp())
 
 
 def read(path: Path, query: Query) -> Iterator[Record]:
@@ -205,8 +176,3 @@ def _taken(buffer: io.StringIO) -> str:
 def _harmless(name: str) -> str:
     """Keep a spreadsheet from taking a name, which a stranger may choose, for a formula."""
     return f"'{name}" if name[:1] in {"=", "+", "-", "@", "\t", "\r"} else name
-
-
-def _stamp(at: int) -> str:
-    when = datetime.datetime.fromtimestamp(at, datetime.UTC)
-    return when.isoformat().replace("+00:00", "Z")

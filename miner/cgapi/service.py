@@ -35,7 +35,8 @@ class ApiService:
 
     def __init__(self, settings: ApiSettings, roster: Roster) -> None:
         self._settings = settings
-        self._roster = roster
+        self.roster = roster
+        """The miner's upstreams."""
         self._access = Access.of(settings.read, settings.write)
         self._stop: Callable[[], None] = lambda: None
         self.pools = PoolList(self)
@@ -43,7 +44,7 @@ class ApiService:
     @property
     def current(self) -> Sequence[UpstreamSettings]:
         """The upstreams in force, the preferred first."""
-        return self._roster.settings
+        return self.roster.settings
 
     def change(self, upstreams: Sequence[UpstreamSettings]) -> None:
         """Use these from now on.
@@ -51,8 +52,8 @@ class ApiService:
         Raises:
             ConfigError: they cannot work.
         """
-        plan = self._roster.plan(upstreams, self._roster.pools)
-        changed = self._roster.apply(plan)
+        plan = self.roster.plan(upstreams, self.roster.pools)
+        changed = self.roster.apply(plan)
         log.info("api_changed_pools", changed="; ".join(changed) or "nothing")
 
     def quit(self) -> None:
@@ -95,10 +96,10 @@ class ApiService:
         return server.place
 
     def _figures(self, status: MinerStatus) -> Figures:
-        job: Job | None = self._roster.group.jobs.get()
+        job: Job | None = self.roster.group.jobs.get()
         return Figures(
             status=status,
-            strategy=self._roster.pools.strategy,
+            strategy=self.roster.pools.strategy,
             pools=self.pools.view(status.pools),
             job=job,
             now=wall_seconds(),

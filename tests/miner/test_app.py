@@ -236,7 +236,7 @@ async def test_settings_are_reloaded_while_it_mines(pool: FakePool, tmp_path: Pa
         await pool.wait_heard(len(pool.heard.get()) + 3)
         file.clear()
         code, answer = await ask_to_reload(miner, web.token)
-        assert (code, answer) == (422, {"error": "miner.toml:1: no setting 'x'"})
+        assert (code, answer["error"]) == (422, "miner.toml:1: no setting 'x'")
         assert (await ask_to_reload(miner, "another token"))[0] == 401
         await pool.wait_heard(len(pool.heard.get()) + 3)
     heard = pool.heard.get()

@@ -14,7 +14,6 @@ from proxy.history_read import (
     Query,
     as_csv,
     as_json,
-    parse_time,
     read,
     step_of,
 )
@@ -86,29 +85,6 @@ def test_json_has_work_as_texts(path):
     assert rows[0]["shares_lost"] == 1
     assert json.loads("".join(as_json([]))) == []
     assert "".join(as_csv([])) == ",".join(FIELDS) + "\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 910),
-        ("15m", 100),
-        ("0s", 1000),
-        ("1700000000", 1_700_000_000),
-        ("1970-01-02", 86_400),
-        ("1970-01-01T01:00", 3600),
-        ("1970-01-01T01:00Z", 3600),
-        ("1970-01-01T01:00+01:00", 0),
-    ],
-)
-def test_times_are_read(text, seconds):
-    assert parse_time(text, 1000) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "7x", "12", "-5m"])
-def test_what_is_no_time_is_told(text):
-    with pytest.raises(HistoryError, match="is no time: expected such as"):
-        parse_time(text, 1000)
 
 
 def test_a_day_is_told_in_minutes_and_more_in_hours():
