@@ -93,20 +93,20 @@ async def run(
     doors = Doors(routing, wire_log)
     vitals = Vitals()
     leftovers = Leftovers(state, routing, desk_options(config.blocks, Path.home()))
+    known = config.history
+    store = Store(state / HISTORY, retention=known.retention(), adopt_as=DEFAULT_ROUTE)
+    chronicle = Chronicle(routing, store, config.share_log.log(), flush_seconds=known.flush_seconds)
     reloader = None
     if read is not None and source is None:
         reloader = Reloader(
             config,
             read=lambda: _announced(read),
-            prepare=Rearrangement(builder, routing, doors, leftovers).prepare,
+            prepare=Rearrangement(builder, routing, doors, chronicle, leftovers).prepare,
             live=LIVE,
             note=lambda outcome: _account(vitals, outcome),
         )
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)
-    known = config.history
-    store = Store(state / HISTORY, retention=known.retention(), adopt_as=DEFAULT_ROUTE)
-    chronicle = Chronicle(routing, store, config.share_log.log(), flush_seconds=known.flush_seconds)
     proxy = _Proxy(config, builder, routing, doors, chronicle, leftovers, vitals, reloader, read)
     try:
         chronicle.begin()

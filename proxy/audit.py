@@ -197,7 +197,7 @@ class Audit:
         self._open.clear()
         self._sent.clear()
         self._sums.clear()
-        self._from_start = self._running = True
+        self._from_start, self._running = not line.ongoing, True
         self._gaps = False
 
     def _uncover(self) -> None:

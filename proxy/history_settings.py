@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from proxy.history_file import Retention
-from proxy.sharelog import ShareLog
+from proxy.sharelog import ShareLog, ShareLogStats
 from proxy.sharelog_files import Rotation
 
 __all__ = ["HistorySettings", "ShareLogSettings"]
@@ -71,14 +71,21 @@ class ShareLogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ] = 60
     compress: Annotated[bool, Meta(description="Compress files put aside, with gzip.")] = True
 
-    def log(self) -> ShareLog | None:
-        """Make the log, if it is wanted; it is not started yet."""
+    def log(self, stats: ShareLogStats | None = None) -> ShareLog | None:
+        """Make the log, if it is wanted; it is not started yet.
+
+        Args:
+            stats: where its lines are counted; its own by default.
+        """
         if not self.path:
             return None
-        rotation = Rotation(
+        return ShareLog(Path(self.path).expanduser(), self.rotation(), stats=stats)
+
+    def rotation(self) -> Rotation:
+        """Make what says when it is put aside."""
+        return Rotation(
             largest_bytes=self.largest_mb << 20,
             longest_seconds=self.longest_hours * 3600,
             keep=self.keep,
             compress=self.compress,
         )
-        return ShareLog(Path(self.path).expanduser(), rotation)

@@ -1,12 +1,15 @@
 """`Rearrangement`: what new settings do to a proxy that runs."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from headframe.runtime.errors import HeadframeError
 from headframe.runtime.reload import Commit
 from proxy.access import keep_out
 from proxy.building import Arrangement, Builder
+from proxy.chronicle import Chronicle, LogChange
 from proxy.config import ProxyConfig
 from proxy.doors import Doors
 from proxy.leftovers import Leftovers
@@ -29,6 +32,9 @@ LIVE: Final = (
     "stale",
     "when_dry",
     "blocks",
+    "history",
+    "share_log",
+    "extranonce.max_connections",
 )
 """Settings that may change while the proxy runs; the others wait for a restart."""
 
@@ -40,15 +46,22 @@ class Rearrangement:
         builder: makes routes.
         routing: the routes in force.
         doors: the listeners.
+        chronicle: history and share log.
         leftovers: journals of routes that are no more.
     """
 
     def __init__(
-        self, builder: Builder, routing: Routing, doors: Doors, leftovers: Leftovers | None = None
+        self,
+        builder: Builder,
+        routing: Routing,
+        doors: Doors,
+        chronicle: Chronicle,
+        leftovers: Leftovers,
     ) -> None:
         self._builder = builder
         self._routing = routing
         self._doors = doors
+        self._chronicle = chronicle
         self._leftovers = leftovers
 
     async def prepare(self, config: ProxyConfig) -> Commit:
@@ -59,10 +72,22 @@ class Rearrangement:
         """
         banned = config.banned()
         made = self._builder.arrange(config)
-        doors = await self._doors.prepare(config.all_listeners(), made.rigs)
-        return partial(self._commit, made, doors, banned)
+        log = self._chronicle.prepare(config.share_log)
+        try:
+            doors = await self._doors.prepare(config.all_listeners(), made.rigs)
+        except HeadframeError:
+            await asyncio.to_thread(log.drop)
+            raise
+        return partial(self._commit, config, made, doors, banned, log)
 
-    def _commit(self, made: Arrangement, doors: Commit, banned: Sequence[str]) -> Sequence[str]:
+    def _commit(
+        self,
+        config: ProxyConfig,
+        made: Arrangement,
+        doors: Commit,
+        banned: Sequence[str],
+        log: LogChange,
+    ) -> Sequence[str]:
         before = self._routing.routes
         words = [f"route {each.name} added" for each in made.routes if each.name not in before]
         kept = {each.name for each in made.routes}
@@ -73,6 +98,7 @@ class Rearrangement:
                 words += [f"{_lead(route.name, len(made.routes))}{each}" for each in news]
             if route.shards is not None and route.name in made.wanted:
                 route.shards.follow(made.wanted[route.name])
+                route.shards.most = config.extranonce.max_connections
         if made.router.rules != self._routing.router.rules:
             words.append("rules")
         words += doors()
@@ -81,9 +107,8 @@ class Rearrangement:
         self._routing.change(made.routes, made.router, made.rigs, made.settings)
         for roster in self._builder.rosters:
             roster.desk.follow(made.blocks)
-        if self._leftovers is not None:
-            self._leftovers.follow(made.blocks)
-        return words
+        self._leftovers.follow(made.blocks)
+        return words + self._chronicle.commit(log, config.history)
 
 
 def _lead(route: str, count: int) -> str:

@@ -161,6 +161,7 @@ class ShareLog:
         path: the file; it is added to.
         rotation: when it is put aside.
         most_waiting: lines that may wait to be written.
+        stats: where lines are counted; its own by default.
         wall_ms: tells milliseconds since 1970.
     """
 
@@ -170,12 +171,13 @@ class ShareLog:
         rotation: Rotation | None = None,
         *,
         most_waiting: int = _MOST_WAITING,
+        stats: ShareLogStats | None = None,
         wall_ms: Callable[[], int] = wall_milliseconds,
     ) -> None:
         self.path = path
         self.most_waiting = most_waiting
         self.waiting: deque[tuple[Entry | None, Callable[[], Line]]] = deque()
-        self.stats = ShareLogStats()
+        self.stats = stats or ShareLogStats()
         self.rotations = 0
         """Files begun since the start; with each, all books are to be noted anew."""
         self._files = LogFiles(path, rotation or Rotation())
@@ -190,8 +192,11 @@ class ShareLog:
         """What is wrong with the disk, for people; "" when all is well."""
         return self._written.problem
 
-    def start(self) -> None:
+    def start(self, *, ongoing: bool = False) -> None:
         """Open the file, and begin to write.
+
+        Args:
+            ongoing: the proxy has taken shares before.
 
         Raises:
             ConfigError: it cannot be opened.
@@ -202,9 +207,13 @@ class ShareLog:
             raise ConfigError(
                 f"the share log {self.path} cannot be written: {error.strerror or error}"
             ) from None
-        line = RunLine(time_ms=self.wall_ms(), version=__version__)
+        line = RunLine(time_ms=self.wall_ms(), version=__version__, ongoing=ongoing)
         self.waiting.append((None, lambda: line))
         self._thread.start()
+
+    def follow(self, rotation: Rotation) -> None:
+        """Put files aside by other rules from now on."""
+        self._files.follow(rotation)
 
     def tap(self, route: str) -> Tap:
         """Make a route's way into the log."""

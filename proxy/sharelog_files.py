@@ -60,6 +60,10 @@ class LogFiles:
         self._began = 0.0
         self._packing: list[threading.Thread] = []
 
+    def follow(self, rotation: Rotation) -> None:
+        """Put files aside by other rules from now on."""
+        self._rotation = rotation
+
     def open(self, now: float) -> None:
         """Open the file, unless it is; a line cut short by a crash is ended.
 

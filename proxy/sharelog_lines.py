@@ -56,11 +56,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class RunLine(Line, frozen=True, kw_only=True, tag="run"):
-    """A proxy begins, or (`ends`) ends in good order. Ids of jobs begin anew with each run."""
+    """A proxy begins, or (`ends`) ends in good order. Ids of jobs begin anew with each run.
+
+    `ongoing`: not the proxy begins but the log, which was wanted only later.
+    """
 
     version: str
     format: int = FORMAT
     ends: bool = False
+    ongoing: bool = False
 
 
 class JobLine(Line, frozen=True, kw_only=True, tag="job"):

@@ -90,6 +90,10 @@ class Store:
         """The thread is behind: cut the books later; what they hold is not lost."""
         return self._queue.qsize() >= self._backlog
 
+    def follow(self, retention: Retention) -> None:
+        """Keep so much from now on; what is too much goes within the hour."""
+        self._retention = retention
+
     def start(self) -> None:
         """Open the file, and begin to write; a broken file is told, not raised."""
         try:

@@ -8,11 +8,15 @@ import pytest
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import load
 from headframe.runtime.settings_fields import all_keys
+from headframe.upstream.blockdesk import DeskOptions
 from proxy.building import Builder
+from proxy.chronicle import Chronicle
 from proxy.config import ProxyConfig
 from proxy.doors import Doors
+from proxy.leftovers import Leftovers
 from proxy.rearrange import LIVE, Rearrangement
 from proxy.routing import Routing
+from proxy.store import Store
 from tests.proxy.test_hub import Guest
 
 POOL = '{ url = "stratum+tcp://127.0.0.1:1", user = "u" }'
@@ -30,7 +34,11 @@ class Desk:
         self.builder = Builder(self.config, folder)
         self.routing: Routing = self.builder.routing(self.config)
         self.doors = Doors(self.routing)
-        self.rearrangement = Rearrangement(self.builder, self.routing, self.doors)
+        self.chronicle = Chronicle(self.routing, Store(folder / "history.sqlite"))
+        self.leftovers = Leftovers(folder, self.routing, DeskOptions())
+        self.rearrangement = Rearrangement(
+            self.builder, self.routing, self.doors, self.chronicle, self.leftovers
+        )
 
     def read(self, text: str) -> ProxyConfig:
         file = self.folder / "proxy.toml"
