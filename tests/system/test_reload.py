@@ -188,7 +188,7 @@ async def test_a_bad_file_keeps_what_was_before(
         assert (told["event"], told["level"]) == ("config_not_reloaded", "error")
         assert all(word in told["error"] for word in words), told
         code, answer = await desk.call(TOKEN)
-        assert (code, answer) == (422, {"error": told["error"]})
+        assert (code, answer["error"]) == (422, told["error"])
         await more_shares(one)
         assert one.connections.get() == 1
         _, metrics = await desk.program.get("/metrics")
@@ -224,7 +224,7 @@ async def test_without_a_token_the_caller_is_told_how_to_set_one(
     async with mining(tmp_path, text) as desk:
         code, answer = await desk.call(TOKEN)
         assert code == 403
-        assert "web.token_file" in answer["error"]
+        assert "web.token_file" in answer["what_to_do"]
         assert not desk.reloads()
 
 
