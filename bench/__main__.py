@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 __all__ = ["MODULES"]
 
-MODULES = ("kernels", "cycles", "latency", "submit", "newblock", "miner", "proxy")
+MODULES = ("kernels", "cycles", "latency", "submit", "newblock", "scrape", "miner", "proxy")
 """Each has `main(argv)`, which prints what it measured and returns an exit code."""
 
 
