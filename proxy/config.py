@@ -11,6 +11,7 @@ from headframe.chain.job import BIP320_MASK
 from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
+from headframe.upstream.payees import PayTo
 from headframe.upstream.settings import BlocksSettings, PoolsSettings, UpstreamSettings
 from proxy.bans import Bans
 from proxy.history_settings import HistorySettings, ShareLogSettings
@@ -264,7 +265,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Make what a route's hub needs; of the first route by default.
 
         Raises:
-            ConfigError: its names cannot be made.
+            ConfigError: its names cannot be made, or its upstreams pay in different ways.
         """
         names = (route and route.names) or self.names
         return HubSettings(
@@ -274,7 +275,16 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             stale=(route and route.stale) or self.stale,
             when_dry=(route and route.when_dry) or self.when_dry,
             worker_sent=names.naming().rule(),
+            pay_to=_pay_to(self.upstreams if route is None else route.upstreams, route),
         )
+
+    def payouts(self) -> dict[str, PayTo]:
+        """Say who is paid on each route.
+
+        Raises:
+            ConfigError: the upstreams of one pay in different ways.
+        """
+        return {route.name: _pay_to(route.upstreams, route) for route in self.all_routes()}
 
     def _is_bound(self) -> bool:
         """Say whether there is one upstream alone, whose room is all that there will be."""
@@ -309,6 +319,19 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             alone=known.rigs_per_connection == 1,
             bound=self._is_bound(),
         )
+
+
+def _pay_to(upstreams: Sequence[UpstreamSettings], route: RouteSettings | None) -> PayTo:
+    """Say who is paid on a route: its rigs must not be paid by one upstream and not by another."""
+    ways = {each.payout for each in upstreams}
+    if len(ways) > 1:
+        name = DEFAULT_ROUTE if route is None else route.name
+        raise ConfigError(
+            f"route {name}: its upstreams have different payouts ({', '.join(sorted(ways))}): rigs "
+            "would be paid by one of them and not by the next. Give all of them the same, and a "
+            "pool a route of its own"
+        )
+    return next(iter(ways), PayTo.ADDRESS)
 
 
 def _rule(rule: RuleSettings, key: str, routes: Sequence[str], listeners: Sequence[str]) -> Rule:

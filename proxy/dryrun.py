@@ -29,11 +29,11 @@ def dry_run(config: ProxyConfig, rigs: Sequence[str], running: str) -> list[str]
     Raises:
         ConfigError: the settings cannot be used, a rig cannot be read, or no proxy answers.
     """
-    router = config.router()
+    router, pays = config.router(), config.payouts()
     if rigs:
-        return [each.words for each in try_rigs(map(parse_rig, rigs), router)]
+        return [each.words for each in try_rigs(map(parse_rig, rigs), router, pays)]
     url = running or _page_of(config)
-    tried = try_rigs(asyncio.run(live_rigs_at(url)), router)
+    tried = try_rigs(asyncio.run(live_rigs_at(url)), router, pays)
     moves = [each for each in tried if each.moves]
     lines = [each.words for each in tried]
     return [*lines, f"{len(moves)} of {len(tried)} rigs would move"]

@@ -12,7 +12,7 @@ from headframe.chain.errors import AddressError
 from headframe.chain.network import Network
 from headframe.upstream.payees import Payee, PayTo, payee_of
 
-__all__ = ["MOST_PAYEES", "PayoutError", "Payouts"]
+__all__ = ["MOST_PAYEES", "PayoutError", "Payouts", "objection_to"]
 
 MOST_PAYEES: Final = 256
 """A new block's jobs for so many take some 20 ms to make and encode, beside the first."""
@@ -103,18 +103,8 @@ class Payouts:
         )
 
     def _read(self, login: str) -> Payee | None:
-        pay_to, network = self._pay_to(), self._network()
-        if pay_to is PayTo.ADDRESS:
-            return None
-        try:
-            return payee_of(login, Network(network) if network else None)
-        except AddressError as error:
-            if pay_to is PayTo.LOGIN_OR_ADDRESS:
-                return None
-            raise PayoutError(
-                f"the user name must be the address to be paid to, and a worker after a dot: "
-                f"{error}"
-            ) from None
+        network = self._network()
+        return _payee(login, self._pay_to(), Network(network) if network else None)
 
     def _hold(self, payee: Payee) -> None:
         count = self._connections.get(payee.script, 0)
@@ -123,3 +113,25 @@ class Payouts:
                 f"rigs here are paid to {self._most} addresses already, which is as many as may be"
             )
         self._connections[payee.script] = count + 1
+
+
+def objection_to(login: str, pay_to: PayTo) -> str:
+    """Say why a rig with this user name could not be paid on any network; "" if it could."""
+    try:
+        _payee(login, pay_to, None)
+    except PayoutError as error:
+        return str(error)
+    return ""
+
+
+def _payee(login: str, pay_to: PayTo, network: Network | None) -> Payee | None:
+    if pay_to is PayTo.ADDRESS:
+        return None
+    try:
+        return payee_of(login, network)
+    except AddressError as error:
+        if pay_to is PayTo.LOGIN_OR_ADDRESS:
+            return None
+        raise PayoutError(
+            f"the user name must be the address to be paid to, and a worker after a dot: {error}"
+        ) from None

@@ -1,7 +1,7 @@
 """Where rigs go, and where they would go with other settings: for `--dry-run` and the API."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -9,8 +9,10 @@ from aiohttp import web
 
 from headframe.runtime.errors import ConfigError, HeadframeError
 from headframe.runtime.web import Action, Answer, Endpoint, Reply, Served, respond
+from headframe.upstream.payees import PayTo
 from proxy.config import ProxyConfig
-from proxy.routes import Router, Visitor
+from proxy.payouts import objection_to
+from proxy.routes import Decision, Router, Visitor
 from proxy.routing import Routing
 
 __all__ = [
@@ -167,11 +169,22 @@ def parse_rigs(plain: object) -> list[Trial]:
     return rigs
 
 
-def try_rigs(rigs: Iterable[Trial], then: Router) -> list[Trial]:
-    """Say where rigs go by rules that are not in force."""
+def try_rigs(
+    rigs: Iterable[Trial], then: Router, pays: Mapping[str, PayTo] | None = None
+) -> list[Trial]:
+    """Say where rigs go by settings that are not in force.
+
+    Args:
+        rigs: which.
+        then: the rules.
+        pays: who is paid, by route; whoever cannot be is turned away.
+    """
     tried = []
     for rig in rigs:
         decision = then.choose(rig.visitor)
+        why = objection_to(rig.login, (pays or {}).get(decision.route, PayTo.ADDRESS))
+        if why:
+            decision = Decision("", why)
         tried.append(msgspec.structs.replace(rig, then=decision.route, then_why=decision.why))
     return tried
 
@@ -219,7 +232,7 @@ def trying(routing: Routing, read: Callable[[], ProxyConfig] | None) -> Action:
                 settings = await asyncio.to_thread(read)
             except HeadframeError as error:
                 return Answer(error=str(error), what_to_do="mend the settings")
-            rigs = try_rigs(rigs, settings.router())
+            rigs = try_rigs(rigs, settings.router(), settings.payouts())
         return Answer(details={"rigs": rigs, "moves": sum(rig.moves for rig in rigs)})
 
     return answer

@@ -20,6 +20,7 @@ from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings_fields import all_keys
 from headframe.runtime.web import read_token
 from headframe.upstream.options import UpstreamSettings
+from headframe.upstream.payees import PayTo
 from miner.cgapi.access import Access
 from miner.config import MinerConfig
 from miner.devices import DEVICE_TYPES
@@ -109,6 +110,10 @@ def check_room(config: ProxyConfig, free: int, key: str) -> Iterator[Finding]:
 def _miner(config: MinerConfig) -> Iterator[Finding]:
     yield from check_upstreams(config.upstreams, config.pools)
     yield from check_blocks(config.blocks)
+    for key, one in upstreams_of(config).items():
+        if one.payout is not PayTo.ADDRESS:
+            text = f"payout = {one.payout.value!r} is for the proxy: a miner pays `address`"
+            yield Finding(key=f"{key}.payout", text=text, fatal=False)
     if config.log.wire:
         yield from _folder("log.wire", Path(config.log.wire).expanduser().parent)
     yield from _told("pin", config.wishes)
@@ -156,11 +161,15 @@ def _proxy(config: ProxyConfig) -> Iterator[Finding]:
 
 def _routes(config: ProxyConfig) -> Iterator[Finding]:
     """Yield what is wrong with routes and rules."""
-    yield from _told("names", config.hub_settings)
+    paid = list(_told("upstreams", config.payouts, only="payouts"))
+    yield from paid
+    if not paid:
+        yield from _told("names", config.hub_settings)
     for index, route in enumerate(config.routes):
         key = f"routes.{index}"
         yield from check_upstreams(route.upstreams, route.pools or config.pools, f"{key}.")
-        yield from _told(f"{key}.names", partial(config.hub_settings, route))
+        if not paid:
+            yield from _told(f"{key}.names", partial(config.hub_settings, route))
         if route.vardiff is not None:
             settings = partial(config.rig_settings, None, route)
             yield from _told(f"{key}.vardiff", settings, only="vardiff")

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from headframe.chain.job import BIP320_MASK
+from headframe.upstream.payees import PayTo
 from headframe.upstream.redirect import Reconnect
 
 __all__ = ["BlocksSettings", "PoolsSettings", "StrategyName", "UpstreamSettings"]
@@ -133,6 +134,17 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "address=basis points (150 is 1.5 percent); `address` gets the rest."
         ),
     ] = ()
+    payout: Annotated[
+        PayTo,
+        msgspec.Meta(
+            description="Who gets what `payouts` leave of a block found on a node. address: "
+            "`address`. login: each rig is paid to the address that it gives as user name "
+            "(ADDRESS, or ADDRESS.worker), and turned away if that is none of the node's network; "
+            "`address` is paid for nothing. login-or-address: the same, but rigs whose user name "
+            "is no address work for `address`. This is for the proxy, whose rigs log in; all "
+            "upstreams of a route must agree on it, and so be nodes."
+        ),
+    ] = PayTo.ADDRESS
     tag: Annotated[
         str, msgspec.Meta(description="Text for the coinbase of blocks found on a node.")
     ] = "/headframe/"

@@ -23,6 +23,7 @@ from headframe.upstream.blockdesk import BlockDesk, DeskOptions
 from headframe.upstream.circle import Circle
 from headframe.upstream.endpoint import Endpoint, parse_url
 from headframe.upstream.options import BlocksSettings, PoolsSettings, UpstreamSettings
+from headframe.upstream.payees import PayTo
 
 if TYPE_CHECKING:
     import ssl
@@ -107,6 +108,11 @@ def _make_stratum(
     from headframe.upstream.stratum import StratumOptions, StratumSource
     from headframe.upstream.watch import Limits
 
+    if settings.payout is not PayTo.ADDRESS:
+        raise ConfigError(
+            f"upstream {endpoint.url} has payout = {settings.payout.value!r}, and is a pool, which "
+            "pays its own accounts: leave it out, or use a node"
+        )
     options = StratumOptions(
         endpoint=endpoint,
         tls=tls,

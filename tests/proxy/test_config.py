@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headframe.chain.target import target_from_difficulty
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import example, load, reference
+from headframe.upstream.payees import PayTo
+from headframe.upstream.settings import UpstreamSettings
 from proxy.config import ProxyConfig
 from proxy.doors import limits_of
 from proxy.names import Sender
@@ -80,3 +83,35 @@ def test_a_route_has_policies_of_its_own_and_else_those_of_the_top():
     top, own = config.hub_settings(), config.hub_settings(route)
     assert (top.verdict, top.stale, top.when_dry) == ("local", "block", "close")
     assert (own.verdict, own.stale, own.when_dry) == ("pool", "block", "keep")
+
+
+NODE: dict[str, Any] = {
+    "url": "bitcoind+http://127.0.0.1:18443",
+    "address": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080",
+}
+
+
+def test_who_is_paid_is_said_for_each_route():
+    config = ProxyConfig(
+        upstreams=(UpstreamSettings(**NODE, payout=PayTo.LOGIN),),
+        routes=(RouteSettings(name="b", upstreams=(UpstreamSettings(**NODE),)),),
+    )
+    assert config.payouts() == {"default": PayTo.LOGIN, "b": PayTo.ADDRESS}
+    assert config.hub_settings().pay_to is PayTo.LOGIN
+    assert [config.hub_settings(each).pay_to for each in config.all_routes()] == [
+        PayTo.LOGIN,
+        PayTo.ADDRESS,
+    ]
+    assert ProxyConfig().hub_settings().pay_to is PayTo.ADDRESS
+
+
+def test_a_route_whose_upstreams_pay_in_different_ways_is_refused():
+    pays, does_not = UpstreamSettings(**NODE, payout=PayTo.LOGIN), UpstreamSettings(**NODE)
+    config = ProxyConfig(routes=(RouteSettings(name="b", upstreams=(pays, does_not)),))
+    with pytest.raises(
+        ConfigError, match="route b: its upstreams have different payouts"
+    ) as caught:
+        config.payouts()
+    assert "(address, login)" in str(caught.value)
+    with pytest.raises(ConfigError, match="different payouts"):
+        config.hub_settings(config.routes[0])

@@ -4,6 +4,7 @@ import pytest
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.web import WebServer
+from headframe.upstream.payees import PayTo
 from headframe.upstream.settings import UpstreamSettings
 from proxy.config import ProxyConfig
 from proxy.dryrun import dry_run, live_rigs_at
@@ -30,6 +31,18 @@ def test_rigs_that_are_given_are_told_by_the_settings():
         "y.1 from 10.0.0.1 at f (bmminer): default (no rule fits: the first route)",
         "x.1 from 192.0.2.9 at f: turned away (address in 192.0.2.0/24)",
     ]
+
+
+def test_rigs_that_cannot_be_paid_are_told_to_be_turned_away():
+    address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+    node = UpstreamSettings(
+        url="bitcoind+http://127.0.0.1:18443", address=address, payout=PayTo.LOGIN
+    )
+    pays, cannot = dry_run(
+        ProxyConfig(upstreams=(node,)), [f"f,10.0.0.1,{address}.x", "f,10.0.0.1,rig7"], ""
+    )
+    assert pays.endswith(": default (no rule fits: the first route)")
+    assert "rig7 from 10.0.0.1 at f: turned away (the user name must be the address" in cannot
 
 
 async def test_rigs_of_a_running_proxy_are_told_with_their_moves():

@@ -55,6 +55,10 @@ def keys(kind: str, text: str, tmp_path: Path) -> list[str]:
 
 
 POOL = "[[upstreams]]\nurl = 'stratum+tcp://a:1'\nuser = 'x'\n"
+NODE = (
+    "[[upstreams]]\nurl = 'bitcoind+http://a:18443'\n"
+    "address = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080'\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,7 @@ POOL = "[[upstreams]]\nurl = 'stratum+tcp://a:1'\nuser = 'x'\n"
         ("miner", "devices = ['cpu', 'asic']\n", "devices"),
         ("miner", "kernel = 'none-such'\n", "kernel"),
         ("miner", "state_dir = '/dev/null/x'\n", "state_dir"),
+        ("proxy", f"{NODE}payout = 'login'\n", "upstreams"),  # and a pool beside it
         ("proxy", "[vardiff]\nleast = 5\nlargest = 1\n", "vardiff.start"),
         ("proxy", "[[listeners]]\npassword_file = '/nowhere'\n", "listeners.0.password_file"),
         ("proxy", "[[listeners]]\nname = 'a'\n[[listeners]]\nname = 'a'\nport = 0\n", "listeners"),
@@ -161,3 +166,14 @@ def test_upstreams_of_routes_are_upstreams_too() -> None:
     route = RouteSettings(name="b", upstreams=(two,))
     found = upstreams_of(ProxyConfig(upstreams=(one,), routes=(route,)))
     assert found == {"upstreams.0": one, "routes.0.upstreams.0": two}
+
+
+def test_a_miner_is_told_that_it_pays_the_configured_address(tmp_path: Path) -> None:
+    settings = load(MinerConfig, path=write(tmp_path, f"{NODE}payout = 'login'\n"))
+    [found] = [each for each in KINDS["miner"].check(settings) if "payout" in each.key]
+    assert (found.key, found.fatal) == ("upstreams.0.payout", False)
+    assert "is for the proxy" in found.text
+
+
+def test_a_node_that_pays_logins_is_good(tmp_path: Path) -> None:
+    assert keys("proxy", f"{NODE}payout = 'login'\n", tmp_path) == []

@@ -22,6 +22,7 @@ from headframe.runtime.errors import EXIT_UNAVAILABLE, EXIT_USAGE, ConfigError
 from headframe.upstream.base import JobSource, SourceState, UpstreamError
 from headframe.upstream.journal import FoundBlock, Journal
 from headframe.upstream.options import StrategyName
+from headframe.upstream.payees import PayTo
 from headframe.upstream.roster import Roster, make_source
 from headframe.upstream.settings import SCHEMES, PoolsSettings, UpstreamSettings
 from tests.contracts.source import Answers, find_share, next_job, running, until_resolved
@@ -87,6 +88,7 @@ def test_default_ports_and_names(tmp_path: Path) -> None:
         ),
         ({"url": "stratum+tcp://h", "user": "u", "proxy": "ftp://h:1"}, "proxy 'ftp://h:1'"),
         ({"url": "stratum+tcp://h", "user": "u", "ca_file": "/f"}, "but no TLS"),
+        ({"url": "stratum+tcp://h", "user": "u", "payout": PayTo.LOGIN}, "and is a pool"),
         ({"url": "stratum+tcp://h", "user": "u", "fingerprint": "ab" * 32}, "but no TLS"),
         ({"url": "stratum+ssl://h", "user": "u", "fingerprint": "ab"}, "no SHA-256"),
         ({"url": "stratum+ssl://h", "user": "u", "ca_file": "/no/such"}, "/no/such"),
