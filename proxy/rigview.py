@@ -166,18 +166,19 @@ class RigView:
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._answers.clear()
-            self._rows = list(_rows(self._routing, now))
+            self._rows = _rows(self._routing, now)
             self._by_route = Counter(row.route for row in self._rows)
             self._by_listener = Counter(row.session.door.name for row in self._rows)
         return self._rows
 
 
-def _rows(routing: Rigs, now: float) -> Iterator[_Row]:
+def _rows(routing: Rigs, now: float) -> list[_Row]:
+    waiting, rows = RigState.CONNECTING, []
     for route, session in routing.sessions():
-        if not session.rigs:
-            yield _Row(route, session, None, RigState.CONNECTING.value, 0.0)
-        for rig in session.rigs:
-            yield _Row(route, session, rig, rig.state(now).value, rig.hps(now))
+        for rig in session.rigs or (None,):
+            state, hps = (waiting, 0.0) if rig is None else (rig.state(now), rig.hps(now))
+            rows.append(_Row(route, session, rig, state, hps))
+    return rows
 
 
 def rigs_served(view: RigView) -> Served:

@@ -14,8 +14,9 @@ from headframe.runtime.web import Actions, Answer, Endpoint, Reply, Served, WebS
 from headframe.runtime.web.common import RELOAD
 from headframe.upstream.preference import POOLS, SWITCH
 from proxy.access import BAN, BANS, KICK, UNBAN
-from proxy.history import Batch, Figures, Rollup
+from proxy.history import Batch, Rollup
 from proxy.history_api import history_served
+from proxy.history_figures import Figures
 from proxy.history_file import HistoryFile
 from proxy.rigview import RigView, rigs_served
 from tests.fakes.browser import Tab, browsing
@@ -182,9 +183,11 @@ async def serving(
 async def until(tab: Tab, condition: str) -> None:
     """Wait until something holds in the page; a minute at most, for machines under load."""
     problem = await tab(
-        f"new Promise(done => {{ const end = performance.now() + 60000; const look = () => "
-        f"({condition}) ? done('') : performance.now() > end ? done(document.body.innerText)"
-        " : setTimeout(look, 20); look(); })"
+        "new Promise(done => { const end = performance.now() + 60000;"
+        f" const holds = () => {{ try {{ return ({condition}); }} catch {{ return false; }} }};"
+        " const look = () => holds() ? done('')"
+        " : performance.now() > end ? done(document.body.innerText) : setTimeout(look, 20);"
+        " look(); })"
     )
     assert problem == "", f"never came true: {condition}\n{problem}"
 

@@ -1,4 +1,6 @@
-// Dialogs. The browser keeps the focus inside of an open one; we give it back afterwards.
+// Dialogs. The focus stays inside of an open one, and goes back afterwards to where it was.
+
+const STOPS = "a[href], button:enabled, input:enabled, select:enabled, [tabindex='0']";
 
 // Opens a dialog; whoever had the focus gets it again.
 export function openDialog(dialog, first = null) {
@@ -21,8 +23,19 @@ export function makeDialog(dialog) {
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
+  dialog.addEventListener("keydown", (event) => turn(dialog, event));
   for (const button of dialog.querySelectorAll(".shut")) {
     button.addEventListener("click", () => dialog.close());
   }
   return dialog;
+}
+
+// Beyond the last stop comes the first, and not the browser's own parts.
+function turn(dialog, event) {
+  if (event.key !== "Tab") return;
+  const stops = [...dialog.querySelectorAll(STOPS)].filter((each) => each.checkVisibility());
+  const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+  if (document.activeElement !== from) return;
+  event.preventDefault();
+  to.focus();
 }

@@ -95,7 +95,8 @@ export class RigDetail {
     at("rig-kick").disabled = at("rig-ban").disabled = this.rigs.length === 0;
     const of = (key) => [...new Set(this.rigs.flatMap((rig) => rig[key] ?? []))];
     const listeners = [...new Set(this.rigs.map((rig) => rig.listener))].map((name) => `came to the listener ${name}`);
-    const notes = [...of("problems"), ...of("quirks").map((name) => `known firmware: ${name}`), ...listeners];
+    const payouts = of("payout").filter(Boolean).map((address) => `its blocks pay ${address}`);
+    const notes = [...of("problems"), ...payouts, ...of("quirks").map((name) => `known firmware: ${name}`), ...listeners];
     const list = at("rig-notes");
     while (list.children.length > notes.length) list.lastChild.remove();
     notes.forEach((note, index) => {
