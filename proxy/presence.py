@@ -21,7 +21,7 @@ class Presence:
         door: who lets it in.
     """
 
-    __slots__ = ("_agent", "_door", "_hub", "_named", "_payee", "_rigs", "_user", "wire")
+    __slots__ = ("_agent", "_door", "_host", "_hub", "_named", "_payee", "_rigs", "_user", "wire")
 
     wire: Wire[ServerEvent]
 
@@ -32,6 +32,7 @@ class Presence:
         self._named = False  # a worker was authorised
         self._payee: Payee | None = None  # who is paid for its blocks, if that is its to say
         self._agent = ""
+        self._host = ""
         self._user = ""
 
     @property
@@ -57,7 +58,10 @@ class Presence:
     @property
     def host(self) -> str:
         """Where the rig is, without the port."""
-        return self.wire.peer.rpartition(":")[0]
+        host = self._host
+        if not host:  # one text for all who keep it
+            host = self._host = self.wire.peer.rpartition(":")[0]
+        return host
 
     @property
     def door(self) -> Door:
@@ -67,9 +71,7 @@ class Presence:
     @property
     def visitor(self) -> Visitor:
         """What rules look at."""
-        return Visitor(
-            listener=self._door.name, address=self.host, login=self._user, agent=self._agent
-        )
+        return self._visitor_as(self._user)
 
     @property
     def hub(self) -> Hub:
@@ -102,6 +104,9 @@ class Presence:
             "quirks": [],
             "problems": [],
         }
+
+    def _visitor_as(self, login: str) -> Visitor:
+        return Visitor(listener=self._door.name, address=self.host, login=login, agent=self._agent)
 
     def _head(self) -> dict[str, object]:
         payee = "" if self._payee is None else self._payee.address

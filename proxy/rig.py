@@ -84,11 +84,13 @@ def difficulty_in_password(password: str) -> tuple[str, Target | None]:
     return (password[: found.start()] + password[found.end() :]).strip(",; "), target
 
 
-@lru_cache(maxsize=256)
 def _within(bounds: Bounds, least: Target) -> Bounds:
     """Narrow the limits to targets no easier than this; those of all rigs come first."""
-    if least >= bounds.easiest:
-        return bounds
+    return bounds if least >= bounds.easiest else _narrowed(bounds, least)
+
+
+@lru_cache(maxsize=256)
+def _narrowed(bounds: Bounds, least: Target) -> Bounds:
     return replace(bounds, easiest=max(least, bounds.hardest))
 
 

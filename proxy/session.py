@@ -5,8 +5,8 @@ sent up before the next is looked at. No task, no future and no queue per rig.
 """
 
 import hmac
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, assert_never
 
@@ -196,7 +196,7 @@ class Session(Seating):
             self._begin(now)
 
     def _on_joined(self, event: Joined, now: float) -> None:
-        self._agent = event.agent
+        self._agent = sys.intern(event.agent)  # one text for all that call themselves so
         if not self._named and not self._rigs:
             self.move(self._door.seat(self._hub), now)
         self._joining[event.channel] = event
@@ -207,7 +207,7 @@ class Session(Seating):
 
     def _take_place(self, login: str, now: float) -> bool:
         """Go where the rules say; false when they turn the rig away."""
-        place = self._door.place(replace(self.visitor, login=login), self._hub)
+        place = self._door.place(self._visitor_as(login), self._hub)
         if place is None:
             log.warning("rig_refused", user=login, peer=self.address, why="a rule says so")
             return False

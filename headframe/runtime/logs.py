@@ -13,7 +13,8 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TextIO, cast
+from operator import is_
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -49,7 +50,7 @@ _USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s\"'<>]*@")
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """Return the logger of a module; `name` is its `__name__`."""
-    return cast("FilteringBoundLogger", structlog.get_logger(logger_name=name))
+    return cast("FilteringBoundLogger", _Logger(name))
 
 
 def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
@@ -75,7 +76,6 @@ def setup(*, level: str = "info", format: str = "auto", stream: TextIO | None = 
     last: list[Processor] = [_escape_controls, _text_renderer(colors=_colours(terminal))]
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _name_logger,
             EventLimit(_tell_left_out),
@@ -173,6 +173,29 @@ def _colours(terminal: bool) -> bool:  # noqa: FBT001  # private, and the only a
 
 def _to_json(event: EventDict, **_options: object) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class _Logger:
+    """A module's logger, put together once for each way in which logging is set up.
+
+    structlog's own is put together for each line, or once for good.
+    """
+
+    __slots__ = ("_logger", "_made_by", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._made_by: tuple[object, ...] = ()
+        self._logger: FilteringBoundLogger | None = None
+
+    def __getattr__(self, method: str) -> Any:
+        config = structlog.get_config()
+        made_by = (config["processors"], config["wrapper_class"], config["logger_factory"])
+        logger = self._logger
+        if logger is None or not all(map(is_, made_by, self._made_by)):
+            logger = structlog.get_logger(logger_name=self._name).bind()
+            self._logger, self._made_by = logger, made_by
+        return getattr(logger, method)
 
 
 class _Unfailing:
