@@ -16,7 +16,7 @@ from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.moments import HOW_TO_GIVE, MomentError, parse_time, stamp
-from headframe.runtime.web import Endpoint, Problem, Reply, Served, respond
+from headframe.runtime.web import Endpoint, Problem, Reply, Served, given, respond
 from miner.devices.base import DeviceStats
 from miner.stats import MinerStats
 
@@ -29,6 +29,7 @@ _MINUTE: Final = 60
 _MOST_DEVICES: Final = 64
 """Those that are told one by one; all of them are in the sum."""
 _MOST_ROWS: Final = 100_000
+_TIMES: Final = {"examples": ["6h", "2026-11-22", "2026-11-22T21:30:00Z", "0s"]}
 _WRONG_CLOCK_SECONDS: Final = 120
 """A clock that goes back further was wrong before: what it dated is forgotten."""
 
@@ -73,16 +74,22 @@ class HistoryAsked(
 ):
     """Parameters of the history."""
 
-    since: Annotated[str, Meta(max_length=40, description=f"From then on: {HOW_TO_GIVE}.")] = "1h"
-    until: Annotated[str, Meta(max_length=40, description="Up to then, likewise.")] = "0s"
+    since: Annotated[
+        str,
+        Meta(max_length=40, description=f"From then on: {HOW_TO_GIVE}.", extra_json_schema=_TIMES),
+    ] = "1h"
+    until: Annotated[
+        str, Meta(max_length=40, description="Up to then, likewise.", extra_json_schema=_TIMES)
+    ] = "0s"
     step: Annotated[Literal["minute", ""], Meta(description="How long a row is.")] = ""
     by: Annotated[
         Literal["total", "device"],
         Meta(description="A row for each minute, or for each minute and device."),
     ] = "total"
     device: Annotated[
-        Annotated[str, Meta(max_length=200)] | None, Meta(description="This device alone.")
-    ] = None
+        Annotated[str, Meta(max_length=200)] | msgspec.UnsetType,
+        Meta(description="This device alone."),
+    ] = msgspec.UNSET
     format: Literal["json", "csv"] = "json"
     limit: Annotated[int, Meta(ge=1, le=_MOST_ROWS, description="Rows at most.")] = 10_000
 
@@ -217,8 +224,8 @@ def history_served(history: MinerHistory) -> Served:
             since, until = parse_time(asked.since, now), parse_time(asked.until, now)
         except MomentError as error:
             raise Problem(422, str(error)) from None
-        found = history.rows(since, until, by_device=asked.by == "device", device=asked.device)
-        rows = list(found)
+        device = given(asked.device)
+        rows = list(history.rows(since, until, by_device=asked.by == "device", device=device))
         more, rows = len(rows) > asked.limit, rows[: asked.limit]
         if asked.format == "csv":
             headers = {"Headframe-More": "true"} if more else {}

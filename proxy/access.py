@@ -36,11 +36,16 @@ _LONGEST_SECONDS: Final = 1e9
 """About 30 years; what is to be for ever is `null`."""
 
 Address = Annotated[
-    str, Meta(max_length=100, description="An address or a range, such as 192.0.2.0/24.")
+    str,
+    Meta(
+        max_length=100,
+        description="An address or a range, such as 192.0.2.0/24.",
+        extra_json_schema={"examples": ["192.0.2.7", "2001:db8::/32"]},
+    ),
 ]
 
 
-class BanAsked(msgspec.Struct, frozen=True, kw_only=True):
+class BanAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to ban."""
 
     address: Address
@@ -51,13 +56,13 @@ class BanAsked(msgspec.Struct, frozen=True, kw_only=True):
     why: Annotated[str, Meta(max_length=200, description="For people.")] = "by the operator"
 
 
-class UnbanAsked(msgspec.Struct, frozen=True, kw_only=True):
+class UnbanAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose ban to lift."""
 
     address: Address
 
 
-class KickAsked(msgspec.Struct, frozen=True, kw_only=True):
+class KickAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to send away: one of both."""
 
     user: Annotated[

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.moments import HOW_TO_GIVE, MomentError, parse_time
-from headframe.runtime.web import Endpoint, Problem, Reply, Served, respond
+from headframe.runtime.web import Endpoint, Problem, Reply, Served, given, respond
 from proxy.history_read import (
     FIELDS,
     HistoryError,
@@ -27,6 +27,7 @@ __all__ = ["HISTORY", "HistoryAsked", "HistoryPage", "HistoryRow", "history_serv
 Meta = msgspec.Meta
 
 _MOST_ROWS: Final = 100_000
+_TIMES: Final = {"examples": ["6h", "2026-11-22", "2026-11-22T21:30:00Z", "0s"]}
 Name = Annotated[str, Meta(max_length=500)]
 
 
@@ -35,8 +36,13 @@ class HistoryAsked(
 ):
     """Parameters of the history."""
 
-    since: Annotated[str, Meta(description=f"From then on: {HOW_TO_GIVE}.", max_length=40)] = "1h"
-    until: Annotated[str, Meta(description="Up to then, likewise.", max_length=40)] = "0s"
+    since: Annotated[
+        str,
+        Meta(max_length=40, description=f"From then on: {HOW_TO_GIVE}.", extra_json_schema=_TIMES),
+    ] = "1h"
+    until: Annotated[
+        str, Meta(max_length=40, description="Up to then, likewise.", extra_json_schema=_TIMES)
+    ] = "0s"
     step: Annotated[
         Literal["minute", "hour", ""],
         Meta(description="How long a row is; by default minutes for up to a day."),
@@ -44,8 +50,12 @@ class HistoryAsked(
     by: Annotated[
         Literal["worker", "route"], Meta(description="A row for each of these, and for each step.")
     ] = "worker"
-    route: Annotated[Name | None, Meta(description="This route alone.")] = None
-    worker: Annotated[Name | None, Meta(description="This worker alone.")] = None
+    route: Annotated[Name | msgspec.UnsetType, Meta(description="This route alone.")] = (
+        msgspec.UNSET
+    )
+    worker: Annotated[Name | msgspec.UnsetType, Meta(description="This worker alone.")] = (
+        msgspec.UNSET
+    )
     format: Literal["json", "csv"] = "json"
     limit: Annotated[int, Meta(ge=1, le=_MOST_ROWS, description="Rows at most.")] = 10_000
 
@@ -117,7 +127,9 @@ def _query(asked: HistoryAsked, now: int) -> Query:
     """
     since, until = parse_time(asked.since, now), parse_time(asked.until, now)
     fields: dict[str, Any] = {"step": asked.step or step_of(since, until), "by": asked.by}
-    return Query(since=since, until=until, route=asked.route, worker=asked.worker, **fields)
+    return Query(
+        since=since, until=until, route=given(asked.route), worker=given(asked.worker), **fields
+    )
 
 
 def _answer(path: Path, asked: HistoryAsked, query: Query) -> web.Response:

@@ -72,7 +72,7 @@ class RigsAsked(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(max_length=200, description="A part of name, software, address, route or listener."),
     ] = ""
-    user: Annotated[str | None, Meta(description="The whole name.")] = None
+    user: Annotated[str | msgspec.UnsetType, Meta(description="The whole name.")] = msgspec.UNSET
     state: Annotated[
         str,
         Meta(description="How they are doing.", extra_json_schema={"enum": ["", *RIG_STATES]}),
@@ -84,8 +84,9 @@ class RigsAsked(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="The column to sort by.", extra_json_schema={"enum": ["", *SORTS]}),
     ] = "hashrate"
     desc: Annotated[
-        bool | None, Meta(description="The largest first; by default for hashrate alone.")
-    ] = None
+        bool | msgspec.UnsetType,
+        Meta(description="The largest first; by default for hashrate alone."),
+    ] = msgspec.UNSET
     offset: Annotated[int, Meta(ge=0, le=1_000_000, description="Rows to be left out.")] = 0
     limit: Annotated[int, Meta(ge=1, le=_MOST_ROWS, description="Rows at most.")] = 50
 
@@ -200,7 +201,7 @@ def _fitting(rows: list[_Row], asked: RigsAsked) -> Iterator[_Row]:
     wanted = asked.search.strip().casefold()
     for row in rows:
         session = row.session
-        if asked.user is not None and session.user != asked.user:
+        if asked.user is not msgspec.UNSET and session.user != asked.user:
             continue
         if asked.route and row.route != asked.route:
             continue
@@ -216,7 +217,7 @@ def _fitting(rows: list[_Row], asked: RigsAsked) -> Iterator[_Row]:
 def _sorted(rows: list[_Row], asked: RigsAsked, now: float) -> list[_Row]:
     column = SORTS[asked.sort or "hashrate"]
     keyed = [(column(row, now), row) for row in rows]
-    falling = asked.sort == "hashrate" if asked.desc is None else asked.desc
+    falling = asked.sort == "hashrate" if asked.desc is msgspec.UNSET else asked.desc
     known = sorted(
         (pair for pair in keyed if pair[0] is not None), key=lambda pair: pair[0], reverse=falling
     )

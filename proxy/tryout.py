@@ -33,7 +33,9 @@ __all__ = [
 Meta = msgspec.Meta
 
 _MOST_RIGS: Final = 20_000
-"""As many as a call may ask for, and as are listed."""
+"""As many as are listed."""
+_MOST_TRIED: Final = 5_000
+"""As many as a call may bring: a body has a megabyte at most."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,11 +100,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     rigs: Annotated[tuple[Trial, ...], Meta(description=f"{_MOST_RIGS:,} at most.")]
 
 
-class TryAsked(msgspec.Struct, frozen=True, kw_only=True):
+class TryAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rigs that are to be tried."""
 
     rigs: Annotated[
-        Annotated[tuple[Trial, ...], Meta(max_length=_MOST_RIGS)] | None,
+        Annotated[tuple[Trial, ...], Meta(max_length=_MOST_TRIED)] | None,
         Meta(description="By default those that are connected."),
     ] = None
 

@@ -63,7 +63,7 @@ class PoolsTold(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[RoutePools, ...]
 
 
-class SwitchAsked(msgspec.Struct, frozen=True, kw_only=True):
+class SwitchAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which upstream to prefer."""
 
     pool: Annotated[str, Meta(max_length=300, description="Its name, as `/api/v1/pools` has it.")]

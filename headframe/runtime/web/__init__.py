@@ -7,7 +7,7 @@ elsewhere.
 """
 
 from headframe.runtime.web.actions import Action, Actions, Answer, read_token, reloading
-from headframe.runtime.web.endpoints import Endpoint, Reply, Served
+from headframe.runtime.web.endpoints import Endpoint, Reply, Served, given
 from headframe.runtime.web.problems import Problem, respond
 from headframe.runtime.web.server import WebServer
 
@@ -20,6 +20,7 @@ __all__ = [
     "Reply",
     "Served",
     "WebServer",
+    "given",
     "read_token",
     "reloading",
     "respond",

@@ -32,7 +32,7 @@ Meta = msgspec.Meta
 _TEXT: Final = ("text/plain",)
 
 
-class Nothing(msgspec.Struct, frozen=True, kw_only=True):
+class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An object without fields."""
 
 
@@ -40,11 +40,11 @@ class LogAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the log's events."""
 
     after: Annotated[
-        Annotated[int, Meta(ge=0, le=2**53)] | None,
+        Annotated[int, Meta(ge=0, le=2**53)] | msgspec.UnsetType,
         Meta(
             description="The first ones after this serial; by default the last ones there are.",
         ),
-    ] = None
+    ] = msgspec.UNSET
     limit: Annotated[int, Meta(ge=1, le=2 * MOST_KEPT, description="How many at most.")] = 100
     level: Annotated[EventLevel, Meta(description="Those of this level and worse.")] = "info"
 

@@ -7,14 +7,16 @@ in them is refused, and so is what does not fit their types.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from headframe.runtime.web.problems import SEE_API, Problem
 
-__all__ = ["API", "JSON", "Endpoint", "Handler", "Reply", "Served", "add_routes"]
+__all__ = ["API", "JSON", "Endpoint", "Handler", "Reply", "Served", "add_routes", "given"]
+
+T = TypeVar("T")
 
 API: Final = "/api/v1/"
 JSON: Final = "application/json"
@@ -43,6 +45,8 @@ class Reply:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Endpoint:
     """Something that may be asked for.
+
+    A parameter without a default is `UNSET`, and never `None`: a query has no null.
 
     Attributes:
         path: below the server's address; `{name}` is a part that varies.
@@ -102,6 +106,11 @@ def add_routes(app: web.Application, rows: Iterable[Served], guard: Guard) -> No
             app.router.add_get(endpoint.path, handler, allow_head=not endpoint.endless)
         else:
             app.router.add_post(endpoint.path, handler)
+
+
+def given(value: T | msgspec.UnsetType) -> T | None:
+    """Return a parameter; `None` when it was not given."""
+    return None if value is msgspec.UNSET else value
 
 
 def _answering(row: Served, guard: Guard) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -15,7 +15,7 @@ from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
 from headframe.runtime.web import common
 from headframe.runtime.web.actions import Actions
-from headframe.runtime.web.endpoints import Served, add_routes
+from headframe.runtime.web.endpoints import Served, add_routes, given
 from headframe.runtime.web.hints import hinted
 from headframe.runtime.web.hosts import HostGuard
 from headframe.runtime.web.openapi import describe
@@ -268,7 +268,7 @@ class WebServer:
         return web.Response(body=self._snapshot(), content_type="application/json")
 
     async def _get_log(self, _request: web.Request, asked: common.LogAsked) -> web.Response:
-        return respond(self._ring.page(asked.after, limit=asked.limit, level=asked.level))
+        return respond(self._ring.page(given(asked.after), limit=asked.limit, level=asked.level))
 
     async def _get_description(self, _request: web.Request, _asked: None) -> web.Response:
         return web.Response(body=self._description, content_type="application/json")

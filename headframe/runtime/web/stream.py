@@ -31,13 +31,13 @@ class EventsAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the stream."""
 
     after: Annotated[
-        Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None,
+        Annotated[int, msgspec.Meta(ge=0, le=2**53)] | msgspec.UnsetType,
         msgspec.Meta(
             description="Begin with the log's events after this serial; 0: all that are kept. "
             "By default with those from now on. The header `Last-Event-ID`, which a browser "
             "sends when it connects again, outranks it.",
         ),
-    ] = None
+    ] = msgspec.UNSET
     level: Annotated[
         EventLevel, msgspec.Meta(description="Events of the log of this level and worse.")
     ] = "info"
@@ -108,7 +108,7 @@ class EventStream:
         last = request.headers.get("Last-Event-ID", "")
         if last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS:
             return int(last)
-        return self._ring.newest if asked.after is None else asked.after
+        return self._ring.newest if asked.after is msgspec.UNSET else asked.after
 
     async def _send(self, response: web.StreamResponse, asked: EventsAsked, after: int) -> None:
         clock = asyncio.get_running_loop().time

@@ -18,7 +18,8 @@ Meta = msgspec.Meta
 class Asked(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}):
     since: str = "1h"
     limit: Annotated[int, Meta(ge=1, le=9)] = 5
-    kind: Literal["a", "b"] | None = None
+    kind: Literal["a", "b"] | msgspec.UnsetType = msgspec.UNSET
+    user: str | msgspec.UnsetType = msgspec.UNSET
     desc: bool = False
 
 
@@ -45,9 +46,10 @@ async def asking(query: str, served: Served) -> AsyncIterator[tuple[int, Any]]:
 @pytest.mark.parametrize(
     ("query", "asked"),
     [
-        ("", {"from": "1h", "limit": 5, "kind": None, "desc": False}),
+        ("", {"from": "1h", "limit": 5, "desc": False}),
         ("?from=2h&limit=9&kind=b&desc=1", {"from": "2h", "limit": 9, "kind": "b", "desc": True}),
-        ("?desc=true&from=", {"from": "", "limit": 5, "kind": None, "desc": True}),
+        ("?user=null", {"from": "1h", "limit": 5, "user": "null", "desc": False}),
+        ("?desc=true&from=", {"from": "", "limit": 5, "desc": True}),
     ],
 )
 async def test_parameters_are_read_by_their_types(query: str, asked: dict[str, object]) -> None:
@@ -58,11 +60,12 @@ async def test_parameters_are_read_by_their_types(query: str, asked: dict[str, o
 @pytest.mark.parametrize(
     ("query", "error", "what_to_do"),
     [
-        ("?form=x", "there is no parameter 'form'", "known: from, limit, kind, desc"),
+        ("?form=x", "there is no parameter 'form'", "known: from, limit, kind, user, desc"),
         ("?limit=0", "limit: expected `int` >= 1", "expected 1 to 9"),
         ("?limit=ten", "limit: expected `int`, got `str`", "expected 1 to 9"),
         ("?limit=1&limit=2", "limit is given twice", "once"),
-        ("?kind=c", "kind: invalid enum value 'c'", "GET /api/v1/openapi.json"),
+        ("?kind=null", "kind: invalid enum value 'null'", "expected one of a, b"),
+        ("?kind=c", "kind: invalid enum value 'c'", "expected one of a, b"),
         ("?desc=perhaps", "desc: expected `bool`", "GET /api/v1/openapi.json"),
     ],
 )

@@ -18,7 +18,9 @@ class Asked(msgspec.Struct, kw_only=True, rename={"since": "from"}):
 
     since: Annotated[str, Meta(description="From then on.")]
     limit: Annotated[int, Meta(ge=1, le=9)] = 5
-    kind: Annotated[Literal["a", "b"] | None, Meta(description="Which.")] = None
+    kind: Annotated[Literal["a", "b"] | msgspec.UnsetType, Meta(description="Which.")] = (
+        msgspec.UNSET
+    )
 
 
 class Thing(msgspec.Struct, kw_only=True):
