@@ -155,6 +155,7 @@ class Court:
             source=entry.upstream.source,
             came_at=self.clock.monotonic(),
             answer=answer,
+            payout=entry.payee,
         )
         if checked.block:
             accepted = checked.reason is Reason.ACCEPTED

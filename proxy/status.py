@@ -55,6 +55,13 @@ class BlockStatus(msgspec.Struct, frozen=True, kw_only=True):
     ]
     detail: Annotated[str, msgspec.Meta(description="The upstream's words.")]
     worker: Annotated[str, msgspec.Meta(description="Who found it, as its rigs call it.")]
+    payout: Annotated[
+        str,
+        msgspec.Meta(
+            description='The address that the rig gave to be paid to; "" where the settings say '
+            "who is paid, and for a block of an earlier run."
+        ),
+    ] = ""
 
 
 class BlocksStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +83,12 @@ class RigStatus(msgspec.Struct, frozen=True, kw_only=True):
     user: Annotated[str, msgspec.Meta(description="What it gave as its name.")]
     agent: Annotated[str, msgspec.Meta(description="Its software, as it says.")]
     address: Annotated[str, msgspec.Meta(description="Where it connects from.")]
+    payout: Annotated[
+        str,
+        msgspec.Meta(
+            description="The address that its blocks pay, where that is its to say; else empty."
+        ),
+    ]
     state: RigState
     hashrate_hps: Annotated[float, msgspec.Meta(ge=0, description="By its good shares.")]
     difficulty: Annotated[float, msgspec.Meta(ge=0, description="Of its shares.")]

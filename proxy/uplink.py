@@ -54,6 +54,7 @@ class Parcel:
         came_at: when the rig's share was judged, in monotonic seconds; 0.0 where nobody
             noted it.
         answer: answers the rig, where it waits for the upstream's verdict; called once.
+        payout: the address that the rig gave to be paid to, if its job pays that.
     """
 
     share: Share
@@ -63,6 +64,7 @@ class Parcel:
     source: SourceId
     came_at: float = 0.0
     answer: Done | None = None
+    payout: str = ""
 
     def tell(self, verdict: Verdict) -> None:
         """Answer the rig, if it waits for that."""
@@ -82,6 +84,8 @@ class Block:
         verdict: `Reason` of the upstream's answer, "sent" before there is one, or "orphaned"
             when it left the chain again.
         detail: the upstream's words.
+        payout: the address that the rig gave to be paid to; "" where the upstream's settings
+            say who is paid, and for a block of an earlier run.
     """
 
     height: int | None
@@ -90,6 +94,7 @@ class Block:
     worker: str
     verdict: str = "sent"
     detail: str = ""
+    payout: str = ""
 
 
 class Witness(Protocol):
@@ -189,9 +194,11 @@ class Uplink:
             hash=hash_to_hex(proof.to_bytes(32, "little")),
             time=self._wall(),
             worker=parcel.row.name,
+            payout=parcel.payout,
         )
         self.blocks.append(found)
-        log.info("block_found", hash=found.hash, height=found.height, worker=found.worker)
+        paid = {"payout": found.payout} if found.payout else {}
+        log.info("block_found", hash=found.hash, height=found.height, worker=found.worker, **paid)
         self._submit(
             parcel, partial(self._block_answered, parcel, proof, found, rescued=not accepted)
         )
