@@ -1,8 +1,9 @@
 """Switches of work from one source to another: how often, between whom, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import permutations
 
 from headframe.chain.job import SourceId
 
@@ -43,6 +44,14 @@ class Failovers:
         self._counts: dict[tuple[SourceId, SourceId, FailoverReason], int] = {}
         for row in rows:
             self._add(row.before, row.after, row.reason, row.count)
+
+    def foresee(self, names: Collection[SourceId]) -> None:
+        """Have a row, of 0, for each source that may be lost to each other one.
+
+        A counter that is first told of with 1 has not risen, for Prometheus.
+        """
+        for before, after in permutations(names, 2):
+            self._add(before, after, FailoverReason.LOST, 0)
 
     def note(self, before: SourceId, after: SourceId, reason: FailoverReason) -> None:
         """Count one."""

@@ -63,6 +63,7 @@ class SourceGroup:
         self._epoch = 0
         self._used: SourceId | None = None  # whose job was passed on last
         self._failovers = Failovers()
+        self._failovers.foresee(self._names())
         self._connects = self._redirects = 0  # of sources that have gone
         self._idle_seconds = 0.0
         self._idle_since: float | None = None
@@ -135,6 +136,7 @@ class SourceGroup:
         self._members = [
             known.get(id(source)) or Member(source, options, self._changed) for source in sources
         ]
+        self._failovers.foresee(self._names())
         self._strategy, self._options = strategy, options
         self._trust_what_moved(before)
         for member in self._members:
@@ -294,6 +296,9 @@ class SourceGroup:
         )
         if status != self._status.get():
             self._status.set(status)
+
+    def _names(self) -> list[SourceId]:
+        return [member.source.status.get().source for member in self._members]
 
     def _statuses(self) -> tuple[SourceStatus, ...]:
         return tuple(

@@ -109,13 +109,23 @@ cookie = "{node.cookie}"
 address = "{Wallet.numbered(3).address}"
 pace_seconds = 0.5
 """)
-    upstream = {"url": f"stratum+ssl://127.0.0.1:{over_tls}", "user": "alice", "ca_file": trusted}
-    here = ["--threads", "1"]
-    for setting, value in upstream.items():
-        here += ["--set", f"upstreams.0.{setting}={value}"]
+    rig = folder / "miner.toml"
+    rig.write_text(f"""
+threads = 1
+
+[[upstreams]]
+url = "stratum+ssl://127.0.0.1:{over_tls}"
+user = "alice"
+ca_file = "{trusted}"
+
+[[upstreams]]
+name = "spare"
+url = "stratum+tcp://127.0.0.1:{pool.port}"
+user = "alice"
+""")
     async with (
         headframe("proxy", "--config", str(path), folder=folder) as proxy,
-        headframe("mine", *here, folder=folder) as miner,
+        headframe("mine", "--config", str(rig), folder=folder) as miner,
     ):
         yield Stack(pool, proxy, miner, port)
 

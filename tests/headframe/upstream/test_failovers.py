@@ -21,6 +21,19 @@ def test_each_way_and_reason_has_its_own_row() -> None:
     }
 
 
+def test_what_may_be_lost_has_a_row_before_it_is() -> None:
+    failovers = Failovers()
+    failovers.foresee([A])
+    assert failovers.rows == ()
+    failovers.note(A, B, FailoverReason.LOST)
+    failovers.foresee([A, B])
+    assert failovers.total == 1
+    assert set(failovers.rows) == {
+        Failover(A, B, FailoverReason.LOST, 1),
+        Failover(B, A, FailoverReason.LOST, 0),
+    }
+
+
 def test_rows_of_several_are_added_up() -> None:
     one, other = Failovers(), Failovers()
     one.note(A, B, FailoverReason.TURN)
