@@ -7,196 +7,18 @@ agree row by row, so the sums of what is kept agree as well, whenever the proces
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import add, attrgetter, sub
-from typing import Final, Self
+from typing import Final
 
-from headframe.chain.share import Reason
-from proxy.ledger import Ledger, PoolLeg, Row, Tally
+from proxy.history_figures import Figures, Parts, added, new_parts, parts_of, row_of
+from proxy.ledger import Ledger, Row
 
-__all__ = ["COUNTS", "WORKS", "Batch", "Figures", "Rollup", "Rollups", "parts_of", "row_of"]
+__all__ = ["Batch", "Rollup", "Rollups"]
 
-COUNTS: Final = (
-    "offered",
-    "accepted",
-    "kept",
-    "forwarded",
-    "acknowledged",
-    "refused_upstream",
-    "lost",
-)
-WORKS: Final = tuple(f"work_{each}" for each in COUNTS if each != "kept")
-_values: Final = attrgetter(*COUNTS, *WORKS)
-_REFUSED, _UPSTREAM, _RESCUED = "refused.", "upstream.", "rescued."
 _IDLE_SECONDS: Final = 3600.0
 _CROWDED: Final = 0.9
 """Above this part of the most rows there may be, idle ones go sooner."""
 _PORTION: Final = 128
 """Rows looked at in one go: less than a millisecond."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is kept of a worker, for each piece of time and for ever.
-
-    All else follows: refused here = offered - accepted, on their way = accepted - kept -
-    forwarded, not answered yet = forwarded - acknowledged - refused_upstream - lost.
-
-    Attributes:
-        offered: shares it sent.
-        accepted: those that were good.
-        kept: good, but easier than the upstream's target.
-        forwarded: shares that went up.
-        acknowledged: of these, accepted by the upstream.
-        refused_upstream: of these, refused by it.
-        lost: of these, those whose connection went first.
-        work_offered: hashes that the shares stand for, by the rigs' targets.
-        work_accepted: of the good ones.
-        work_forwarded: of those that went up, by the upstream's target; the rest likewise.
-        work_acknowledged: of those that it accepted.
-        work_refused_upstream: of those that it refused.
-        work_lost: of those that were lost.
-    """
-
-    offered: int = 0
-    accepted: int = 0
-    kept: int = 0
-    forwarded: int = 0
-    acknowledged: int = 0
-    refused_upstream: int = 0
-    lost: int = 0
-    work_offered: int = 0
-    work_accepted: int = 0
-    work_forwarded: int = 0
-    work_acknowledged: int = 0
-    work_refused_upstream: int = 0
-    work_lost: int = 0
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """Take them from the books."""
-        pool = row.pool
-        refused = sum(pool.refused.values(), Tally())
-        return cls(
-            row.offered.shares,
-            row.accepted.shares,
-            row.kept,
-            pool.forwarded.shares,
-            pool.acknowledged.shares,
-            refused.shares,
-            pool.lost.shares,
-            row.offered.work,
-            row.accepted.work,
-            pool.forwarded.work,
-            pool.acknowledged.work,
-            refused.work,
-            pool.lost.work,
-        )
-
-    @property
-    def refused(self) -> int:
-        """Shares that were refused here."""
-        return self.offered - self.accepted
-
-    @property
-    def work_refused(self) -> int:
-        """Work of those."""
-        return self.work_offered - self.work_accepted
-
-    def values(self) -> tuple[int, ...]:
-        """Return them in the order of `COUNTS` and `WORKS`."""
-        found: tuple[int, ...] = _values(self)
-        return found
-
-    @classmethod
-    def sum(cls, figures: Iterable["Figures"]) -> Self:
-        """Add many up, faster than one by one."""
-        columns = zip(*map(_values, figures), strict=True)
-        return cls(*map(sum, columns))
-
-    def __add__(self, other: "Figures") -> "Figures":
-        return Figures(*map(add, _values(self), _values(other)))
-
-    def __sub__(self, other: "Figures") -> "Figures":
-        return Figures(*map(sub, _values(self), _values(other)))
-
-
-Parts = dict[str, tuple[int, int]]
-"""Shares and work by name: the refused ones by reason, and the leg of rescued blocks."""
-
-
-def parts_of(row: Row) -> Parts:
-    """Take from the books what `Figures` leaves out; empty for most rows."""
-    if not (row.refused or row.pool.refused or row.rescued.forwarded.shares):
-        return {}
-    found = {_REFUSED + reason: tally for reason, tally in row.refused.items()}
-    found |= {_UPSTREAM + reason: tally for reason, tally in row.pool.refused.items()}
-    leg = row.rescued
-    if leg.forwarded.shares:
-        for name in ("forwarded", "acknowledged", "lost"):
-            found[_RESCUED + name] = getattr(leg, name)
-        found |= {f"{_RESCUED}refused.{key}": tally for key, tally in leg.refused.items()}
-    return {name: (tally.shares, tally.work) for name, tally in found.items()}
-
-
-def row_of(name: str, figures: Figures, parts: Parts) -> Row:
-    """Make books that go on where others ended.
-
-    Shares that were on their way then count as lost: their answer was never heard. What
-    the parts do not explain counts as refused for other reasons.
-    """
-    known = figures
-    row = Row(name, offered=Tally(known.offered, known.work_offered))
-    row.accepted = Tally(known.accepted, known.work_accepted)
-    row.kept = known.kept
-    row.refused = _reasons(parts, _REFUSED, Tally(known.refused, known.work_refused))
-    went_up = Tally(known.accepted - known.kept, known.work_forwarded)
-    if went_up.shares:
-        row.pool = _leg(
-            went_up,
-            Tally(known.acknowledged, known.work_acknowledged),
-            _reasons(parts, _UPSTREAM, Tally(known.refused_upstream, known.work_refused_upstream)),
-        )
-    if _RESCUED + "forwarded" in parts:
-        row.rescued = _leg(
-            Tally(*parts[_RESCUED + "forwarded"]),
-            Tally(*parts.get(_RESCUED + "acknowledged", (0, 0))),
-            _reasons(parts, _RESCUED + "refused.", None),
-        )
-    return row
-
-
-def _leg(forwarded: Tally, acknowledged: Tally, refused: dict[Reason, Tally]) -> PoolLeg:
-    """Make a settled leg: what was neither credited nor refused is lost."""
-    leg = PoolLeg(forwarded=forwarded, acknowledged=acknowledged, refused=refused)
-    judged = sum(refused.values(), acknowledged + Tally())
-    leg.lost = Tally(forwarded.shares - judged.shares, forwarded.work - judged.work)
-    return leg
-
-
-def _reasons(parts: Parts, prefix: str, total: Tally | None) -> dict[Reason, Tally]:
-    """Read the refused shares by reason, the total's rest being `OTHER`."""
-    known = {str(reason): reason for reason in Reason}
-    found: dict[Reason, Tally] = {}
-    for name, (shares, work) in parts.items():
-        reason = known.get(name.removeprefix(prefix)) if name.startswith(prefix) else None
-        if reason is not None:
-            found[reason] = Tally(shares, work)
-    if total is not None:
-        rest = sum(found.values(), Tally())
-        rest = Tally(total.shares - rest.shares, total.work - rest.work)
-        if rest != Tally():
-            found.setdefault(Reason.OTHER, Tally()).absorb(rest)
-    return found
-
-
-def _added(parts: Parts, others: Parts) -> Parts:
-    if not others:
-        return parts
-    found = dict(parts)
-    for name, (shares, work) in others.items():
-        before = found.get(name, (0, 0))
-        found[name] = (before[0] + shares, before[1] + work)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +36,7 @@ class Rollup:
     parts: Parts = field(default_factory=dict)
 
     def __add__(self, other: "Rollup") -> "Rollup":
-        parts = _added(self.parts, other.parts)
+        parts = added(self.parts, other.parts)
         return Rollup(self.worker, self.figures + other.figures, parts)
 
 
@@ -244,7 +66,7 @@ class Batch:
             route=newer.route,
             at=newer.at,
             rollups=tuple(found.values()),
-            parts=_added(self.parts, newer.parts),
+            parts=added(self.parts, newer.parts),
         )
 
 
@@ -300,7 +122,7 @@ class Rollups:
                 self._seen[name] = _Seen(figures, parts, changed_at=now)
                 continue
             row = row_of(name, figures, parts)  # what was open is lost: that is news
-            news = Rollup(name, Figures.of(row) - figures, _new_parts(parts_of(row), parts))
+            news = Rollup(name, Figures.of(row) - figures, new_parts(parts_of(row), parts))
             if news.parts or news.figures != Figures():
                 self._settled.append(news)
         before = {name: counted.get(name, (0, 0)) for name in self._blocks}
@@ -335,7 +157,7 @@ class Rollups:
     def batch(self, at: int, rollups: Sequence[Rollup]) -> Batch:
         """Put together what `portions` gave."""
         counted = self._count_blocks()
-        news = _new_parts(counted, self._blocks)
+        news = new_parts(counted, self._blocks)
         self._blocks = counted
         settled, self._settled = self._settled, []
         return Batch(route=self._ledger.route, at=at, rollups=[*settled, *rollups], parts=news)
@@ -374,7 +196,7 @@ class Rollups:
         if seen.mark == mark:
             return None
         figures, parts = Figures.of(row), parts_of(row)
-        news = Rollup(name, figures - seen.figures, _new_parts(parts, seen.parts))
+        news = Rollup(name, figures - seen.figures, new_parts(parts, seen.parts))
         seen.figures, seen.parts, seen.mark, seen.changed_at = figures, parts, mark, now
         return news if news.parts or news.figures != Figures() else None
 
@@ -385,12 +207,3 @@ class Rollups:
             "blocks.accepted": (ledger.blocks_accepted, 0),
             "blocks.refused": (ledger.blocks_refused, 0),
         }
-
-
-def _new_parts(now: Parts, before: Parts) -> Parts:
-    news: Parts = {}
-    for name, (shares, work) in now.items():
-        old = before.get(name, (0, 0))
-        if (shares, work) != old:
-            news[name] = (shares - old[0], work - old[1])
-    return news

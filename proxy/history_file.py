@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from proxy.history import COUNTS, Batch, Figures, Parts, Rollup
+from proxy.history import Batch, Rollup
+from proxy.history_figures import COUNTS, Figures, Parts, refusals_in
 from proxy.history_schema import COLUMNS, LOW_BITS, migrate, split, summed, upsert
 
 __all__ = ["HISTORY", "HistoryFile", "Kept", "Retention", "figures_from"]
@@ -25,6 +26,11 @@ _ADD_HOUR: Final = upsert("hours", ("at", "name"))
 _ADD_TOTAL: Final = upsert("totals", ("name",))
 _PART_COLUMNS: Final = ("shares", "work_hi", "work_lo")
 _ADD_PART: Final = upsert("parts", ("name", "part"), _PART_COLUMNS)
+_REFUSALS: Final = {"minutes": "minute_refusals", "hours": "hour_refusals"}
+_ADD_REFUSALS: Final = {
+    table: upsert(refusals, ("at", "name", "reason"), ("shares",))
+    for table, refusals in _REFUSALS.items()
+}
 _NONE: Final = Figures()
 _ALL, _WORKER, _OTHER = "all", "worker", "other"
 _MOST_IDS: Final = 20_000
@@ -181,7 +187,8 @@ class HistoryFile:
         }
         for table, age in ages.items():
             with self._transaction() as db:
-                db.execute(f"DELETE FROM {table} WHERE at < ?", (now - age,))  # noqa: S608
+                for each in (table, _REFUSALS[table]):
+                    db.execute(f"DELETE FROM {each} WHERE at < ?", (now - age,))  # noqa: S608
                 self._cut_to(db, table, retention.most_rows)
         self._give_up_names(retention.most_workers)
 
@@ -193,7 +200,8 @@ class HistoryFile:
                 f"SELECT at FROM {table} ORDER BY at LIMIT 1 OFFSET ?",  # noqa: S608
                 (count - most - 1,),
             ).fetchone()
-            db.execute(f"DELETE FROM {table} WHERE at <= ?", (at,))  # noqa: S608
+            for each in (table, _REFUSALS[table]):
+                db.execute(f"DELETE FROM {each} WHERE at <= ?", (at,))  # noqa: S608
 
     def _give_up_names(self, most: int) -> None:
         """Sum up the workers that were not seen for longest, if there are too many."""
@@ -231,7 +239,15 @@ class HistoryFile:
                 names,
             ).fetchall()
             db.executemany(_ADD_PART, [(other, *row) for row in found])
-            for table in ("minutes", "hours", "totals", "parts"):
+            for table, refusals in _REFUSALS.items():
+                found = db.execute(
+                    f"SELECT at, reason, SUM(shares) FROM {refusals} WHERE {which} "  # noqa: S608
+                    "GROUP BY at, reason",
+                    names,
+                ).fetchall()
+                rows = [(at, other, reason, shares) for at, reason, shares in found]
+                db.executemany(_ADD_REFUSALS[table], rows)
+            for table in ("minutes", "hours", "totals", "parts", *_REFUSALS.values()):
                 db.execute(f"DELETE FROM {table} WHERE {which}", names)  # noqa: S608
             db.execute(f"DELETE FROM names WHERE {which.replace('name', 'id', 1)}", names)  # noqa: S608
         self._ids.clear()
@@ -241,15 +257,19 @@ class HistoryFile:
         rollups = [(_WORKER, rollup) for rollup in batch.rollups]
         rows: list[tuple[int, ...]] = []
         parts: list[tuple[object, ...]] = []
+        refusals: list[tuple[object, ...]] = []
         for kind, rollup in [*rollups, (_ALL, whole)]:
             name = self._id(db, batch.route, kind, rollup.worker)
             rows.append((name, *_columns_of(rollup.figures)))
             parts += [
                 (name, part, shares, *split(work)) for part, (shares, work) in rollup.parts.items()
             ]
+            refusals += [(name, *refusal) for refusal in refusals_in(rollup.parts).items()]
         minute, hour = batch.at - batch.at % _MINUTE, batch.at - batch.at % _HOUR
         db.executemany(_ADD_MINUTE, [(minute, *row) for row in rows])
         db.executemany(_ADD_HOUR, [(hour, *row) for row in rows])
+        for table, at in (("minutes", minute), ("hours", hour)):
+            db.executemany(_ADD_REFUSALS[table], [(at, *row) for row in refusals])
         db.executemany(_ADD_TOTAL, rows)
         db.executemany(_ADD_PART, parts)
         db.executemany("UPDATE names SET seen = ? WHERE id = ?", [(minute, row[0]) for row in rows])

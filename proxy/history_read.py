@@ -7,7 +7,7 @@ Work is a text in JSON: it may be beyond 2^53, up to where readers keep whole nu
 import csv
 import io
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import msgspec
 
 from headframe.runtime.errors import HeadframeError
 from headframe.runtime.moments import stamp
-from proxy.history import COUNTS, WORKS, Figures
+from proxy.history_figures import COUNTS, REASONS, WORKS, Figures
 from proxy.history_file import figures_from
 from proxy.history_schema import COLUMNS, VERSION
 
@@ -37,6 +37,7 @@ __all__ = [
 Step = Literal["minute", "hour"]
 
 _TABLES: Final[dict[Step, str]] = {"minute": "minutes", "hour": "hours"}
+_REFUSALS: Final[dict[Step, str]] = {"minute": "minute_refusals", "hour": "hour_refusals"}
 _KINDS: Final = {"worker": ("worker", "other"), "route": ("all",)}
 _DAY: Final = 86_400
 _COUNT_NAMES: Final = (*COUNTS[:2], "refused", *COUNTS[2:])
@@ -47,6 +48,7 @@ FIELDS: Final = (
     "worker",
     *(f"shares_{name}" for name in _COUNT_NAMES),
     *_WORK_NAMES,
+    *(f"shares_refused_{reason}" for reason in REASONS),
 )
 """The columns of an export."""
 
@@ -85,18 +87,21 @@ class Record:
         route: the route.
         worker: the worker; "" for the route as a whole, "(other)" for workers summed up.
         figures: what it did.
+        refusals: the shares that were refused here, by reason.
     """
 
     at: int
     route: str
     worker: str
     figures: Figures
+    refusals: Mapping[str, int]
 
     def values(self) -> tuple[str | int, ...]:
         """Return the columns of an export; work as a text."""
         counts = (getattr(self.figures, name) for name in _COUNT_NAMES)
         works = (str(getattr(self.figures, name)) for name in _WORK_NAMES)
-        return (stamp(self.at), self.route, self.worker, *counts, *works)
+        reasons = (self.refusals.get(reason, 0) for reason in REASONS)
+        return (stamp(self.at), self.route, self.worker, *counts, *works, *reasons)
 
 
 def step_of(since: int, until: int) -> Step:
@@ -136,12 +141,39 @@ def _records(db: sqlite3.Connection, query: Query) -> Iterator[Record]:
             wanted += f" AND {column} = ?"
             values.append(value)
     table = _TABLES[query.step]
-    for at, route, kind, worker, *row in db.execute(
-        f"SELECT at, route, kind, worker, {', '.join(COLUMNS)} FROM {table} "  # noqa: S608
+    refusals = _Refusals(db, _REFUSALS[query.step], query)
+    for at, name, route, kind, worker, *row in db.execute(
+        f"SELECT at, name, route, kind, worker, {', '.join(COLUMNS)} FROM {table} "  # noqa: S608
         f"JOIN names ON names.id = name WHERE {wanted} ORDER BY at, route, kind, worker",
         values,
     ):
-        yield Record(at, route, "(other)" if kind == "other" else worker, figures_from(row))
+        shown = "(other)" if kind == "other" else worker
+        yield Record(at, route, shown, figures_from(row), refusals.of(at, name))
+
+
+class _Refusals:
+    """The refused shares by reason, read along with the pieces of time that they belong to."""
+
+    def __init__(self, db: sqlite3.Connection, table: str, query: Query) -> None:
+        self._rows = db.execute(
+            f"SELECT at, name, reason, shares FROM {table} "  # noqa: S608
+            "WHERE at >= ? AND at < ? ORDER BY at",
+            (query.since, query.until),
+        )
+        self._next: tuple[int, int, str, int] | None = self._rows.fetchone()
+        self._at = -1
+        self._found: dict[int, dict[str, int]] = {}
+
+    def of(self, at: int, name: int) -> Mapping[str, int]:
+        """Return those of a name in a piece of time; times must not go back."""
+        if at != self._at:
+            self._at, self._found = at, {}
+            while self._next is not None and self._next[0] <= at:
+                time, whose, reason, shares = self._next
+                if time == at:
+                    self._found.setdefault(whose, {})[reason] = shares
+                self._next = self._rows.fetchone()
+        return self._found.get(name, {})
 
 
 def as_csv(records: Iterable[Record]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The history's tables in SQLite, and how those of older versions become these.
 
 `minutes` and `hours` hold what a worker did in that piece of time (`at`: seconds since 1970,
-its beginning), `totals` what it did in all; `parts` splits the totals further, by reason.
+its beginning), `totals` what it did in all; `parts` splits the totals further, by reason, and
+`minute_refusals` and `hour_refusals` split the shares that were refused here, where any were.
 A name of the kind `all` is a route as a whole, `other` its workers whose own rows were
 given up, so that all of a route's other rows add up to `all`.
 
@@ -13,11 +14,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from proxy.history import COUNTS, WORKS
+from proxy.history_figures import COUNTS, WORKS
 
 __all__ = ["COLUMNS", "LOW_BITS", "VERSION", "TooNewError", "migrate", "split", "summed", "upsert"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 LOW_BITS: Final = 40
 _LOW: Final = (1 << LOW_BITS) - 1
 _WORK_COLUMNS: Final = tuple(f"{name}_{half}" for name in WORKS for half in ("hi", "lo"))
@@ -51,6 +52,16 @@ CREATE TABLE parts (
     PRIMARY KEY (name, part)
 ) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_REFUSALS: Final = """
+CREATE TABLE minute_refusals (
+    at INTEGER NOT NULL, name INTEGER NOT NULL, reason TEXT NOT NULL,
+    shares INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (at, name, reason)
+) WITHOUT ROWID;
+CREATE TABLE hour_refusals (
+    at INTEGER NOT NULL, name INTEGER NOT NULL, reason TEXT NOT NULL,
+    shares INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (at, name, reason)
+) WITHOUT ROWID;
 """
 
 
@@ -114,6 +125,13 @@ def migrate(db: sqlite3.Connection) -> int:
 def _create(db: sqlite3.Connection) -> None:
     for statement in filter(str.strip, _SCHEMA.split(";")):
         db.execute(statement)
+    _split_refusals(db)
+
+
+def _split_refusals(db: sqlite3.Connection) -> None:
+    """Make what version 2 lacked; of its pieces of time no reasons are known."""
+    for statement in filter(str.strip, _REFUSALS.split(";")):
+        db.execute(statement)
 
 
 def _put_old_tables_aside(db: sqlite3.Connection) -> None:
@@ -161,4 +179,5 @@ def _old_row(figures: list[int | str]) -> tuple[int, ...]:
 _STEPS: Final[dict[int, tuple[Callable[[sqlite3.Connection], None], ...]]] = {
     0: (_create,),
     1: (_put_old_tables_aside, _create, _fill_from_version_1),
+    2: (_split_refusals,),
 }

@@ -14,7 +14,7 @@ from headframe.upstream.base import SourceState
 from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.census import Census
-from proxy.history import Figures
+from proxy.history_figures import Figures
 from proxy.rigview import RigView
 from proxy.routetable import RouteFigures, extranonce_of, has_work, route_figures, routes_of, summed
 from proxy.routing import Routing
@@ -193,6 +193,7 @@ class Page:
                     verdict=str(block.verdict),
                     detail=block.detail,
                     worker=block.worker,
+                    payout=block.payout,
                 )
                 for block in found[:_MOST_BLOCKS]
             ),

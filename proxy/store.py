@@ -18,7 +18,8 @@ from typing import Final
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.logs import get_logger
 from headframe.runtime.metrics import counter, gauge
-from proxy.history import Batch, Rollups, row_of
+from proxy.history import Batch, Rollups
+from proxy.history_figures import row_of
 from proxy.history_file import HistoryFile, Retention
 from proxy.history_schema import TooNewError
 from proxy.ledger import Ledger

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.history import Batch, Figures, Rollup
+from proxy.history import Batch, Rollup
 from proxy.history_api import history_served
+from proxy.history_figures import Figures
 from proxy.history_file import HistoryFile
 from tests.fakes.webapi import serving_rows
 

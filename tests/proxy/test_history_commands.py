@@ -6,7 +6,8 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from headframe.cli import main
-from proxy.history import Batch, Figures, Rollup
+from proxy.history import Batch, Rollup
+from proxy.history_figures import Figures
 from proxy.history_file import HISTORY, HistoryFile
 
 

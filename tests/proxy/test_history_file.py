@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from headframe.chain.share import Reason
-from proxy.history import Batch, Figures, Rollup, Rollups
+from proxy.history import Batch, Rollup, Rollups
+from proxy.history_figures import Figures
 from proxy.history_file import HistoryFile, Retention
 from proxy.ledger import Ledger
 
@@ -28,6 +29,14 @@ def shown(folder: Path, table: str) -> list[tuple[object, ...]]:
         return db.execute(
             f"SELECT at, route, kind, worker, offered FROM {table} "
             "JOIN names ON names.id = name ORDER BY 1, 2, 3, 4"
+        ).fetchall()
+
+
+def refusals(folder: Path, table: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "deep" / "proxy.sqlite")) as db:
+        return db.execute(
+            f"SELECT at, kind, reason, shares FROM {table} "
+            "JOIN names ON names.id = name ORDER BY 1, 2, 3"
         ).fetchall()
 
 
@@ -94,6 +103,25 @@ def test_the_size_is_bounded(file, tmp_path):
     assert len(shown(tmp_path, "hours")) == 3
 
 
+def test_refusals_by_reason_go_with_their_minutes_and_hours(file, tmp_path):
+    def refused(at: int) -> Batch:
+        rollup = Rollup(
+            "a", Figures(offered=1), {"refused.stale": (1, 0), "upstream.stale": (1, 0)}
+        )
+        return Batch(route="", at=at, rollups=[rollup])
+
+    now = 800 * 24 * HOUR
+    for at in (now - 500 * 24 * HOUR, now - 49 * HOUR, now - HOUR):
+        file.write([refused(at)])
+    file.prune(now, Retention())
+    assert [row[0] for row in refusals(tmp_path, "minute_refusals")] == [now - HOUR] * 2
+    assert {row[0] for row in refusals(tmp_path, "hour_refusals")} == {now - 49 * HOUR, now - HOUR}
+    file.write([refused(now)])
+    file.prune(now, Retention(most_rows=2))
+    for table in ("minute_refusals", "hour_refusals"):
+        assert {row[0] for row in refusals(tmp_path, table)} == {now}
+
+
 def test_workers_that_are_too_many_are_summed_up(file, tmp_path):
     for minute in range(6):
         file.write([batch(minute * 60, f"w{minute}"), batch(minute * 60, "x", route="north")])
@@ -112,6 +140,8 @@ def test_workers_that_are_too_many_are_summed_up(file, tmp_path):
     assert [row for row in shown(tmp_path, "minutes") if row[2] == "other"] == [
         (minute * 60, "", "other", "", 3 + (minute == 0)) for minute in range(4)
     ]
+    for table, at in (("minute_refusals", 0), ("hour_refusals", 0)):
+        assert refusals(tmp_path, table) == [(at, "all", "stale", 1), (at, "other", "stale", 1)]
     file.write([batch(660, "w0")])
     assert {each.worker: each.figures for each in file.totals("")}["w0"] == ONE, "it begins anew"
 

@@ -3,20 +3,24 @@ import io
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from proxy.history import Batch, Figures, Rollup
+from proxy.history import Batch, Rollup
+from proxy.history_figures import REASONS, Figures
 from proxy.history_file import HistoryFile, Retention
 from proxy.history_read import (
     FIELDS,
     HistoryError,
     Query,
+    Record,
     as_csv,
     as_json,
     read,
     step_of,
 )
+from proxy.history_schema import VERSION
 
 HOUR = 3600
 BIG = 2**90 + 1
@@ -99,5 +103,35 @@ def test_what_cannot_be_read_is_told(tmp_path):
     with pytest.raises(HistoryError, match="cannot be read"):
         told(tmp_path / "bad.sqlite")
     (tmp_path / "empty.sqlite").write_bytes(b"")
-    with pytest.raises(HistoryError, match="is of version 0, this release reads 2"):
+    with pytest.raises(HistoryError, match=f"is of version 0, this release reads {VERSION}"):
         told(tmp_path / "empty.sqlite")
+
+
+def test_refused_shares_are_told_by_reason(tmp_path):
+    def refused(**reasons: int) -> Rollup:
+        parts = {f"refused.{reason}": (shares, 0) for reason, shares in reasons.items()}
+        return Rollup("a", Figures(offered=sum(reasons.values())), parts)
+
+    with closing(HistoryFile.open(tmp_path / "proxy.sqlite")) as file:
+        file.write([Batch(route="r", at=0, rollups=[refused(stale=2)])])
+        file.write([Batch(route="r", at=59, rollups=[refused(stale=1, duplicate=4)])])
+        file.write([batch(60, "a", "b", route="r")])
+        file.write([Batch(route="r", at=120, rollups=[refused(bad_version=9)])])
+
+    def records(**changes: Any) -> list[Record]:
+        fields: dict[str, Any] = {"since": 0, "until": HOUR, "step": "minute"}
+        return list(read(tmp_path / "proxy.sqlite", Query(**fields | changes)))
+
+    for changes in ({}, {"by": "route"}, {"worker": "a"}):
+        told = {each.at: each.refusals for each in records(**changes) if each.worker != "b"}
+        assert told == {0: {"stale": 3, "duplicate": 4}, 60: {}, 120: {"bad_version": 9}}
+    assert [each.refusals for each in records(since=60, by="route")] == [{}, {"bad_version": 9}]
+    (hour,) = records(step="hour", by="route")
+    row = dict(zip(FIELDS, hour.values(), strict=True))
+    shown = {name.removeprefix("shares_refused_"): row[name] for name in FIELDS[-len(REASONS) :]}
+    assert {name: count for name, count in shown.items() if count} == {
+        "stale": 3,
+        "duplicate": 4,
+        "bad_version": 9,
+    }
+    assert row["shares_refused"] == 18, "two more, of which no reason is known"

@@ -3,9 +3,10 @@ from contextlib import closing
 
 import pytest
 
-from proxy.history import Figures
+from proxy.history import Batch, Rollup
+from proxy.history_figures import Figures
 from proxy.history_file import HistoryFile, figures_from
-from proxy.history_schema import COLUMNS, TooNewError, migrate, split, upsert
+from proxy.history_schema import COLUMNS, VERSION, TooNewError, migrate, split, upsert
 
 VERSION_1 = """
 CREATE TABLE rollups (
@@ -29,13 +30,15 @@ PRAGMA user_version = 1;
 def test_a_new_database_has_the_newest_version():
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         assert migrate(db) == 0
-        assert migrate(db) == 2
+        assert migrate(db) == VERSION
 
 
 def test_one_of_a_newer_release_is_left_alone():
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        db.execute("PRAGMA user_version = 3")
-        with pytest.raises(TooNewError, match="its version is 3, this release knows 2"):
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+        with pytest.raises(
+            TooNewError, match=f"its version is {VERSION + 1}, this release knows {VERSION}"
+        ):
             migrate(db)
 
 
@@ -80,7 +83,7 @@ def test_what_an_older_release_kept_is_taken_over(tmp_path):
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         assert not any(name.endswith("_1") and "autoindex" not in name for name in tables)
     with closing(HistoryFile.open(path)) as file:
-        assert file.migrated_from == 2
+        assert file.migrated_from == VERSION
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path):
@@ -92,3 +95,21 @@ def test_a_migration_that_fails_changes_nothing(tmp_path):
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM rollups").fetchone() == (3,)
+
+
+def test_one_without_refusals_by_reason_is_given_room_for_them(tmp_path):
+    path = tmp_path / "proxy.sqlite"
+    rollup = Rollup("a", Figures(offered=1), {"refused.stale": (1, 0)})
+    with closing(HistoryFile.open(path)) as file:
+        file.write([Batch(route="r", at=60, rollups=[rollup])])
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "DROP TABLE minute_refusals; DROP TABLE hour_refusals; PRAGMA user_version = 2"
+        )
+    with closing(HistoryFile.open(path)) as file:
+        assert file.migrated_from == 2
+        file.write([Batch(route="r", at=60, rollups=[rollup])])
+        assert [each.figures.offered for each in file.totals("r")] == [2]
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT at, reason, shares FROM minute_refusals").fetchall()
+    assert found == [(60, "stale", 1)] * 2, "of the worker, and of the route as a whole"

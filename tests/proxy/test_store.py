@@ -4,7 +4,8 @@ from contextlib import closing
 from pathlib import Path
 
 from headframe.chain.share import Reason, Verdict
-from proxy.history import Batch, Figures, Rollup, Rollups
+from proxy.history import Batch, Rollup, Rollups
+from proxy.history_figures import Figures
 from proxy.ledger import Ledger, Tally
 from proxy.store import Store
 
