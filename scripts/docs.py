@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the generated pages, schemas and examples: settings and metrics, read from the code.
+"""Write the generated pages, schemas and examples: settings, metrics and API, read from the code.
 
 python scripts/docs.py          write them (make docs)
 python scripts/docs.py --check  say which are stale, and fail
@@ -7,6 +7,8 @@ python scripts/docs.py --check  say which are stale, and fail
 
 import sys
 from pathlib import Path
+
+from docs_api import api_page, api_schemas
 
 from headframe.node.config import NodeConfig
 from headframe.runtime.metrics import describe
@@ -62,6 +64,8 @@ def pages() -> dict[str, str]:
         page = reference(struct).replace("\n## ", "\n### ")
         config.append(f"## {title}\n{page}")
     return {
+        "docs/api.md": api_page(NOTE),
+        **api_schemas(),
         "docs/config.md": "\n".join(config).rstrip() + "\n",
         "docs/metrics.md": _metrics(),
         "docs/quirks.md": f"# Quirks of firmware\n{NOTE}\n{quirks.page()}",

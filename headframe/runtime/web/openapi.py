@@ -60,6 +60,8 @@ def faults_of(endpoint: Endpoint) -> dict[int, str]:
     faults = {403: _FORBIDDEN}
     if not endpoint.lenient or endpoint.query is not None:
         faults[422] = "A parameter is unknown, or not as it must be."
+    if endpoint.places:
+        faults[404] = "There is nothing of this name."
     if endpoint.token:
         faults |= {401: "The token is missing or wrong.", 403: f"{_UNUSABLE} Or: {_FORBIDDEN}"}
     if endpoint.body is not None:
