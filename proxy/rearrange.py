@@ -34,6 +34,7 @@ LIVE: Final = (
     "blocks",
     "history",
     "share_log",
+    "version_mask",
     "extranonce.max_connections",
 )
 """Settings that may change while the proxy runs; the others wait for a restart."""

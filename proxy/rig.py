@@ -159,9 +159,14 @@ class Rig:
         self._last_share: float | None = None
         self._refused_run = 0
 
-    def leave(self) -> None:
-        """Give its slice back."""
+    def leave(self, shown: object = None) -> None:
+        """Give its slice back; `shown` is for itself, if it comes back soon."""
+        self._lease.keepsake = shown
         self._lease.release()
+
+    def permit(self, mask: int) -> None:
+        """Take shares with these version bits at most."""
+        self.seat = replace(self.seat, mask=mask)
 
     def reseat(self, seat: Seat, lease: Lease, before: Layout | None = None) -> None:
         """Give it another place; what it is shown next is clean.

@@ -114,8 +114,10 @@ class Seating(Presence):
         if self._done:
             return
         if place.settings is not self._settings:
-            self._settings = place.settings
+            mask, self._settings = place.settings.mask, place.settings
+            self._core.permit(mask)
             for rig in self._rigs.values():
+                rig.permit(mask)
                 rig.adopt(place.settings, now)
                 if rig.entry is not None:
                     self._hub.hurry(self)
@@ -257,6 +259,8 @@ class Seating(Presence):
         if self._least is not None:
             rig.want(self._least, self._settings, now)
         self._core.seat(joined.ticket, seat)
+        if lease.keepsake is not None:  # its shares under way count
+            self._core.recall(lease.keepsake)
         self._hub.stats.rigs += 1
         if lease.marks:  # it was here before: a time of its own, so that it repeats no hash
             self._hub.hurry(self)
@@ -319,7 +323,7 @@ class Seating(Presence):
         self._hub.stats.rigs -= len(self._rigs)
         self._hub.stats.connections_closed[why] += 1
         for rig in self._rigs.values():
-            rig.leave()
+            rig.leave(self._core.recollect())
         self._hub.payouts.release(self._payee)
         self._hub.leave(self)
         if self._user:

@@ -38,6 +38,8 @@ __all__ = ["Layout", "LayoutError", "Lease", "Mark", "NoSliceLeftError", "Slices
 MIN_ROLLABLE: Final = 2
 """Fewer would be searched in a second; also the least that cgminer takes."""
 
+_KEEPSAKES: Final = 4096
+"""Holders that left of which it is remembered what they were shown: some hundred bytes each."""
 _PREFERRED: Final = ((2, 4), (2, 2), (1, 2))
 """Slice and rollable bytes, the best first."""
 
@@ -127,10 +129,12 @@ class Lease:
         marks: the kinds of job it was shown on; it is quarantined until all are dead. Of
             each source the largest generation is enough, since that dies last; holders that
             saw the same jobs share the set.
+        keepsake: what its holder leaves for itself, in case it comes back while the slice rests.
     """
 
     value: bytes
     marks: frozenset[Mark] = frozenset()
+    keepsake: object = None
     _owner: "Slices | None" = None
 
     def mark(self, mark: Mark) -> None:
@@ -188,6 +192,7 @@ class Slices:
         self._count = end - first
         self._free: deque[bytes] = deque()
         self._quarantine: deque[Lease] = deque()
+        self._kept: deque[Lease] = deque()  # those with a keepsake, and some that had one
         self._held = 0
 
     @property
@@ -229,6 +234,10 @@ class Slices:
         self._held -= 1
         if lease.marks:
             self._quarantine.append(lease)
+            if lease.keepsake is not None:
+                self._kept.append(lease)
+            if len(self._kept) > _KEEPSAKES:
+                self._kept.popleft().keepsake = None
         else:
             self._free.append(lease.value)
 
@@ -243,6 +252,7 @@ class Slices:
             if any(alive(mark) for mark in lease.marks):
                 waiting.append(lease)
             else:
+                lease.keepsake = None
                 self._free.append(lease.value)
         self._quarantine = waiting
 
@@ -257,7 +267,7 @@ class Slices:
         for lease in self._quarantine:
             if lease.value == value:
                 self._quarantine.remove(lease)
-                return Lease(value, lease.marks, _owner=self)
+                return Lease(value, lease.marks, lease.keepsake, _owner=self)
         if value not in self._free:
             return None
         self._free.remove(value)

@@ -121,6 +121,21 @@ class ServerCore(SansIO[ServerEvent], Protocol):
             back in `ShareSubmitted.target`.
         """
 
+    def permit(self, mask: int) -> None:
+        """Let the rig roll these version bits at most, from the next `offer` on."""
+
+    def recollect(self) -> object:
+        """Return what the rig was shown last, for `recall`; `None` if nothing was."""
+
+    def recall(self, shown: object) -> None:
+        """Take up what the rig was shown on the connection before, ahead of the first `offer`.
+
+        So its shares count that were under way when that ended.
+
+        Args:
+            shown: what `recollect` of a core of the same kind returned.
+        """
+
     @property
     def unanswered(self) -> int:
         """Requests whose answers are not out: all since the oldest that is open."""

@@ -275,3 +275,22 @@ async def test_a_change_of_who_is_paid_reaches_rigs_that_are_there():
 def settle_all(proxy: Proxy) -> None:
     for _, session in list(proxy.routing.sessions()):
         proxy.routing.settle(session)
+
+
+async def test_other_version_bits_are_told_to_rigs_that_are_connected():
+    async with proxying() as proxy:
+        proxy.publish()
+        async with RawRig.to(proxy.port) as raw:
+            bits = {"version-rolling.mask": "1fffe000"}
+            raw.send(0, "mining.configure", ["version-rolling"], bits)
+            [job_id, *_, ntime, _] = await raw.join()
+            [(_, session)] = proxy.routing.sessions()
+            for mask, code in ((0x2000, 20), (0x1FFFE000, 23)):
+                settings = replace(rig_settings(), mask=mask)
+                session.move(Place(proxy.hub, settings), proxy.time.now)
+                await proxy.hub.tick()  # the next job
+                assert await raw.until("mining.set_version_mask") == [f"{mask:08x}"]
+                [job_id, *_, ntime, _] = await raw.until("mining.notify")
+                fields = (job_id, "00000000", ntime, "00000000", "00004000")
+                raw.send(9, "mining.submit", "raw", *fields)
+                assert (await raw.answer(9))["error"][0] == code

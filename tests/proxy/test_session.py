@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headframe.chain.share import Reason
+from headframe.chain.share import Reason, Share
 from headframe.chain.target import difficulty_from_target, target_from_difficulty
 from headframe.stratum.events import NewJob, Ready
 from proxy.hub import HubSettings
@@ -91,6 +91,41 @@ async def test_a_share_is_a_duplicate_in_any_writing_and_after_a_reconnect():
                 raw.send(number, "mining.submit", "rig", job_id, *written)
                 answer = await raw.answer(number)
                 assert answer["error"][0] == 22, written
+
+
+async def test_shares_under_way_count_when_a_rig_comes_back_with_its_session():
+    async with proxying() as proxy, connected(proxy.port, "rig") as [rig]:
+        proxy.publish()
+        job = await rig.job()
+        counted, late, later = rig.find(job), rig.find(job), rig.find(job)
+        assert (await rig.say(counted)).reason is Reason.ACCEPTED
+        book = proxy.hub.book
+        assert book is not None
+        first = book.current
+        assert first is not None
+        shown = f"{first.job.id:x}"
+        [ready] = [event for event in rig.events if isinstance(event, Ready)]
+        rig.wire.close()
+        await rig.closed()
+        proxy.publish()
+        await proxy.until(lambda: book.current is not first)
+
+        def fields(share: Share) -> tuple[str, ...]:
+            return (shown, share.extranonce.hex(), f"{share.ntime:08x}", f"{share.nonce:08x}")
+
+        for session, answers in ((None, (21, 21)), (ready.session, (None, 22)), (None, (21, 21))):
+            async with RawRig.to(proxy.port) as raw:
+                raw.send(1, "mining.subscribe", "raw", session)
+                raw.send(2, "mining.authorize", "rig", "x")
+                await raw.until("mining.notify")
+                for number, (share, code) in enumerate(zip((late, counted), answers, strict=True)):
+                    raw.send(3 + number, "mining.submit", "rig", *fields(share))
+                    answer = await raw.answer(3 + number)
+                    assert (answer["error"] and answer["error"][0]) == code, session
+                if session is not None:
+                    raw.send(9, "mining.submit", "rig", *fields(later))
+                    assert (await raw.answer(9))["result"] is True
+        assert proxy.hub.ledger.total.accepted.shares == 3
 
 
 async def test_a_share_of_a_dead_job_is_stale_and_a_block_of_it_still_goes_up():

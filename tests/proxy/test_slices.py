@@ -68,6 +68,32 @@ def test_whoever_comes_back_with_its_session_gets_its_slice():
     assert slices.free == 1
 
 
+def test_what_a_holder_leaves_for_itself_rests_with_its_slice():
+    slices = Slices(2)
+    left, plain = slices.take(), slices.take()
+    left.keepsake, plain.keepsake = "shown", None
+    for lease in (left, plain):
+        lease.mark((POOL, 1))
+        lease.release()
+    assert slices.take(slices.session_of(plain.value)).keepsake is None
+    again = slices.take(slices.session_of(left.value))
+    assert again.keepsake == "shown"
+    again.release()
+    slices.sweep(lambda _mark: False)  # its jobs are dead
+    assert slices.take(slices.session_of(left.value)).keepsake is None
+
+
+def test_only_so_many_keepsakes_are_kept():
+    slices = Slices(2)
+    leases = [slices.take() for _ in range(5000)]
+    for lease in leases:
+        lease.keepsake = "shown"
+        lease.mark((POOL, 1))
+        lease.release()
+    kept = [lease.keepsake is not None for lease in leases]
+    assert kept == [False] * (5000 - 4096) + [True] * 4096
+
+
 @pytest.mark.parametrize("session", ["", "00", "zz", "00ffffffff", "0000000000 ", "\u0661" * 10])
 def test_a_session_that_was_never_given_is_nobodys(session):
     slices = Slices(1, key=b"key")

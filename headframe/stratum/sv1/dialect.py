@@ -14,6 +14,7 @@ from headframe.stratum.errors import RemoteProtocolError
 from headframe.stratum.sv1.messages import LooseSubmitParams, SubmitParams
 
 __all__ = [
+    "IGNORED_METHODS",
     "bytes_from_hex",
     "difficulty_in_name",
     "error_parts",
@@ -28,6 +29,8 @@ __all__ = [
     "wish_of",
 ]
 
+IGNORED_METHODS: Final = frozenset({"pong"})
+"""What ESP-Miner sends after a ping: a method, not an answer."""
 _TEXT_LIMIT: Final = 200
 """Longest text of a peer that reaches a log, in characters."""
 _NUMBER: Final = re.compile(r"\d{1,40}(?:\.\d{0,40})?(?:[eE][+-]?\d{1,3})?", re.ASCII)

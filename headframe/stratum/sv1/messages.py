@@ -13,6 +13,7 @@ import msgspec
 from headframe.stratum.errors import RemoteProtocolError
 
 __all__ = [
+    "SIMPLE_ANSWERS",
     "UNREADABLE",
     "FromClient",
     "FromServer",
@@ -218,3 +219,10 @@ def encode_subscription(extranonce1: bytes, size: int, session: str = "") -> byt
 
 def _why(error: Exception) -> str:
     return str(error) if isinstance(error, msgspec.DecodeError) else "the JSON cannot be read"
+
+
+SIMPLE_ANSWERS: Final[Mapping[str, bytes]] = {
+    "mining.get_transactions": encode_result([]),
+    "mining.ping": encode_result("pong"),
+}
+"""A server's answers to methods that have always the same."""

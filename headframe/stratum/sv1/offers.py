@@ -15,6 +15,8 @@ from headframe.stratum.sv1.messages import SubmitParams
 
 __all__ = ["MAX_OFFERS", "Offer", "Offers", "difficulty_line"]
 
+_RECALLED: Final = 8
+"""Jobs whose shares may still be under way when a rig connects again."""
 MAX_OFFERS: Final = 64
 """Jobs remembered per connection. With a new one each 30 s that is half an hour, longer
 than any pool takes shares for a job; it costs some 10 kB a rig."""
@@ -59,6 +61,14 @@ class Offers:
 
     def __len__(self) -> int:
         return len(self._by_text)
+
+    def newest(self) -> "Offers | None":
+        """Return the last few, for another connection of the same rig; `None` if there are none."""
+        if not self._by_text:
+            return None
+        few = Offers()
+        few._by_text = dict(list(self._by_text.items())[-_RECALLED:])
+        return few
 
     def remember(self, job: Job, *, mask: int, size: int, target: Target) -> None:
         """Note a job; one that is shown again keeps the easier of its targets.

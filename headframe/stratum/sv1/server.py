@@ -8,7 +8,7 @@ order of their requests; a subscribe's answer leaves before any job.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum, auto
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from headframe.chain.job import BIP320_MASK, Job
@@ -35,6 +35,7 @@ from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT, LineBuffer
 from headframe.stratum.sv1.messages import UNREADABLE, decode_submit
 from headframe.stratum.sv1.offers import Offers, difficulty_line
 from headframe.stratum.sv1.replies import Kind, Replies
+from headframe.stratum.sv1.state import ServerState
 from headframe.stratum.sv1.workers import Workers
 
 __all__ = ["MAX_WAITING", "ServerConnection", "ServerState"]
@@ -43,23 +44,8 @@ MAX_WAITING: Final = 4096
 """Requests that may wait for their answers. One read hands over at most some 2,000
 submits, and answers come between reads, so a peer with more does not listen."""
 
-_SIMPLE: Final[Mapping[str, bytes]] = {
-    "mining.get_transactions": messages.encode_result([]),
-    "mining.ping": messages.encode_result("pong"),
-}
-"""Methods whose answer is always the same."""
-_IGNORED: Final = frozenset({"pong"})
-"""What ESP-Miner sends after a ping: a method, not an answer."""
 _NOTIFY_LINES: Final = NotifyLines()
 """Shared by all connections of the process, so that a job is encoded once."""
-
-
-class ServerState(Enum):
-    """Whether the core listens."""
-
-    OPEN = auto()
-    CLOSED = auto()
-    """The peer broke the protocol or hung up; input is ignored, commands still work."""
 
 
 # An enum's member is looked up anew each time; these are needed for every share.
@@ -241,6 +227,20 @@ class ServerConnection:
         self._offers.remember(job, mask=self._terms.mask or 0, size=seat.size, target=sent)
         return sent
 
+    def permit(self, mask: int) -> None:
+        """Let the rig roll these version bits at most, from the next `offer` on."""
+        self._mask = mask
+        self._seat = self._seat and replace(self._seat, mask=mask)
+
+    def recollect(self) -> object:
+        """Return what the rig was shown last, for `recall`; `None` if nothing was."""
+        return self._offers.newest()
+
+    def recall(self, shown: object) -> None:
+        """Take up what the rig was shown on the connection before, ahead of the first `offer`."""
+        if isinstance(shown, Offers):
+            self._offers = shown
+
     def reply(self, ticket: Ticket, verdict: Verdict) -> None:
         """Answer `ShareSubmitted`; in any order, the answers leave in the requests'.
 
@@ -340,13 +340,13 @@ class ServerConnection:
         self._answer(request_id, TRUE)
 
     def _receive_simple(self, method: str, request_id: bytes, params: object) -> None:
-        if method in _IGNORED:
+        if method in dialect.IGNORED_METHODS:
             return None
         wish = dialect.wish_of(method, params)
         if wish is not None:
             self._events.append(TargetWished(channel=0, target=wish))
             return self._answer(request_id, TRUE)
-        body = _SIMPLE.get(method)
+        body = messages.SIMPLE_ANSWERS.get(method)
         if body is None:
             self._events.append(Notice(kind="unknown_method", text=dialect.printable(method)))
         return self._answer(request_id, body or METHOD_NOT_FOUND)

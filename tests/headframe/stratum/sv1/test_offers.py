@@ -51,6 +51,17 @@ def test_a_share_has_its_jobs_target_and_version() -> None:
     assert (share.worker, share.ticket, share.channel) == ("w", 3, 0)
 
 
+def test_the_last_few_are_known_to_another_connection() -> None:
+    assert Offers().newest() is None
+    few = shown(*range(1, 21)).newest()
+    assert few is not None
+    assert len(few) == 8
+    assert read(few, params_of(job="14")).target == DIFFICULTY_1
+    assert read(few, params_of(job="c")).target is None
+    few.remember(job_of(0x15), mask=MASK, size=4, target=DIFFICULTY_1)
+    assert len(few) == 9
+
+
 @pytest.mark.parametrize("case", SHOWABLE)
 def test_version_bits_are_understood_as_bip_310_says(case: dict[str, Any]) -> None:
     mask, version = int(case["mask"], 16), int(case["job_version"], 16)

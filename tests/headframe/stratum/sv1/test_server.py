@@ -976,3 +976,29 @@ def test_the_recorded_miner_that_tries_tls_first_is_told_so() -> None:
     assert isinstance(fault, PeerFault)
     assert fault.fatal
     assert "TLS" in fault.what
+
+
+def test_what_was_shown_before_is_known_to_the_core_that_the_rig_comes_back_to() -> None:
+    before, after = seated(), ServerConnection()
+    act(after, after.receive_data(SUBSCRIBE))
+    assert after.recollect() is None
+    after.recall(None)
+    after.recall(before.recollect())
+    act(after, after.receive_data(AUTHORIZE))
+    share = only_share(after.receive_data(submit()))
+    assert (share.job_id, share.target) == (0x11, DIFFICULTY_1)
+
+
+def test_fewer_version_bits_may_be_permitted_at_any_time_and_more_again() -> None:
+    fresh = ServerConnection()
+    fresh.permit(0x2000)
+    act(fresh, fresh.receive_data(CONFIGURE + SUBSCRIBE))
+    assert fresh.version_mask == 0x2000
+    core = seated(request(3, "mining.configure", ["version-rolling"], {MASK: "1fffe000"}))
+    for mask in (0x2000, 0, BIP320_MASK):
+        core.permit(mask)
+        assert core.data_to_send() == b"", "it is said with the next job"
+        core.offer(0, job_of(0x12 + mask), DIFFICULTY_1, clean=False)
+        [told] = [m["params"] for m in sent(core) if m.get("method") == "mining.set_version_mask"]
+        assert told == [f"{mask:08x}"]
+        assert core.version_mask == mask
