@@ -346,8 +346,8 @@ def _ensure_minable(template: Template) -> None:
     if challenge not in (None, _OP_TRUE):
         raise TemplateError(
             "template: each block of this signet must be signed for its challenge "
-            f"{challenge.hex()[:80]}, which no miner can do; only a signet with challenge 51 "
-            "can be mined"
+            f"{challenge.hex()[:80]}, which only its owners can do: use regtest, testnet4, or a "
+            "signet of your own with -signetchallenge=51"
         )
 
 

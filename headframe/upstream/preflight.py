@@ -81,7 +81,8 @@ def chain_of(info: Mapping[str, Any], *, source: SourceId, allow_mainnet: bool) 
         raise BadUpstreamError(
             f"{source} is on a signet whose blocks must be signed by its owners, so it cannot be "
             f"mined (challenge {str(challenge)[:20]}...): use regtest, testnet4, or a signet of "
-            f"your own with challenge {OPEN_CHALLENGE}"
+            f"your own, made by bitcoind -chain=signet -signetchallenge={OPEN_CHALLENGE} or by "
+            "headframe up --network signet"
         )
     behind = headers - height
     syncing = info.get("initialblockdownload") is True or behind >= _BEHIND_BLOCKS

@@ -5,20 +5,24 @@ waiting times divided by sixty (`tests.fakes.prometheus.scaled`).
 """
 
 import asyncio
+import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.children import free_port
+from tests.fakes.certificates import write_certificate
 from tests.fakes.nodeparts import BlockPlan, EmbeddedNode, running_node
 from tests.fakes.pool import FakePool
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.prometheus import Prometheus, prometheus
-from tests.fakes.rig import Rig, connected
+from tests.fakes.rig import RawRig, Rig, connected
 from tests.fakes.wallet import Wallet
 
 pytestmark = [
@@ -43,9 +47,12 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(folder: Path, *args: str) -> AsyncIterator[Watched]:
-    port = free_port("127.0.0.1", 0)
-    where = ["--listen", f"127.0.0.1:{port}"]
+async def watched(folder: Path, *args: str, port: int = 0) -> AsyncIterator[Watched]:
+    """Everything at work; `port` is where the settings have rigs come to, if they say."""
+    where = []
+    if not port:
+        port = free_port("127.0.0.1", 0)
+        where = ["--listen", f"127.0.0.1:{port}"]
     async with (
         headframe("proxy", *args, *where, folder=folder) as proxy,
         prometheus(folder, {"headframe-proxy": [proxy.web]}, factor=FACTOR) as server,
@@ -106,6 +113,63 @@ async def test_no_pool_is_left_and_then_the_proxy_itself_dies(tmp_path: Path) ->
             desk.proxy.child.process.kill()
             alert = await desk.prometheus.until_fires("HeadframeTargetDown")
             assert str(desk.proxy.web) in alert["annotations"]["summary"]
+
+
+async def test_a_pool_that_is_lost_again_and_again(tmp_path: Path) -> None:
+    async with FakePool() as first, FakePool() as second:
+        for pool in (first, second):
+            pool.new_block(target=EASY)
+        both = settings(tmp_path, on_pool(first), on_pool(second))
+        async with watched(tmp_path, *both) as desk:
+
+            async def in_use(name: str) -> bool:
+                pools = (await desk.proxy.status())["pools"]
+                return any(pool["in_use"] and pool["source"] == name for pool in pools)
+
+            for _ in range(6):
+                await first.go_away()
+                await until(lambda: in_use("b"), "the spare one to be in use", desk.proxy)
+                await first.come_back()
+                await until(lambda: in_use("a"), "the first one to be back", desk.proxy)
+            labels = {"from": "a", "to": "b", "reason": "lost"}
+            alert = await desk.prometheus.until_fires("HeadframeFailsOverOften", **labels)
+            assert alert["annotations"]["description"].endswith(
+                "times in an hour it went on with b."
+            )
+            await desk.prometheus.until_clear("HeadframeFailsOverOften")
+
+
+async def test_a_stranger_who_is_banned_and_a_certificate_that_ends(tmp_path: Path) -> None:
+    async with FakePool() as pool:
+        pool.new_block(target=EASY)
+        ends = datetime.now(UTC) + timedelta(days=3)
+        chain, key = write_certificate(tmp_path, until=ends)
+        over_tls = [f'certificate = "{chain}"', f'certificate_key = "{key}"']
+        args, port = settings(tmp_path, on_pool(pool)), free_port("127.0.0.1", 0)
+        listeners = [["[[listeners]]", f"port = {port}"]]
+        listeners += [["[[listeners]]", 'name = "front"', "port = 0", *over_tls]]
+        with (tmp_path / "proxy.toml").open("a") as file:
+            file.writelines(f"\n{line}" for listener in listeners for line in listener)
+        async with watched(tmp_path, *args, port=port) as desk:
+            server = desk.prometheus
+            alert = await server.until_fires(
+                "HeadframeListenerCertificateExpires", listener="front"
+            )
+            assert alert["annotations"]["summary"] == "The certificate of listener front ends soon"
+
+            async def is_banned() -> bool:
+                async with RawRig.to(desk.port) as stranger:
+                    stranger.raw(b"no stratum")
+                    assert await stranger.line() == {}
+                return bool(json.loads((await desk.proxy.get("/api/v1/bans"))[1])["bans"])
+
+            await until(is_banned, "the stranger to be banned", desk.proxy)
+            banned = await server.until_fires("HeadframeAddressBanned", reason="faults")
+            assert banned["labels"]["severity"] == "warning"
+            write_certificate(tmp_path)
+            desk.proxy.child.process.send_signal(signal.SIGHUP)
+            await server.until_clear("HeadframeListenerCertificateExpires")
+            await server.until_clear("HeadframeAddressBanned")
 
 
 async def share(rig: Rig) -> None:
