@@ -11,6 +11,7 @@ import pytest
 
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
 from headframe.chain.job import Job, Lineage, SourceId, SplitCoinbase
+from headframe.chain.network import Network
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import difficulty_from_target, target_from_nbits, work_of
 from headframe.runtime.clock import monotonic, wall_seconds
@@ -26,7 +27,7 @@ from headframe.upstream.gbt import GbtSource
 from headframe.upstream.gbt_options import GbtOptions
 from headframe.upstream.journal import Journal
 from headframe.upstream.node import NodeRpc
-from headframe.upstream.payees import PayeeShare
+from headframe.upstream.payees import PayeeShare, payee_of
 from headframe.upstream.tip import NO_ZMQ
 from tests.contracts.source import (
     Answers,
@@ -767,6 +768,58 @@ async def test_several_are_paid_by_their_shares_of_subsidy_and_fees(
         (value - share, WALLET.script),
         (share, other.script),
     ]
+
+
+@pytest.mark.node
+async def test_the_block_of_a_payees_job_pays_the_payee(
+    publishing: Bitcoind, tmp_path: Path
+) -> None:
+    other, operator = Wallet.numbered(4713), Wallet.numbered(4714)
+    coin = await coinbase_of(publishing.acall, 1)
+    await publishing.acall("sendrawtransaction", WALLET.spend(coin, fee=20_002))
+    source = source_on(
+        NodeRpc(publishing.url, cookie=publishing.cookie),
+        tmp_path / "j",
+        shares=(PayeeShare(address=operator.address, basis_points=250),),
+    )
+    async with running(source):
+        job = await next_job(source)
+        paying = source.paying(job, payee_of(f"{other.address}.rig", Network.REGTEST))
+        assert paying is not None
+        assert (await mine(source, paying)).reason is Reason.ACCEPTED
+        assert (await mine(source, job)).reason is not Reason.ACCEPTED  # of the same height
+    paid = (await coinbase_of(publishing.acall, 102)).vout
+    value = 5_000_000_000 + 20_002
+    share = value * 250 // 10_000
+    assert [(out.value, bytes(out.script_pubkey.data)) for out in paid[:2]] == [
+        (value - share, other.script),
+        (share, operator.script),
+    ]
+
+
+async def test_the_last_tips_jobs_have_payees_too(tmp_path: Path) -> None:
+    payee = payee_of("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")
+    async with RpcNode(answers_for(TEMPLATE)) as node:
+        source = source_on(NodeRpc(node.url, user="u"), tmp_path / "j", refresh_seconds=0.05)
+        async with running(source):
+            first = await next_job(source)
+            before = source.paying(first, payee)
+            node.answers["getblocktemplate"] = {
+                **TEMPLATE,
+                "curtime": TEMPLATE["curtime"] + 30,
+                "previousblockhash": OTHER_TIP,
+            }
+            node.answers["getbestblockhash"] = OTHER_TIP
+            second = await next_job(source, first)
+            after = source.paying(second, payee)
+            assert before is not None
+            assert after is not None
+            assert (before.generation, after.generation) == (first.generation, second.generation)
+            assert (after.prev_hash, after.epoch) == (second.prev_hash, second.epoch)
+            for each in (before, after):  # the first is of a dead tip: still a block, perhaps
+                assert (await mine(source, each)).reason is Reason.ACCEPTED
+    submitted = await node.wait_called("submitblock", 2)
+    assert all(payee.script.hex() in params[0] for params in submitted)
 
 
 @pytest.mark.node
