@@ -142,10 +142,11 @@ class NotifyLines:
     their buffers hold the same bytes object.
 
     Args:
-        size: lines kept; a job needs one per lane, or two while rigs join.
+        size: lines kept; a job needs one per lane and payee, or two while rigs join. So many
+            take 5 MB at most where coinbases are of usual size.
     """
 
-    def __init__(self, size: int = 64) -> None:
+    def __init__(self, size: int = 1024) -> None:
         self._size = size
         self._lines: dict[tuple[int, bytes, bool], tuple[Job, bytes]] = {}
 
