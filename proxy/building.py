@@ -26,6 +26,7 @@ from proxy.config import DEFAULT_ROUTE, ProxyConfig
 from proxy.hub import Clock, Hub, HubSettings
 from proxy.ledger import Ledger
 from proxy.leftovers import JOURNAL
+from proxy.proofs import ProofShelf
 from proxy.routes import Router
 from proxy.routing import RigTable, Route, Routing
 from proxy.shards import Shard, Shards, upstreams_of
@@ -87,6 +88,7 @@ class Builder:
         self._most = config.extranonce.max_connections
         self._space = Space(self._room)
         self._stats = Stats()
+        self._shelf = ProofShelf()
         self._ids = count(1)
         self._known: dict[str, Route] = {}
 
@@ -187,6 +189,7 @@ class Builder:
             space=Space(self._room) if full or self._room.alone else main.space,
             ledger=main.ledger,
             stats=self._stats,
+            shelf=self._shelf,
         )
         hub.blocks = main.blocks
         hub.uplink.share_blocks(main.uplink)
@@ -204,6 +207,7 @@ class Builder:
             space=Space(self._room) if self._room.alone else self._space,
             ledger=Ledger(route=name),
             stats=self._stats,
+            shelf=self._shelf,
         )
 
 

@@ -48,6 +48,11 @@ class Upstream:
     contexts: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
+    def all_proofs(self) -> tuple[Proofs, ...]:
+        """Its own, and those of the same work for payees."""
+        return (self.proofs, *self.kin.values())
+
+    @property
     def full(self) -> bool:
         """The proofs of one of its jobs are too many: a later time is to be shown."""
         return self.proofs.full or any(each.proofs.full for each in self.variants.values())

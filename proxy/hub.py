@@ -24,6 +24,7 @@ from proxy.ledger import Ledger, LedgerError
 from proxy.lives import Lives
 from proxy.payouts import Payouts
 from proxy.policy import VerdictBy, WhenDry
+from proxy.proofs import ProofShelf
 from proxy.slices import Layout, LayoutError, Slices
 from proxy.space import Space
 from proxy.stats import Stats
@@ -54,6 +55,7 @@ class Hub(Court):
         space: the extranonce of the process; its own by default.
         ledger: the books of this route; new ones by default.
         stats: the figures of the process; its own by default.
+        shelf: the proofs of the process; its own by default.
     """
 
     def __init__(  # noqa: PLR0913 # the parts of a hub, by keyword
@@ -67,6 +69,7 @@ class Hub(Court):
         space: Space | None = None,
         ledger: Ledger | None = None,
         stats: Stats | None = None,
+        shelf: ProofShelf | None = None,
     ) -> None:
         super().__init__(
             source,
@@ -80,6 +83,7 @@ class Hub(Court):
         """Why rigs get no work although the source has some; one line for people."""
         self._ids = ids
         self._hasher = hasher
+        self._shelf = shelf or ProofShelf()
         self._job: Job | None = None
         self._epoch: int | None = None  # of the newest job
         self._guests: dict[Guest, None] = {}
@@ -274,6 +278,7 @@ class Hub(Court):
         now = self.clock.monotonic()
         self._ticks += 1
         self._verify()
+        self._shelf.look(now)
         if self._book is not None and now - self._layout_left_at >= LATE_SECONDS:
             self._book.before = None
         if self._ticks % _BURY_TICKS == 0:
@@ -351,7 +356,9 @@ class Hub(Court):
     def _make_book(self) -> None:
         if self.space.layout is not None:
             before = self._book
-            self._book = JobBook(self.space.layout, self._ids, self._hasher, before=before)
+            self._book = JobBook(
+                self.space.layout, self._ids, self._hasher, shelf=self._shelf, before=before
+            )
             self._book.stale = self.settings.stale
             self._layout_left_at = self.clock.monotonic()
             for source, generation in self._lives.marks:

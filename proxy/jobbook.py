@@ -28,7 +28,7 @@ from headframe.upstream.base import REMEMBERED_TIPS
 from headframe.upstream.payees import Payee
 from proxy.entries import Entry, Upstream, widen
 from proxy.policy import Stale, takes_late
-from proxy.proofs import Proofs
+from proxy.proofs import ProofShelf
 from proxy.slices import Layout, LayoutError, Mark
 
 __all__ = ["Entry", "Hasher", "JobBook", "OfferedShare", "widen"]
@@ -36,9 +36,6 @@ __all__ = ["Entry", "Hasher", "JobBook", "OfferedShare", "widen"]
 MAX_ENTRIES: Final = 32_768
 """Ids remembered; an hour without a block needs some 120 for refreshes alone, for each of 256
 payees."""
-MAX_PROOFS: Final = 1 << 21
-"""Proofs remembered for one upstream job, 45 MB at most: those of seven minutes at 5,000
-shares a second. At the bound the job is refreshed, and shares of its oldest times are stale."""
 _PREFIX: Final = (1 << 64) - 1
 
 
@@ -75,7 +72,7 @@ class JobBook:
         layout: how the extranonce is cut; fixed for the book's life.
         ids: gives our ids; never the same twice in a process's life.
         hasher: `native`, or the like of it.
-        max_proofs: bound on the proofs remembered for an upstream job.
+        shelf: where proofs are remembered; its own by default.
         before: the book of the layout before this one; shares of its jobs are judged by it
             for as long as it is kept.
     """
@@ -86,7 +83,7 @@ class JobBook:
         ids: Iterator[int],
         hasher: Hasher,
         *,
-        max_proofs: int = MAX_PROOFS,
+        shelf: ProofShelf | None = None,
         before: "JobBook | None" = None,
     ) -> None:
         self.layout = layout
@@ -97,7 +94,7 @@ class JobBook:
         self._ids = ids
         self._hasher = hasher
         self._share_hash = hasher.share_hash
-        self._max_proofs = max_proofs
+        self._shelf = shelf or ProofShelf()
         self._entries: dict[JobId, Entry] = {}
         self._generations: dict[SourceId, int] = {}
         self._tips: list[tuple[SourceId, bytes]] = []
@@ -148,7 +145,7 @@ class JobBook:
         self.note_generation(job.source, job.generation)
         self._narrow_masks(job)
         before = self._same_work(job)
-        proofs = Proofs(self._max_proofs, job.ntime) if before is None else before.proofs
+        proofs = self._shelf.make(job.ntime) if before is None else before.proofs
         up = Upstream(
             job=job,
             padding=padding,
@@ -159,10 +156,19 @@ class JobBook:
             mark=(job.source, job.generation),
             kin={} if before is None else before.kin,
         )
+        self._turn_to(up, now)
         if before is not None:
             proofs.show(min(max(proofs.shown + 1, job.ntime), job.ntime_max))
         self._current = self._enter(up, proofs.shown)
         return self._current
+
+    def _turn_to(self, up: Upstream, now: float) -> None:
+        """Take note that rigs are shown other work from now on."""
+        if self._current is not None:
+            for proofs in self._current._up.all_proofs:  # noqa: SLF001 - the book made it
+                proofs.left_at = now
+        for proofs in up.all_proofs:
+            proofs.left_at = None
 
     def vary(self, entry: Entry, payee: Payee, make: Callable[[Job], Job | None]) -> Entry | None:
         """Give what a payee's rigs are shown an id of ours, beside that of all others.
@@ -185,7 +191,9 @@ class JobBook:
             job = make(base.job)
             if job is None or job.id == base.job.id:
                 return None if job is None else entry
-            proofs = base.kin.setdefault(payee.script, Proofs(self._max_proofs, entry.job.ntime))
+            proofs = base.kin.get(payee.script)
+            if proofs is None:
+                proofs = base.kin[payee.script] = self._shelf.make(entry.job.ntime)
             up = replace(
                 base, job=job, proofs=proofs, payee=payee.address, variants={}, contexts={}
             )

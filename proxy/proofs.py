@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakSet
 
 import native
 from headframe.chain.share import Reason
 from native import NumberTable
 
-__all__ = ["Proofs"]
+__all__ = ["ProofShelf", "Proofs"]
 
+MAX_PROOFS: Final = 1 << 21
+"""Proofs remembered for one upstream job, 45 MB at most: those of seven minutes at 5,000
+shares a second. At the bound the job is refreshed, and shares of its oldest times are stale."""
+MAX_TOTAL: Final = 1 << 22
+"""Proofs remembered in all, 90 MB at most."""
 IN_FLIGHT: Final = 10
 """Seconds of the job's time that stay open behind a refresh; a share is not longer under way."""
 
@@ -32,9 +38,22 @@ class Proofs:
 
     Attributes:
         floor: the least time of which shares still count.
+        left_at: since when rigs are shown other work (monotonic seconds); `None` while this is
+            the newest.
     """
 
-    __slots__ = ("_ahead", "_limit", "_make_table", "_past", "_shown", "_tables", "floor")
+    __slots__ = (
+        "__weakref__",
+        "_ahead",
+        "_limit",
+        "_make_table",
+        "_past",
+        "_shown",
+        "_tables",
+        "_tight",
+        "floor",
+        "left_at",
+    )
 
     def __init__(
         self, limit: int, shown: int, make_table: Callable[[], NumberTable] = native.number_table
@@ -45,7 +64,14 @@ class Proofs:
         self._past = 0
         self._ahead = 0
         self._shown = shown
+        self._tight = False
         self.floor = 0
+        self.left_at: float | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._past + self._ahead
 
     @property
     def shown(self) -> int:
@@ -55,7 +81,7 @@ class Proofs:
     @property
     def full(self) -> bool:
         """Rigs should be shown a later time, so that the oldest proofs can go."""
-        return self._past >= self._limit
+        return self._tight or self._past >= self._limit
 
     def has(self, key: int, ntime: int) -> bool:
         """Say whether a proof of a share of that time counted."""
@@ -90,11 +116,64 @@ class Proofs:
             self.floor = max(self.floor, min(before, ntime - IN_FLIGHT))
             for old in [each for each in self._tables if each < self.floor]:
                 del self._tables[old]
+            self._tight = False
         counts = {each: len(table) for each, table in self._tables.items()}
         self._ahead = sum(count for each, count in counts.items() if each > ntime)
         self._past = sum(counts.values()) - self._ahead
+
+    def squeeze(self) -> None:
+        """Be full, however few there are: until a later time is shown."""
+        self._tight = True
+
+    def give_up(self) -> None:
+        """Forget everything, and take no share any more but of times that are shown later."""
+        self._shown = max([self._shown, *self._tables])
+        self.floor = self._shown + 1
+        self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
         self._tables.clear()
         self._past = self._ahead = 0
+
+
+class ProofShelf:
+    """All proofs of a process, within one bound: several jobs are alive at a time.
+
+    When there are too many, those of jobs go first that rigs were shown other work for, the
+    longest ago first; then the largest of those that rigs work on is refreshed.
+
+    Args:
+        each: bound of one job.
+        total: bound of all; passed by what counts between two looks.
+    """
+
+    def __init__(self, *, each: int = MAX_PROOFS, total: int = MAX_TOTAL) -> None:
+        self._each = each
+        self._total = total
+        self._all: WeakSet[Proofs] = WeakSet()
+
+    def make(self, shown: int) -> Proofs:
+        """Make room for the proofs of a job; `shown`: the time that rigs are given first."""
+        made = Proofs(self._each, shown)
+        self._all.add(made)
+        return made
+
+    @property
+    def count(self) -> int:
+        """How many there are in all."""
+        return sum(each.count for each in self._all)
+
+    def look(self, now: float) -> None:
+        """Keep within the bound; to be called each second, with monotonic seconds."""
+        excess = self.count - self._total
+        if excess <= 0:
+            return
+        left = [(each.left_at, each) for each in self._all if each.left_at is not None]
+        for left_at, each in sorted(left, key=lambda known: known[0]):
+            if excess > 0 and now - left_at >= IN_FLIGHT:
+                excess -= each.count
+                each.give_up()
+        shown = [each for each in self._all if each.left_at is None]
+        if excess > 0 and shown:
+            max(shown, key=lambda each: each.count).squeeze()

@@ -18,6 +18,7 @@ from headframe.upstream.base import REMEMBERED_TIPS
 from headframe.upstream.payees import Payee
 from proxy import jobbook
 from proxy.jobbook import Entry, JobBook, widen
+from proxy.proofs import ProofShelf
 from proxy.slices import Layout, LayoutError, fit
 from tests.fakes.mining import NTIME, JobMaker, PythonHasher
 
@@ -361,7 +362,7 @@ def test_without_a_job_there_is_nothing_to_refresh():
 
 
 def test_a_full_table_is_refreshed_and_nothing_under_way_is_refused():
-    book = make_book(max_proofs=3)
+    book = make_book(shelf=ProofShelf(each=3))
     first = book.add(JobMaker().make(), 0.0)
     second = book.refresh(30.0)
     assert second is not None
@@ -379,7 +380,7 @@ def test_a_full_table_is_refreshed_and_nothing_under_way_is_refused():
 
 
 def test_of_times_that_are_forgotten_no_share_counts_under_any_id():
-    book = make_book(max_proofs=1)
+    book = make_book(shelf=ProofShelf(each=1))
     first = book.add(JobMaker().make(), 0.0)
     share = share_for(first, nonce=1)
     assert reason(book, share) is Reason.ACCEPTED
@@ -395,7 +396,7 @@ def test_of_times_that_are_forgotten_no_share_counts_under_any_id():
 
 
 def test_too_many_times_rolled_ahead_are_refused():
-    book = make_book(max_proofs=2)
+    book = make_book(shelf=ProofShelf(each=2))
     entry = book.add(JobMaker().make(), 0.0)
     shares = [share_for(entry, ntime=entry.job.ntime + 1, nonce=n) for n in range(3)]
     assert [reason(book, s) for s in shares] == [
@@ -495,7 +496,7 @@ def test_a_payees_proofs_are_kept_when_the_source_tells_its_job_again():
 
 
 def test_a_full_table_of_one_payee_asks_for_a_refresh():
-    book, maker = make_book(max_proofs=1), JobMaker()
+    book, maker = make_book(shelf=ProofShelf(each=1)), JobMaker()
     a = book.vary(book.add(maker.make(), 0.0), A, payer(maker, A))
     assert a is not None
     assert not book.full
@@ -559,3 +560,19 @@ def test_a_share_counts_once_though_the_layout_changed_in_between():
     assert widen(old, seat, share) == widen(new, now, twin)
     assert reason(book, share, seat=seat) is Reason.ACCEPTED
     assert reason(book, twin, seat=now) is Reason.DUPLICATE
+
+
+def test_the_jobs_of_a_book_are_within_one_bound():
+    shelf = ProofShelf(total=2)
+    book, maker = make_book(shelf=shelf), JobMaker()
+    first = book.add(maker.make(coinbase=b"1"), 0.0)
+    shares = [share_for(first, nonce=nonce) for nonce in range(3)]
+    assert [reason(book, each) for each in shares] == [Reason.ACCEPTED] * 3
+    book.add(maker.make(coinbase=b"2"), 5.0)
+    shelf.look(6.0)
+    assert reason(book, shares[0]) is Reason.DUPLICATE, "shares are under way still"
+    shelf.look(60.0)
+    assert reason(book, shares[0]) is Reason.STALE, "whether it counted is forgotten"
+    assert reason(book, share_for(first, nonce=9)) is Reason.STALE
+    again = book.add(maker.make(coinbase=b"1"), 61.0)
+    assert reason(book, share_for(again, nonce=0)) is Reason.ACCEPTED, "at a later time"

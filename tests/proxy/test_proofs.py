@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from headframe.chain.share import Reason
 from native.table import PythonTable
-from proxy.proofs import IN_FLIGHT, Proofs
+from proxy.proofs import IN_FLIGHT, Proofs, ProofShelf
 
 
 def make(limit: int, shown: int = 100) -> Proofs:
@@ -118,3 +118,72 @@ def test_what_counted_and_may_still_count_is_always_found(
             counted.add((key, ntime))
         ahead = {each for each in counted if each[1] > proofs.shown}
         assert len(ahead) <= limit
+
+
+def filled(shelf: ProofShelf, count: int, left_at: float | None = None) -> Proofs:
+    """Proofs of a job, all of the time that was shown."""
+    proofs = shelf.make(100)
+    for key in range(1, count + 1):
+        assert proofs.record(key, 100) is Reason.ACCEPTED
+    proofs.left_at = left_at
+    return proofs
+
+
+def test_within_the_bound_of_all_nothing_is_forgotten():
+    shelf = ProofShelf(total=10)
+    jobs = [filled(shelf, 5, left_at=0.0), filled(shelf, 5)]
+    shelf.look(1000.0)
+    assert shelf.count == 10
+    assert not any(each.full or each.floor for each in jobs)
+
+
+def test_above_it_jobs_that_were_left_go_first_the_longest_ago_first():
+    shelf = ProofShelf(total=10)
+    left = [filled(shelf, 4, left_at=float(at)) for at in (7, 3, 5)]
+    newest = filled(shelf, 6)
+    shelf.look(500.0)
+    assert [each.count for each in left] == [4, 0, 0]
+    assert [each.floor for each in left] == [0, 101, 101]
+    assert not newest.full
+
+
+def test_shares_under_way_for_a_job_that_was_just_left_count():
+    shelf = ProofShelf(total=10)
+    left, newest = filled(shelf, 9, left_at=100.0), filled(shelf, 3)
+    shelf.look(100.0 + IN_FLIGHT - 1)
+    assert (left.count, left.floor) == (9, 0)
+    wanted = [newest.full]  # it is the largest that rigs work on
+    newest.show(130)
+    assert [*wanted, newest.full] == [True, False]
+    shelf.look(100.0 + IN_FLIGHT)
+    assert left.count == 0
+
+
+def test_the_largest_of_those_that_rigs_work_on_is_refreshed():
+    shelf = ProofShelf(total=10)
+    small, large = filled(shelf, 5), filled(shelf, 7)
+    shelf.look(0.0)
+    assert [small.full, large.full] == [False, True]
+    large.show(130)
+    assert (large.count, large.floor) == (7, 100), "what was shown last is under way"
+    shelf.look(1.0)
+    large.show(160)
+    assert (large.count, large.floor) == (0, 130)
+    assert not large.full
+
+
+def test_given_up_proofs_never_count_again_and_later_times_do():
+    shelf = ProofShelf(total=1)
+    proofs = filled(shelf, 3, left_at=0.0)
+    assert proofs.record(99, 140) is Reason.ACCEPTED, "rolled ahead"
+    shelf.look(60.0)
+    assert (proofs.floor, proofs.shown, proofs.count) == (141, 140, 0)
+    proofs.left_at = None  # the same work is shown again
+    proofs.show(proofs.shown + 1)
+    assert proofs.record(5, proofs.shown) is Reason.ACCEPTED
+
+
+def test_jobs_that_are_gone_do_not_count():
+    shelf = ProofShelf(total=1)
+    filled(shelf, 50)
+    assert shelf.count == 0
