@@ -116,13 +116,17 @@ class Templates:
         Raises:
             TemplateError: one of them is not what it is called.
         """
+        pause = _BEFORE_CHECKS_SECONDS
+        if len(template.transactions) > _CHECKED_AT_ONCE:  # to look through them takes its time
+            await asyncio.sleep(pause)
+            pause = 0.0
         fresh = [
             (index, tx)
             for index, tx in enumerate(template.transactions)
             if self._checked.get(tx.wtxid) is not tx
         ]
         for start in range(0, len(fresh), _CHECKED_AT_ONCE):
-            await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if start else _BEFORE_CHECKS_SECONDS)
+            await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if start else pause)
             if in_vain():
                 return
             for index, tx in fresh[start : start + _CHECKED_AT_ONCE]:

@@ -4,6 +4,7 @@ import copy
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,16 @@ async def test_a_template_is_known_before_its_transactions_are_hashed() -> None:
             await templates.check(template)
         await templates.check(template, in_vain=lambda: True)  # nobody uses it any more
         await templates.check(await templates.fetch(""))  # what is wrong is not kept
+
+
+async def test_all_of_many_transactions_are_hashed() -> None:
+    async with templates_of({"getblocktemplate": TEMPLATE}) as (templates, _):
+        template = await templates.fetch("")
+        many = template.transactions * 30
+        await templates.check(replace(template, transactions=many))
+        odd = many[200]._replace(encoded=many[201].encoded)
+        with pytest.raises(TemplateError, match=r"transactions\.200\.hash .* is not the hash"):
+            await templates.check(replace(template, transactions=(*many[:200], odd, *many[201:])))
 
 
 async def test_a_template_on_an_old_tip_is_asked_for_again() -> None:
