@@ -32,7 +32,7 @@ from proxy.sharelog_lines import (
 
 __all__ = ["Audit", "Findings"]
 
-_MOST_JOBS: Final = 8192
+_MOST_JOBS: Final = 65_536
 """The proxy remembers half as many."""
 _MOST_PROOFS: Final = 500_000
 """Hashes remembered to find duplicates: some 60 MB."""
