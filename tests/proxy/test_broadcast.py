@@ -1,8 +1,11 @@
 import asyncio
 from array import array
 
+from headframe.stratum.events import NewJob
 from native.send import Sender
 from proxy.broadcast import Broadcast
+from tests.fakes.proxying import proxying
+from tests.fakes.rig import RawRig, connected
 
 
 class Kernel(Sender):
@@ -73,3 +76,38 @@ def test_few_are_sent_one_by_one():
     broadcast.send()
     assert kernel.sent == []
     assert [outlet.written for outlet in outlets] == [b"line\n"] * 3
+
+
+async def test_a_crowd_is_shown_each_job_once_and_in_order():
+    names = [f"rig{number}" for number in range(70)]
+    async with proxying() as proxy, connected(proxy.port, *names) as rigs:
+        proxy.publish()
+        newest = [await rig.job() for rig in rigs]
+        ids = [newest[0].id]
+        for number in range(5):
+            proxy.publish(coinbase=bytes([10 + number]))
+            newest = [await rig.job(job) for rig, job in zip(rigs, newest, strict=True)]
+            share = rigs[number].find(newest[number])
+            assert (await rigs[number].say(share)).reason == "accepted"
+            ids.append(newest[0].id)
+        for rig in rigs:
+            shown = [event.job.commitment for event in rig.events if isinstance(event, NewJob)]
+            assert len(shown) == len(ids) == len(set(shown))
+
+
+async def test_in_a_crowd_who_reads_nothing_is_cut_off_and_no_other_notices():
+    names = [f"rig{number}" for number in range(8)]
+    async with proxying() as proxy, connected(proxy.port, *names) as rigs:
+        proxy.publish()
+        newest = [await rig.job() for rig in rigs]
+        async with RawRig.to(proxy.port) as slow:
+            await slow.join("slow")
+            slow.writer.transport.pause_reading()  # type: ignore[attr-defined] # a socket's has it
+            number = 0
+            while proxy.hub.stats.connections_closed["slow_reader"] == 0:
+                number += 1
+                proxy.publish(coinbase=number.to_bytes(2, "big") + bytes(40_000))
+                newest = [await rig.job(job) for rig, job in zip(rigs, newest, strict=True)]
+                assert number < 1000
+        assert not any(rig.lost for rig in rigs)
+        assert proxy.hub.stats.rigs == len(rigs)
