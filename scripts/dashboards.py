@@ -221,6 +221,15 @@ def _overrides(panel: Panel) -> Iterator[dict[str, Any]]:
             "matcher": {"id": "byName", "options": column},
             "properties": [{"id": "unit", "value": unit}],
         }
+    if panel.leads_to:
+        variables = f"var-{panel.key}=${{__value.raw}}&${{instance:queryparam}}"
+        url = f"/d/headframe-{panel.leads_to}?{variables}&${{__url_time_range}}"
+        yield {
+            "matcher": {"id": "byName", "options": panel.key},
+            "properties": [
+                {"id": "links", "value": [{"title": "More of this one", "url": url}]},
+            ],
+        }
 
 
 def _transformations(panel: Panel) -> Iterator[dict[str, Any]]:

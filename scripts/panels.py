@@ -44,6 +44,7 @@ class Panel:
         words: (text, colour) for the values 0, 1, ...
         key: of a table, the label that makes a row.
         columns: of a table, what each query's column is called, and its unit.
+        leads_to: of a table, the board that tells more of a row; it has a variable for the key.
     """
 
     title: str
@@ -58,6 +59,7 @@ class Panel:
     words: tuple[tuple[str, str], ...] = ()
     key: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    leads_to: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,7 @@ FLEET: Final = Board(
             width=24,
             height=10,
             key="worker",
+            leads_to="rig",
             columns={
                 "hashrate": "Hs",
                 "rigs": "short",

@@ -105,6 +105,25 @@ def test_there_is_a_dashboard_for_each_matter() -> None:
     assert len({board["uid"] for board in BOARDS.values()}) == len(BOARDS)
 
 
+def test_a_workers_row_leads_to_its_own_dashboard() -> None:
+    urls = {
+        link["url"]
+        for board in BOARDS.values()
+        for panel in board["panels"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "links"
+        for link in each["value"]
+    }
+    assert urls
+    for url in urls:
+        uid, query = url.removeprefix("/d/").split("?")
+        [board] = [each for each in BOARDS.values() if each["uid"] == uid]
+        named = {variable["name"] for variable in board["templating"]["list"]}
+        assert set(re.findall(r"var-(\w+)=", query)) <= named
+        assert set(re.findall(r"\{(\w+):queryparam\}", query)) <= named
+
+
 def test_they_are_provisioned() -> None:
     folder = DEPLOY / "grafana/provisioning"
     [source] = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"]

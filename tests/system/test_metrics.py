@@ -17,10 +17,12 @@ import pytest
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.children import free_port
+from tests.fakes.nodeparts import running_node
 from tests.fakes.pool import FakePool
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.promtool import lint_metrics
 from tests.fakes.scrapes import Scrapes
+from tests.fakes.wallet import Wallet
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -67,6 +69,31 @@ async def test_prometheus_own_linter_finds_nothing_wrong(tmp_path: Path) -> None
             assert code == 200
             assert lint_metrics(page) == ""
     assert "counter metrics should have" in lint_metrics(b"# HELP a A.\n# TYPE a counter\na 1\n")
+
+
+@pytest.mark.promtool
+@pytest.mark.kernel
+async def test_prometheus_own_linter_finds_nothing_wrong_with_solo_mining(tmp_path: Path) -> None:
+    """A node, with blocks found on it: every series of a block is there."""
+    port = free_port("127.0.0.1", 0)
+    with running_node(tmp_path / "node") as node:
+        up = ["--url", f"bitcoind+http://127.0.0.1:{node.port}", "--cookie", str(node.cookie)]
+        up += ["--address", Wallet.numbered(3).address, "--pace", "0.3"]
+        here = ["--url", f"stratum+tcp://127.0.0.1:{port}", "--user", "rig", "--threads", "1"]
+        async with (
+            headframe("proxy", *up, "--listen", f"127.0.0.1:{port}", folder=tmp_path) as proxy,
+            headframe("mine", *here, folder=tmp_path) as miner,
+        ):
+            scrapes = Scrapes()
+
+            async def a_block_was_accepted() -> bool:
+                scrapes.add((await proxy.get("/metrics"))[1])
+                name = "headframe_proxy_blocks_judged_total"
+                return scrapes.get(name, reason="accepted") > 0
+
+            await until(a_block_was_accepted, "a block", miner, proxy)
+            assert scrapes.get("headframe_proxy_blocks_followed") > 0
+            assert lint_metrics((await proxy.get("/metrics"))[1]) == ""
 
 
 async def test_the_status_is_what_the_published_schema_says(tmp_path: Path) -> None:
