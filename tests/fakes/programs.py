@@ -56,8 +56,7 @@ class Program:
 
     def log(self) -> str:
         """What it has said so far; of a line that is being written, nothing."""
-        text = self.child.log.read_text(errors="replace")
-        return text if self.child.process.returncode is not None else whole_lines(text)
+        return whole_lines(self.child.log.read_text(errors="replace"))
 
 
 async def until(

@@ -8,19 +8,22 @@ says of each whether it is on the best chain.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
+from embit.transaction import Transaction
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.runtime.children import free_port
 from headframe.upstream.journal import Journal
 from tests.fakes.bitcoind import Bitcoind, NodeRpcError, running_bitcoind
-from tests.fakes.programs import Program, headframe, until
+from tests.fakes.programs import PATIENCE_SECONDS, Program, headframe, until
 from tests.fakes.wallet import Wallet, coinbase_of
 from tests.system.test_endurance import events, hashes, journal, miner, of_kind, proxy_args
 
@@ -107,14 +110,19 @@ async def test_a_block_by_another_miner(tmp_path: Path) -> None:
 
 async def test_a_reorganisation_of_several_blocks(tmp_path: Path) -> None:
     async with site(tmp_path) as running:
-        await running.blocks(2)
-        lost = await running.node.acall("getblockhash", 3)
-        await running.node.acall("invalidateblock", lost)
-        await running.node.acall("generatetoaddress", 6, THEIRS)
+        node = running.node
+        await running.until(lambda: _is_high(node, 6), "blocks enough to lose some")
+        lost = [await node.acall("getblockhash", height) for height in (3, 4, 5)]
+        await node.acall("invalidateblock", lost[0])
+        await node.acall("generatetoaddress", 12, THEIRS)
         await running.until(
-            lambda: lost in hashes(running.proxy.log(), "block_orphaned"),
-            "the orphan to be told",
+            lambda: set(lost) <= hashes(running.proxy.log(), "block_orphaned"),
+            "the orphans to be told",
         )
+
+
+async def _is_high(node: Bitcoind, height: int) -> bool:
+    return bool(await node.acall("getblockcount") >= height)
 
 
 async def test_a_node_that_is_stopped_and_started_again(tmp_path: Path) -> None:
@@ -129,48 +137,73 @@ async def test_a_node_that_is_stopped_and_started_again(tmp_path: Path) -> None:
         await running.blocks(1)
 
 
-async def test_a_node_that_does_not_answer_for_seconds(tmp_path: Path) -> None:
+async def test_a_node_that_does_not_answer_while_blocks_are_found(tmp_path: Path) -> None:
     async with site(tmp_path) as running:
         process = running.node.process
         assert process is not None
         before = hashes(running.proxy.log(), "block_found")
-        process.send_signal(signal.SIGSTOP)
-        try:
+        with _stopped(process):
             await running.until(
-                lambda: hashes(running.proxy.log(), "block_found") - before,
-                "a block while the node hangs",
+                lambda: len(hashes(running.proxy.log(), "block_found") - before) >= 3,
+                "blocks while the node hangs",
             )
-            await asyncio.sleep(3)
-        finally:
-            process.send_signal(signal.SIGCONT)
         await running.blocks(1)
+
+
+@contextmanager
+def _stopped(process: Popen[bytes] | Process) -> Iterator[None]:
+    """Hold a process for the length of a block."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 async def test_a_node_whose_work_queue_is_full(tmp_path: Path) -> None:
     options = ["-rpcthreads=4", "-rpcworkqueue=4"]
     async with site(tmp_path, options=options) as running:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(16):
-                group.create_task(_occupy(running.node))
+        before = hashes(running.proxy.log(), "block_found")
+        async with _occupied(running.node) as refused:
+            await running.until(
+                lambda: refused and hashes(running.proxy.log(), "block_found") - before,
+                "a block while the node turns callers away",
+            )
         await running.blocks(1)
 
 
-async def _occupy(node: Bitcoind) -> None:
-    """Hold one of a node's threads for a while, or be sent away."""
-    for _ in range(3):
+@asynccontextmanager
+async def _occupied(node: Bitcoind) -> AsyncIterator[list[str]]:
+    """Have more callers than a node takes for the length of a block; yields whom it refused."""
+    over, refused = asyncio.Event(), list[str]()
+
+    async def occupy() -> None:
+        while not over.is_set():
+            try:
+                await node.acall("waitfornewblock", 500)
+            except (NodeRpcError, OSError) as error:
+                refused.append(str(error))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await over.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(16):
+            group.create_task(occupy())
         try:
-            await node.acall("waitfornewblock", 1500)
-        except (NodeRpcError, OSError):
-            await asyncio.sleep(0.1)
+            yield refused
+        finally:
+            over.set()
 
 
 async def test_a_cookie_that_is_wrong_and_then_right(tmp_path: Path) -> None:
     async with site(tmp_path) as running:
         node = running.node
-        await asyncio.to_thread(node.stop)
-        await asyncio.to_thread(node.start, node.port)
-        right = node.cookie.read_text()
-        node.cookie.write_text("__cookie__:" + "0" * 64)
+        with _stopped(running.proxy.child.process):  # or it is let in before the cookie is wrong
+            await asyncio.to_thread(node.stop)
+            await asyncio.to_thread(node.start, node.port)
+            right = node.cookie.read_text()
+            node.cookie.write_text("__cookie__:" + "0" * 64)
 
         def refused() -> bool:
             return "is not this node's" in running.proxy.log()
@@ -188,15 +221,14 @@ async def test_templates_that_change_under_our_feet(tmp_path: Path) -> None:
         await node.acall("generatetoaddress", 101, THEIRS)
         top = await node.acall("getblockcount")
         coins = []
-        for height in range(top - 130 if top > 130 else 1, top - 100):
+        for height in range(1, top - 100):
             coinbase = await coinbase_of(node.acall, height)
             if coinbase.vout[0].script_pubkey.data == wallet.script:
                 coins.append(coinbase)
         assert coins
         sent = set()
         for coin in coins:
-            await node.acall("sendrawtransaction", wallet.spend(coin, fee=FEE), 0)
-            sent.add(await node.acall("sendrawtransaction", wallet.spend(coin, fee=3 * FEE), 0))
+            sent.add(await _send_twice(node, wallet, coin))
             await running.blocks(1)
 
         async def all_in() -> bool:
@@ -209,6 +241,16 @@ async def test_templates_that_change_under_our_feet(tmp_path: Path) -> None:
             mined |= set(block["tx"][1:])
         # Either of two that spend the same coin may have been first in a block.
         assert len(mined) == len(sent)
+
+
+async def _send_twice(node: Bitcoind, wallet: Wallet, coin: Transaction) -> str:
+    """Spend a coin, and spend it again for more, unless it is in a block already."""
+    txid = str(await node.acall("sendrawtransaction", wallet.spend(coin, fee=FEE), 0))
+    try:
+        return str(await node.acall("sendrawtransaction", wallet.spend(coin, fee=3 * FEE), 0))
+    except NodeRpcError:
+        assert txid not in await node.acall("getrawmempool")
+        return txid
 
 
 async def test_blocks_found_before_the_proxy_is_killed_are_on_the_chain(tmp_path: Path) -> None:
@@ -256,15 +298,21 @@ async def test_blocknotify_reaches_the_rigs(tmp_path: Path) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b'{"id":1,"method":"mining.subscribe","params":[]}\n')
             writer.write(b'{"id":2,"method":"mining.authorize","params":["rig","x"]}\n')
+            await _line_with(reader, b"mining.notify")
             (tip,) = await node.acall("generatetoaddress", 1, THEIRS)
             swapped = b"".join(
                 bytes.fromhex(tip)[::-1][at : at + 4][::-1] for at in range(0, 32, 4)
             ).hex()  # as mining.notify has it
-            async with asyncio.timeout(30):
-                while swapped.encode() not in await reader.readline():
-                    pass
+            await _line_with(reader, swapped.encode())
             writer.close()
             assert proxy.child.process.returncode is None
+
+
+async def _line_with(reader: asyncio.StreamReader, what: bytes) -> None:
+    """Read on until a line has this in it."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while what not in (line := await reader.readline()):
+            assert line, "the proxy hung up"
 
 
 async def test_mining_goes_on_for_fees_when_the_subsidy_is_over(tmp_path: Path) -> None:
