@@ -28,7 +28,7 @@ class Presence:
     def __init__(self, hub: Hub, door: Door) -> None:
         self._hub = hub
         self._door = door
-        self._rigs: dict[int, Rig] = {}
+        self._rigs: tuple[Rig, ...] = ()  # one for a channel; a tuple of one is small
         self._named = False  # a worker was authorised
         self._payee: Payee | None = None  # who is paid for its blocks, if that is its to say
         self._agent = ""
@@ -81,11 +81,11 @@ class Presence:
     @property
     def rigs(self) -> Collection[Rig]:
         """Its rigs that have a seat."""
-        return self._rigs.values()
+        return self._rigs
 
     def figures(self, now: float) -> list[dict[str, object]]:
         """Return what the page shows of the session's rigs."""
-        return [self.figures_of(rig, now) for rig in self._rigs.values()]
+        return [self.figures_of(rig, now) for rig in self._rigs]
 
     def figures_of(self, rig: Rig, now: float) -> dict[str, object]:
         """Return what the page shows of one of them."""
@@ -113,10 +113,17 @@ class Presence:
         head = {"name": self._user, "user": self._user, "agent": self._agent, "payout": payee}
         return {**head, "address": self.address}
 
+    def _rig_on(self, channel: int) -> Rig | None:
+        """Return the rig of a channel, if that has a seat."""
+        for rig in self._rigs:
+            if rig.seat.channel == channel:
+                return rig
+        return None
+
     def hps(self, now: float) -> float:
         """Estimate the hashrate of its rigs."""
-        return sum(rig.hps(now) for rig in self._rigs.values())
+        return sum(rig.hps(now) for rig in self._rigs)
 
     def states(self, now: float) -> list[RigState]:
         """Say how its rigs are doing."""
-        return [rig.state(now) for rig in self._rigs.values()]
+        return [rig.state(now) for rig in self._rigs]

@@ -63,7 +63,7 @@ class Seating(Presence):
         self._settings = settings
         self._core = core
         self._opened = hub.clock.monotonic()
-        self._joining: dict[int, Joined] = {}
+        self._joining: tuple[Joined, ...] = ()  # who waits for a seat
         self._layout: Layout | None = None  # of its seats
         self._past_until = 0.0  # until then its rigs remember their last seats
         self._start: Target | None = None
@@ -78,7 +78,7 @@ class Seating(Presence):
         """Take a seat, if a rig waits for one: the layout is known."""
         if not self._joining or self._done:
             return
-        for joined in tuple(self._joining.values()):
+        for joined in self._joining:
             self._seat(joined, now)
         self.wire.flush()
         if self._doom:
@@ -86,7 +86,7 @@ class Seating(Presence):
 
     def reseat(self, now: float) -> None:
         """Take another place, as the layout has changed; end the connection if it cannot."""
-        seated = tuple(self._rigs.values())
+        seated = self._rigs
         self.settle(now)
         layout, slices = self._hub.layout, self._hub.slices
         if self._done or layout is None or slices is None:
@@ -116,7 +116,7 @@ class Seating(Presence):
         if place.settings is not self._settings:
             mask, self._settings = place.settings.mask, place.settings
             self._core.permit(mask)
-            for rig in self._rigs.values():
+            for rig in self._rigs:
                 rig.permit(mask)
                 rig.adopt(place.settings, now)
                 if rig.entry is not None:
@@ -134,7 +134,7 @@ class Seating(Presence):
         self._hub = place.hub
         self._hub.join(self)
         self._hub.stats.moves += self._named
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             rig.unsettle()
         if not self._is_paid():
             return
@@ -159,7 +159,7 @@ class Seating(Presence):
         if paid is None:
             return None
         core, rigs = self._core, self._rigs
-        for rig in rigs.values():
+        for rig in rigs:
             rig.show(core, paid)
         self._hub.stats.offers += len(rigs)
         if batch is None:
@@ -178,7 +178,7 @@ class Seating(Presence):
             return
         if self._before is not None and now >= self._before[1]:
             self._before = None
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             rig.past = rig.past if now < self._past_until else ()
             self._look(rig, now)
             quiet = min(rig.quiet_seconds(now), now - self._hub.busy_since)
@@ -233,9 +233,7 @@ class Seating(Presence):
         layout, slices = self._hub.layout, self._hub.slices
         if layout is None or slices is None:
             return
-        self._joining.pop(joined.channel, None)
-        if not self._joining:
-            self._joining.clear()  # gives its memory back
+        self._joining = tuple(each for each in self._joining if each is not joined)
         try:
             lease = slices.take(joined.session)
         except NoSliceLeftError as error:
@@ -255,7 +253,8 @@ class Seating(Presence):
         )
         start = self._settings.start if self._start is None else self._start
         self._layout = layout
-        rig = self._rigs[joined.channel] = Rig(seat, lease, self._settings, start, now)
+        rig = Rig(seat, lease, self._settings, start, now)
+        self._rigs = (*self._rigs, rig)
         if self._least is not None:
             rig.want(self._least, self._settings, now)
         self._core.seat(joined.ticket, seat)
@@ -274,21 +273,21 @@ class Seating(Presence):
         log.info("rig_joined", rig=self._user, agent=self._agent, peer=self.address)
         if book.current is not None:
             self.show(book.current, now)
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             for problem in rig.problems(self._user):
                 log.warning("rig_unfit", rig=self._user, agent=self._agent, problem=problem)
 
     def _limit(self, least: Target, now: float) -> None:
         """Give its rigs no easier targets than this from now on."""
         self._least = least
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             rig.want(least, self._settings, now)
             if rig.entry is not None:
                 self._hub.hurry(self)
 
     def _wish(self, target: Target, now: float) -> None:
         self._start = target
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             rig.vardiff.wish(target, now)
             if rig.entry is not None:
                 self._hub.hurry(self)
@@ -322,7 +321,7 @@ class Seating(Presence):
             self._waiting.clear()
         self._hub.stats.rigs -= len(self._rigs)
         self._hub.stats.connections_closed[why] += 1
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             rig.leave(self._core.recollect())
         self._hub.payouts.release(self._payee)
         self._hub.leave(self)

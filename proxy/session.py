@@ -102,7 +102,7 @@ class Session(Seating):
         if self._doom:
             self.close(self._doom)
             return
-        for rig in self._rigs.values():
+        for rig in self._rigs:
             if rig.vardiff.is_due(now):
                 self._look(rig, now)
 
@@ -116,7 +116,7 @@ class Session(Seating):
         self._door.release(self.host, faulty=self._doom == "protocol_fault")
 
     def _on_share(self, share: ShareSubmitted, now: float) -> None:
-        rig = self._rigs.get(share.channel)
+        rig = self._rig_on(share.channel)
         if rig is None:
             self._core.reply(share.ticket, _VERDICTS[Reason.NOT_SUBSCRIBED])
             return
@@ -144,7 +144,7 @@ class Session(Seating):
         """Answer a share as its upstream did. One that is kept for later is good."""
         answer = _YES if verdict.reason is Reason.PENDING else verdict
         self._core.reply(ticket, answer)
-        rig = self._rigs.get(channel)
+        rig = self._rig_on(channel)
         if rig is not None:
             rig.count_answered(answer.reason, work, self._hub.clock.monotonic())
         self.wire.flush()
@@ -199,7 +199,7 @@ class Session(Seating):
         self._agent = sys.intern(event.agent)  # one text for all that call themselves so
         if not self._named and not self._rigs:
             self.move(self._door.seat(self._hub), now)
-        self._joining[event.channel] = event
+        self._joining = (*self._joining, event)
         if self._named and not self._take_place(self._user, now):  # it authorised first
             self._doom = "no_route"
             return
@@ -221,7 +221,7 @@ class Session(Seating):
             price = Price.REFUSED_SHARE
             hub = self._hub
             hub.refuse_unweighed(self._own_row(hub), self.host, Reason(event.text))
-            for rig in self._rigs.values():
+            for rig in self._rigs:
                 rig.refuse()
         self._charge(price, now)
 
