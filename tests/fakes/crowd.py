@@ -58,6 +58,7 @@ class Guest:
             "user": self.user,
             "agent": self.agent,
             "address": self.address,
+            "payout": "",
         }
 
 

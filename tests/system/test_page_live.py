@@ -50,9 +50,9 @@ async def test_events_are_found_by_level_kind_and_words(tmp_path: Path):
     happen(ring, "error", "connection_failed", source="spare")
     async with opened(tmp_path, ring=ring) as (tab, _):
         await until(tab, "document.getElementById('events-count').innerText === '62'")
-        assert len(await tab(words(EVENTS))) == 8, "few at first"
+        assert len(await tab(words(EVENTS))) == 6, "few at first"
         await tab("document.querySelector('#events .more').click()")
-        assert len(await tab(words(EVENTS))) == 58
+        assert len(await tab(words(EVENTS))) == 56
         for field, value, event in (
             ("level", "error", "connection failed"),
             ("kind", "blocks", "block found"),

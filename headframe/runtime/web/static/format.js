@@ -25,12 +25,12 @@ function withPrefix(number, unit) {
   return `${digits(value)} ${STEPS[step]}${unit}`;
 }
 
-// Three significant digits, and no exponent between a thousandth and a thousand.
+// Three significant digits, and no exponent between a millionth and a thousand.
 export function digits(value) {
   if (value === 0) return "0";
   if (value >= 100) return value.toFixed(0);
   if (value >= 10) return value.toFixed(1);
-  if (value >= 0.001) return String(Number(value.toPrecision(3)));
+  if (value >= 0.000001) return String(Number(value.toPrecision(3)));
   return value.toExponential(1);
 }
 

@@ -96,7 +96,8 @@ export class RigDetail {
     const of = (key) => [...new Set(this.rigs.flatMap((rig) => rig[key] ?? []))];
     const listeners = [...new Set(this.rigs.map((rig) => rig.listener))].map((name) => `came to the listener ${name}`);
     const payouts = of("payout").filter(Boolean).map((address) => `its blocks pay ${address}`);
-    const notes = [...of("problems"), ...payouts, ...of("quirks").map((name) => `known firmware: ${name}`), ...listeners];
+    const paid = [...new Set(this.rigs.map((rig) => rig.payout).filter(Boolean))].map((address) => `its blocks pay ${address}`);
+    const notes = [...of("problems"), ...paid, ...payouts, ...of("quirks").map((name) => `known firmware: ${name}`), ...listeners];
     const list = at("rig-notes");
     while (list.children.length > notes.length) list.lastChild.remove();
     notes.forEach((note, index) => {
