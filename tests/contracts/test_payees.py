@@ -40,6 +40,11 @@ MAIN, OPERATOR, WPKH, TAPROOT = (
     "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6",
 )
 TEMPLATE: dict[str, Any] = load("gbt_blocks")["vectors"][3]["template"]
+CROWDED = next(v for v in load("gbt_blocks")["vectors"] if v["id"] == "h113-11tx-rolled")
+FULL = TEMPLATE | {
+    name: CROWDED["template"][name] for name in ("transactions", "default_witness_commitment")
+}
+"""With the transactions of another block."""
 TIP, OTHER_TIP = TEMPLATE["previousblockhash"], "11" * 32
 
 
@@ -66,6 +71,7 @@ def answers() -> dict[str, Any]:
         "getbestblockhash": TIP,
         "getblockheader": header_of,
         "getblocktemplate": dict(TEMPLATE),
+        "waitfornewblock": Hold(),  # it hears of blocks by looking
         "submitblock": None,
     }
 
@@ -144,7 +150,7 @@ def script_of(address: str) -> bytes:
 
 
 async def test_each_payee_has_an_empty_job_and_then_a_full_one(tmp_path: Path) -> None:
-    late = {**TEMPLATE, "previousblockhash": OTHER_TIP, "height": TEMPLATE["height"] + 1}
+    late = {**FULL, "previousblockhash": OTHER_TIP, "height": TEMPLATE["height"] + 1}
     held = Hold(late)
     async with (
         RpcNode(answers()) as node,
