@@ -109,7 +109,8 @@ export class Overview {
     at("tile-rigs").hidden = !counts;
     if (!counts) return;
     const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-    setText(at("rigs-now"), `${format.whole(counts.hashing ?? 0)} of ${format.whole(all)}`);
+    setText(at("rigs-now"), format.whole(counts.hashing ?? 0));
+    setText(at("rigs-all"), `of ${format.whole(all)}`);
     drawParts(at("rigs-rest"), Object.entries(counts).filter(([state, count]) => state !== "hashing" && count > 0), all ? "all are well" : "none is connected");
   }
 
@@ -117,7 +118,8 @@ export class Overview {
     at("tile-devices").hidden = !devices;
     if (!devices) return;
     const working = devices.filter((each) => each.state === "hashing").length;
-    setText(at("devices-now"), `${format.whole(working)} of ${format.whole(devices.length)}`);
+    setText(at("devices-now"), format.whole(working));
+    setText(at("devices-all"), `of ${format.whole(devices.length)}`);
     setText(at("devices-kernels"), [...new Set(devices.map((each) => each.kernel).filter(Boolean))].join(", "));
   }
 

@@ -21,7 +21,7 @@ export class Pools {
       { title: "Route", optional: true, of: (row) => this.routeOf(row), show: (row) => text(this.routeOf(row)) },
       { title: "State", kind: "state", of: (row) => row.state, show: (row) => text(row.state), hint: (row) => row.detail ?? "" },
       { title: "In use", of: (row) => row.in_use, show: (row) => (row.in_use ? "yes" : "–") },
-      { title: "Address", kind: "code", of: (row) => row.url, show: (row) => text(row.url) },
+      { title: "Address", kind: "code", of: (row) => row.url, show: (row) => text(row.url).replace("stratum+tcp://", ""), hint: (row) => text(row.url) },
       number("Difficulty", "difficulty", (value) => format.difficulty(value || NaN)),
       number("Newest job", "job_age_seconds", format.ago),
       number("Answer", "answer_seconds", format.milliseconds),
