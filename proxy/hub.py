@@ -258,8 +258,8 @@ class Hub(Court):
         return entry
 
     async def show_all(self, entry: Entry) -> None:
-        """Show a job to all sessions; stops when the source has a newer one."""
-        serial = self.source.jobs.serial
+        """Show a job to all sessions; stops when there is a newer one, or another layout."""
+        serial, book = self.source.jobs.serial, self._book
         self._shown_at = self.clock.monotonic()
         broadcast = Broadcast(self._sender)
         for count, guest in enumerate(self.guests, start=1):
@@ -269,8 +269,8 @@ class Hub(Court):
             if count % _BATCH == 0:
                 broadcast.send()
                 await asyncio.sleep(0)
-                if self.source.jobs.serial != serial:
-                    return
+                if self.source.jobs.serial != serial or self._book is not book:
+                    return  # with another book, all have been shown what it has
         broadcast.send()
 
     async def tick(self) -> None:

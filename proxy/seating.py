@@ -231,7 +231,7 @@ class Seating(Presence):
     def _seat(self, joined: Joined, now: float) -> None:
         """Answer a subscribe; waits for the first job, which tells the layout."""
         layout, slices = self._hub.layout, self._hub.slices
-        if layout is None or slices is None:
+        if layout is None or slices is None or self._done:
             return
         self._joining = tuple(each for each in self._joining if each is not joined)
         try:

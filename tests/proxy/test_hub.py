@@ -124,6 +124,29 @@ async def test_a_guest_that_left_is_shown_nothing():
     stage.hub.leave(stage.guest)
 
 
+async def test_a_long_broadcast_gives_way_to_a_new_layout():
+    """Another route's upstream may leave less room meanwhile: then places fit the new one."""
+    stage = Stage()
+    guests = [Guest() for _ in range(200)]
+    before = await stage.show()
+
+    class Interrupts(Guest):
+        def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
+            super().show(entry, now, batch)
+            if entry.job.extranonce_size == before.job.extranonce_size:
+                asyncio.get_running_loop().call_soon(stage.hub.space.shrink, 4)
+
+    for guest in (Interrupts(), *guests):
+        stage.hub.join(guest)
+    await stage.show(coinbase=b"2")
+    assert stage.hub.book is not None
+    newest = stage.hub.book.current
+    assert newest is not None
+    assert {guest.reseated for guest in guests} == {1}
+    assert all(guest.shown[-1] is newest for guest in guests)
+    assert {len(guest.shown) for guest in guests} == {1, 2}
+
+
 async def test_a_long_broadcast_gives_way_to_a_newer_job():
     stage = Stage()
     guests = [Guest() for _ in range(200)]

@@ -1,22 +1,24 @@
 """Places of rigs: when they are given, kept, changed and given back."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+import native
 from headframe.chain.job import Job, SplitCoinbase
 from headframe.chain.network import Network
 from headframe.chain.share import Reason
 from headframe.chain.target import Target
 from headframe.stratum.events import NewJob
 from headframe.upstream.payees import PayTo, payee_of
-from proxy.hub import HubSettings
+from proxy.hub import Hub, HubSettings
 from proxy.seating import Place
 from proxy.space import SpaceSettings
 from proxy.vardiff import Bounds
-from tests.fakes.mining import PayingSource
+from tests.fakes.mining import JobMaker, PayingSource
 from tests.fakes.proxying import HARD, Proxy, proxying, rig_settings
 from tests.fakes.rig import RawRig, connected
 
@@ -270,6 +272,37 @@ async def test_a_change_of_who_is_paid_reaches_rigs_that_are_there():
         while ends(job := await one.job()):
             await one.job(job)
         assert proxy.hub.stats.connections_closed["no_payout"] == 1
+
+
+async def test_on_another_route_a_rig_is_paid_by_that_one_or_not_kept():
+    source, there = PayingSource(), PayingSource()
+    async with proxying(source, hub=LOGIN) as proxy, connected(proxy.port, WPKH) as [rig]:
+        proxy.publish()
+        before = await rig.job()
+        share = rig.find(before, at_most=HARD)
+        other = Hub(
+            there,
+            LOGIN,
+            ids=itertools.count(10_000),
+            hasher=native,
+            clock=proxy.time.clock,
+            space=proxy.hub.space,
+        )
+        job = JobMaker("there").make(target=HARD)
+        there.publish(job)
+        other.take(job)
+        [(_, session)] = proxy.routing.sessions()
+        session.move(Place(other, rig_settings()), 0.0)
+        after = await rig.job(before)
+        assert ends(after) == script(WPKH)
+        assert (len(proxy.hub.payouts), len(other.payouts)) == (0, 1)
+        assert (await rig.say(share)).reason is Reason.ACCEPTED  # to the route that it was of
+        await source.wait_for(1)
+        assert source.paid[source.sent[0][0].job_id].script == script(WPKH)
+        source.status.set(source_status(source, network="main"))
+        session.move(Place(proxy.hub, rig_settings()), 1.0)
+        await rig.closed()
+        assert (len(proxy.hub.payouts), len(other.payouts)) == (0, 0)
 
 
 def settle_all(proxy: Proxy) -> None:
