@@ -152,6 +152,7 @@ class Page:
         """Tell of the rigs by state, and the places that are left."""
         stats, slices = self._routing.stats, self._routing.space.slices
         stats.rigs_by_state = self._census.by_state
+        stats.rigs_rolling_stopped = self._census.stopped_rolling
         stats.slices_free = None if slices is None else slices.free
 
     def _upstream(self) -> UpstreamStatus:

@@ -31,6 +31,8 @@ _SILENT_SHARES: Final = 8.0
 """So many expected shares without one, and a rig counts as silent (chance: 1 in 3,000)."""
 _INVALID_RUN: Final = 10
 """So many refused shares in a row, and it counts as invalid."""
+_STOPPED: Final = 50
+"""So many good shares with the job's own version, and one that rolled it has stopped."""
 _ACCEPTED: Final = Reason.ACCEPTED
 _WORDS: Final = re.compile(r"(?:^|[,; ])(?:d|diff)=([0-9.eE+-]{1,32})(?=$|[,; ])")
 
@@ -128,6 +130,7 @@ class Rig:
         "_least",
         "_rate",
         "_refused_run",
+        "_unrolled",
         "accepted",
         "past",
         "rejected",
@@ -158,6 +161,7 @@ class Rig:
         self._joined = now
         self._last_share: float | None = None
         self._refused_run = 0
+        self._unrolled = 0  # 1 and the good shares since the last rolled one; 0 before any
 
     def leave(self, shown: object = None) -> None:
         """Give its slice back; `shown` is for itself, if it comes back soon."""
@@ -263,6 +267,23 @@ class Rig:
         """Count a share that was refused unweighed."""
         self.rejected += 1
         self._refused_run += 1
+
+    def note_version(self, version: int) -> None:
+        """Take note of a good share's version: whether the rig rolled it.
+
+        One that rolls does so in nearly every share; by chance all bits are those of the job
+        in one of 65,536.
+        """
+        entry = self._entry
+        if entry is not None and version != entry.job.version:
+            self._unrolled = 1
+        elif 0 < self._unrolled < _STOPPED:
+            self._unrolled += 1
+
+    @property
+    def stopped_rolling(self) -> bool:
+        """It rolled the version once, and has not for many shares."""
+        return self._unrolled >= _STOPPED
 
     def retarget(self, now: float) -> bool:
         """Look at its rate; say whether it has a new target."""

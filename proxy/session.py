@@ -127,6 +127,7 @@ class Session(Seating):
         if checked.reason is _ACCEPTED:
             self._core.reply(share.ticket, _YES)
             rig.count(checked, work, now)
+            rig.note_version(share.version)
             if self._cost is not None:
                 self._cost.forgive(Price.REFUSED_SHARE)
             return

@@ -95,6 +95,9 @@ class Stats:
         RIG_STATES,
         kind="gauge",
     )
+    rigs_rolling_stopped: int = gauge(
+        "Rigs that rolled the version once, and sent fifty good shares without."
+    )
     slices_free: int | None = gauge(
         "Places for more rigs in the extranonce that the upstream gave; none before a job."
     )

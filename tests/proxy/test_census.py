@@ -1,8 +1,13 @@
 """Rigs are counted in one walk, in parts."""
 
+import itertools
+
 from proxy.census import Census
+from proxy.jobbook import JobBook
 from proxy.rig import RigState
+from proxy.slices import fit
 from tests.fakes.crowd import Crowd
+from tests.fakes.mining import JobMaker, PythonHasher
 
 
 def count(census: Census, now: float) -> int:
@@ -30,6 +35,14 @@ def test_each_rig_counts_once_for_its_worker_its_route_and_its_state() -> None:
     rate = sum(each.rigs[0].hps(now) for each in crowd.guests if each.rigs)
     assert abs(sum(census.hps_by_route.values()) / rate - 1) < 1e-9
     assert set(census.hps_by_route) == {"default", "lease"}
+    assert census.stopped_rolling == 0
+    entry = JobBook(fit(8), itertools.count(1), PythonHasher()).add(JobMaker().make(), now)
+    for rig in one.rigs:
+        rig._entry = entry
+        for version in (entry.job.version ^ 1 << 20, *[entry.job.version] * 50):
+            rig.note_version(version)
+    count(census, now)
+    assert census.stopped_rolling == 1
 
 
 def test_thousands_are_counted_a_few_at_a_time_and_told_when_all_are() -> None:

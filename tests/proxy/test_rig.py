@@ -202,6 +202,33 @@ def test_what_is_known_of_its_firmware_is_told():
     assert of_agent("unheard of").figures(1.0)["quirks"] == []
 
 
+def test_one_that_rolled_the_version_and_does_no_more_is_noticed() -> None:
+    rig, other = make_rig(), make_rig()
+    entry = make_entry(JobMaker())
+    for each in (rig, other):
+        each.note_version(entry.job.version)  # of a job that is gone
+        each.show(Shown(), entry)
+    rig.note_version(entry.job.version ^ 1 << 20)
+    seen = []
+    for _ in range(49):
+        seen.append(rig.stopped_rolling)
+        rig.note_version(entry.job.version)
+    assert not any(seen)
+    assert rig.stopped_rolling
+    for _ in range(100):
+        other.note_version(entry.job.version)
+    assert not other.stopped_rolling, "it never rolled"
+
+
+def test_one_that_rolls_again_has_not_stopped() -> None:
+    rig, entry = make_rig(), make_entry(JobMaker())
+    rig.show(Shown(), entry)
+    for version in (entry.job.version ^ 1 << 20, *[entry.job.version] * 60):
+        rig.note_version(version)
+    rig.note_version(entry.job.version ^ 1 << 14)
+    assert not rig.stopped_rolling
+
+
 def test_it_is_not_retargeted_before_it_has_a_job():
     rig = make_rig()
     assert rig.retarget(1000.0) is False
