@@ -282,6 +282,55 @@ async def test_blocks_found_before_the_proxy_is_killed_are_on_the_chain(tmp_path
                 await until(running.agrees, "chain and ledger to agree", proxy)
 
 
+def settings_of(node: Bitcoind, folder: Path, route: str, port: int) -> Path:
+    """Settings of a proxy that has this route alone."""
+    path = folder / f"{route}.toml"
+    path.write_text(
+        f'[[listeners]]\nport = {port}\n[[routes]]\nname = "{route}"\n[[routes.upstreams]]\n'
+        f'url = "bitcoind+http://127.0.0.1:{node.port}"\ncookie = "{node.cookie}"\n'
+        f'address = "{OURS.address}"\npace_seconds = 0.3\n'
+    )
+    return path
+
+
+async def test_blocks_of_a_route_that_is_renamed_after_the_proxy_was_killed(
+    tmp_path: Path,
+) -> None:
+    """Their journal belongs to no route any more; the next start submits them all the same."""
+    port = free_port("127.0.0.1", 0)
+    with running_bitcoind(tmp_path / "node") as node:
+        await node.acall("generatetoaddress", 1, THEIRS)
+        process = node.process
+        assert process is not None
+        before = ("--config", str(settings_of(node, tmp_path, "before", port)))
+        async with miner(port, tmp_path) as rig:
+            async with headframe("proxy", *before, folder=tmp_path) as proxy:
+                await Site(node, proxy, rig, tmp_path).blocks(1)
+                process.send_signal(signal.SIGSTOP)
+                known = hashes(proxy.log(), "block_found")
+                await until(
+                    lambda: hashes(proxy.log(), "block_found") - known, "a block", proxy, rig
+                )
+                proxy.child.process.kill()
+                await proxy.child.process.wait()
+            process.send_signal(signal.SIGCONT)
+        path = tmp_path / "proxy-state" / "proxy-blocks-before.journal"
+        lost = {hash_to_hex(each.hash) for each in Journal(path, wall=lambda: 0).unresolved()}
+        assert lost
+        after = ("--config", str(settings_of(node, tmp_path, "after", port)))
+        async with headframe("proxy", *after, folder=tmp_path, name="proxy") as proxy:
+            await until(
+                lambda: not Journal(path, wall=lambda: 0).unresolved(), "their verdicts", proxy
+            )
+            [told] = events(proxy.log(), "blocks_left_behind")
+            assert (told["path"], told["count"]) == (str(path), len(lost))
+            page = (await proxy.status())["blocks"]["list"]
+            assert {block["hash"] for block in page} >= lost
+        top = await node.acall("getblockcount")
+        best = {await node.acall("getblockhash", number) for number in range(1, top + 1)}
+        assert lost & best
+
+
 async def test_blocknotify_reaches_the_rigs(tmp_path: Path) -> None:
     """One chain: bitcoind's command, the proxy's page, the rigs; with no other way to hear."""
     web = free_port("127.0.0.1", 0)
