@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup build lock fmt lint types contracts test check test-all cover native-check compose-check bench docs clean
+.PHONY: help up setup build lock fmt lint types contracts test check test-all cover native-check compose-check bench docs pictures clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -68,6 +68,9 @@ bench: build  ## speed, side by side in one run
 docs: $(VENV)/.dev build  ## write the generated pages, examples and dashboards anew
 	@$(PY) scripts/docs.py
 	@$(PY) scripts/dashboards.py
+
+pictures: $(VENV)/.dev build  ## take the README's pictures from a real run of 15 minutes
+	@PYTHONPATH=. $(PY) scripts/pictures.py $(ARGS)
 
 clean:  ## remove the environment and everything built
 	@rm -rf $(VENV) build dist *.egg-info native/_native*.so native/_native.c .coverage* htmlcov

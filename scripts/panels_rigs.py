@@ -96,7 +96,7 @@ FLEET: Final = Board(
         ),
         Panel(
             title="Rigs by state",
-            help="silent: no share for long; invalid: only bad ones.",
+            help="silent: no share for long; invalid_only: only bad ones; connecting: none yet.",
             queries=((f"sum by (state) ({PROXY}rigs_by_state{WHERE})", "{{state}}"),),
             stack=True,
         ),

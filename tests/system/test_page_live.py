@@ -1,5 +1,6 @@
 """The page over time: events as they come, a program that goes and comes back, and speed."""
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,9 +11,21 @@ from headframe.runtime.clock import wall_seconds
 from headframe.runtime.events import EventRing
 from headframe.runtime.web import WebServer
 from proxy.rigview import RigsAsked, RigView
+from tests.fakes.bitcoind import free_port
 from tests.fakes.browser import Tab, browsing
 from tests.fakes.crowd import Crowd
-from tests.fakes.pages import RIG, Desk, happen, json_served, opened, serving, until, words
+from tests.fakes.pages import (
+    RIG,
+    TOKEN,
+    Desk,
+    happen,
+    json_served,
+    opened,
+    serving,
+    until,
+    words,
+)
+from tests.fakes.programs import headframe
 
 pytestmark = pytest.mark.slow
 
@@ -115,6 +128,31 @@ async def test_the_miners_chart_begins_with_its_history(tmp_path: Path):
         await until(tab, "document.getElementById('efficiency-now').innerText === '75.0 %'")
         spans = await tab(words("#spans button"))
         assert spans == ["1 hour", "6 hours", "1 day"], "a day is kept"
+
+
+async def test_a_real_proxy_tells_its_page_everything(tmp_path: Path):
+    (tmp_path / "token").write_text(TOKEN)
+    rigs = free_port()
+    settings = ("--url", f"stratum+tcp://127.0.0.1:{free_port()}", "--user", "account")
+    listen = ("--listen", f"127.0.0.1:{rigs}", "--set", f"web.token_file={tmp_path / 'token'}")
+    async with (
+        headframe("proxy", *settings, *listen, folder=tmp_path) as proxy,
+        browsing(tmp_path / "profile", f"http://127.0.0.1:{proxy.web}/") as tab,
+    ):
+        _, writer = await asyncio.open_connection("127.0.0.1", rigs)
+        await until(tab, f"{words('#rigs-states button')}.includes('connecting 1')")
+        await until(tab, f"{words(EVENTS)}.some(words => words.includes('proxy ready'))")
+        await until(tab, "!document.getElementById('detail').hidden")  # there is no such pool
+        await until(tab, f"{words('#spans button')}.length === 5")
+        await tab(f"sessionStorage.setItem('headframe-token', {TOKEN!r})")
+        await until(tab, "!document.getElementById('ban').hidden")
+        await tab("document.getElementById('ban').click()")
+        await tab("document.querySelector('#ask-fields input').value = '127.0.0.1'")
+        await tab("document.getElementById('ask-yes').click()")
+        await until(tab, f"{words('#bans-table tbody tr')}.length === 1")
+        await until(tab, f"{words('#rigs-states button')}.includes('connecting 0')")
+        await until(tab, f"{words(EVENTS)}.some(words => words.includes('address banned'))")
+        writer.close()
 
 
 def test_a_page_of_ten_thousand_rigs_is_made_within_fifty_milliseconds(
