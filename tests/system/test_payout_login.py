@@ -49,7 +49,7 @@ WITNESS_KEY, TAPROOT = Payee.of(script.p2wpkh(KEY)), Payee.of(script.p2tr(OTHER_
 ELSEWHERE = script.p2wpkh(KEY).address(NETWORKS["test"])
 
 
-def settings(node: Bitcoind, port: int, folder: Path) -> list[str]:
+def settings(node: Bitcoind, port: int, folder: Path, payout: str = "login") -> list[str]:
     """Write the proxy's file; return what it is started with."""
     path = folder / "proxy.toml"
     path.write_text(
@@ -59,7 +59,7 @@ def settings(node: Bitcoind, port: int, folder: Path) -> list[str]:
         cookie = "{node.cookie}"
         address = "{SPARE.address}"
         payouts = ["{OPERATOR.address}={SHARE}"]
-        payout = "login"
+        payout = "{payout}"
         pace_seconds = 1.0
 
         [[listeners]]
@@ -200,3 +200,28 @@ async def test_a_block_found_before_the_proxy_is_killed_still_pays_its_finder(
         chain = await owners(node, 2)
         assert late & chain.keys()
         assert set(chain.values()) == {TAPROOT.script}
+
+
+async def test_a_reload_pays_rigs_that_are_there(tmp_path: Path) -> None:
+    port = free_port("127.0.0.1", 0)
+    with running_bitcoind(tmp_path / "node") as node:
+        await node.acall("generatetoaddress", 1, THEIRS.address)
+        args = settings(node, port, tmp_path, payout="address")
+        async with (
+            headframe("proxy", *args, folder=tmp_path) as proxy,
+            miner(WITNESS_KEY, port, tmp_path, "one") as rig,
+        ):
+
+            async def pays(script_: bytes) -> bool:
+                return script_ in (await owners(node, 2)).values()
+
+            await until(lambda: pays(SPARE.script), "a block for the operator", proxy, rig)
+            settings(node, port, tmp_path)
+            proxy.child.process.send_signal(signal.SIGHUP)
+            await until(lambda: pays(WITNESS_KEY.script), "a block for the rig", proxy, rig)
+            assert (await proxy.status())["rigs"][0]["payout"] == WITNESS_KEY.address
+            assert "rig_left" not in proxy.log()
+            paid = [*(await owners(node, 2)).values()]
+            turn = paid.index(WITNESS_KEY.script)
+            assert set(paid[:turn]) == {SPARE.script}
+            assert set(paid[turn:]) == {WITNESS_KEY.script}
