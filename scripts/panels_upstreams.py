@@ -172,7 +172,7 @@ UPSTREAMS: Final = Board(
         ),
         Panel(
             title="Connections made",
-            help="And redirects followed, in an hour.",
+            help="And redirects followed, and times that the pool broke the protocol; in an hour.",
             queries=(
                 (
                     f"sum by (pool) (increase({EITHER}pool_connects_total{WHERE}[1h]))",
@@ -181,6 +181,10 @@ UPSTREAMS: Final = Board(
                 (
                     f"sum by (pool) (increase({EITHER}pool_redirects_total{WHERE}[1h]))",
                     "{{pool}} redirected",
+                ),
+                (
+                    f"sum by (pool) (increase({EITHER}pool_faults_total{WHERE}[1h]))",
+                    "{{pool}} faults",
                 ),
             ),
         ),

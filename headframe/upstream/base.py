@@ -88,6 +88,7 @@ class SourceStatus:
         idle_seconds: in all gaps that are over, the time without live work between two
             jobs; times the hash rate, it is the hashes that were lost.
         redirects: how often a pool sent us elsewhere, and was followed.
+        faults: how often a pool broke the protocol.
         user: the account that shares count for, where there is one; never a password.
         job_at: when the newest job came, by `runtime.clock.monotonic`; `None` before one.
         difficulty: of that job's shares; 0 before one.
@@ -114,6 +115,7 @@ class SourceStatus:
     failovers: tuple[Failover, ...] = ()
     idle_seconds: float = 0.0
     redirects: int = 0
+    faults: int = 0
     user: str = ""
     job_at: float | None = None
     difficulty: float = 0.0

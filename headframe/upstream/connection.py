@@ -46,6 +46,7 @@ class PoolConnection:
         name: the source's, for messages.
         follow: tells why a redirect is not to be followed, or "".
         act: told of what changes the source; what it raises ends the connection.
+        blame: told of each time that the pool breaks the protocol.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class PoolConnection:
         name: str,
         follow: Callable[[Redirected], str],
         act: Callable[[Ready | NewJob], None],
+        blame: Callable[[], None] = lambda: None,
     ) -> None:
         self._core = core
         self._limits = limits
         self._name = name
         self._follow = follow
         self._act = act
+        self._blame = blame
         self._time = asyncio.get_running_loop().time
         self._pending: dict[Ticket, tuple[Done, bool]] = {}
         self._over = asyncio.Event()
@@ -210,6 +213,7 @@ class PoolConnection:
         )
 
     def _on_fault(self, fault: PeerFault) -> None:
+        self._blame()
         if not fault.fatal:
             _log.warning("pool_fault", source=self._name, what=fault.what)
         elif fault.what.startswith("refused "):

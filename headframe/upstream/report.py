@@ -102,6 +102,7 @@ class PoolFigures:
     height: int | None = gauge("Height of the newest job's block, where it is known.")
     connects: int = counter("Connections made to an upstream.")
     redirects: int = counter("Times that a pool sent us elsewhere, and was followed.")
+    faults: int = counter("Times that a pool broke the protocol.")
     job_age: float | None = gauge("Time since an upstream's newest job came.", "seconds")
     difficulty: float = gauge("Difficulty of the newest job's shares; 0 before one.")
     answer: float | None = gauge(
@@ -149,7 +150,7 @@ class _Pool:
     def __init__(self) -> None:
         self.shares = PoolShares()
         self.figures = PoolFigures()
-        self._connects, self._redirects = Rising(), Rising()
+        self._connects, self._redirects, self._faults = Rising(), Rising(), Rising()
 
     def look(self, status: SourceStatus, now: float) -> None:
         figures = self.figures
@@ -158,6 +159,7 @@ class _Pool:
         figures.rank, figures.height = status.rank, status.height
         figures.connects = int(self._connects.follow(status.connects))
         figures.redirects = int(self._redirects.follow(status.redirects))
+        figures.faults = int(self._faults.follow(status.faults))
         figures.job_age = None if status.job_at is None else max(now - status.job_at, 0.0)
         figures.difficulty, figures.answer = status.difficulty, status.answer_seconds
         figures.clock_skew = status.clock_skew_seconds

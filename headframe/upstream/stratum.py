@@ -236,7 +236,12 @@ class StratumSource:
             replace(options.client, session=self._session), lineage=self._lineage
         )
         connection = PoolConnection(
-            core, options.limits, name=self._lineage.source, follow=self._follow, act=self._act
+            core,
+            options.limits,
+            name=self._lineage.source,
+            follow=self._follow,
+            act=self._act,
+            blame=self._blame,
         )
         if self._wire_log is not None:
             connection.wire.record(self._wire_log, self._lineage.source)
@@ -260,6 +265,9 @@ class StratumSource:
     def _follow(self, redirect: Redirected) -> str:
         options = self._options
         return why_not_followed(redirect, host=options.endpoint.host, policy=options.reconnect)
+
+    def _blame(self) -> None:
+        self._tell(faults=self._status.get().faults + 1)
 
     def _act(self, event: Ready | NewJob) -> None:
         if isinstance(event, Ready):

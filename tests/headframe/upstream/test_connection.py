@@ -45,8 +45,9 @@ class Bench:
         lineage = Lineage(SourceId("pool"), itertools.count(1))
         self.core = ClientConnection(ClientOptions(user="u"), lineage=lineage)
         self.connection = PoolConnection(
-            self.core, limits, name="pool", follow=self.follow, act=self.act
+            self.core, limits, name="pool", follow=self.follow, act=self.act, blame=self.blame
         )
+        self.faults = 0
 
     def follow(self, redirect: Redirected) -> str:
         return why_not_followed(redirect, host="pool.test", policy=Reconnect.SAME_HOST)
@@ -55,6 +56,9 @@ class Bench:
         self.acted.append(event)
         if self.refuse is not None:
             raise self.refuse
+
+    def blame(self) -> None:
+        self.faults += 1
 
     def hear(self, data: bytes) -> Sequence[ClientEvent] | None:
         self.connection.wire.data_received(data)
@@ -185,6 +189,7 @@ async def test_what_is_only_worth_a_line_in_the_log() -> None:
     events = [log["event"] for log in logs]
     assert events == ["pool_notice", "pool_fault", "redirect_ignored"]
     assert "\x1b" not in logs[0]["text"]
+    assert bench.faults == 1
     assert not bench.connection._over.is_set()
 
 

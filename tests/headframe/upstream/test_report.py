@@ -100,14 +100,16 @@ def test_the_metrics_tell_which_pool_is_preferred_and_how_far_each_is() -> None:
 
 def test_no_counter_falls_when_a_pool_goes_and_comes_back_anew() -> None:
     book = PoolBook()
-    book.look(group(ONE, replace(OTHER, redirects=3), switches=4), 100.0)
+    book.look(group(ONE, replace(OTHER, redirects=3, faults=2), switches=4), 100.0)
+    assert samples(book)["x_pool_faults_total", "b"] == 2
     assert (book.connects, book.redirects, book.switches) == (4, 3, 4)
     book.answered(B, Verdict(reason=Reason.ACCEPTED), 1000, 1_700_000_000)
     book.look(group(ONE, switches=4), 101.0)
     assert [row.source for row in book.rows()] == ["a"]
     assert not [key for key in samples(book) if "b" in key[1:]]
     assert (book.connects, book.redirects) == (4, 3)
-    book.look(group(ONE, replace(OTHER, connects=1), switches=1), 102.0)
+    book.look(group(ONE, replace(OTHER, connects=1, faults=1), switches=1), 102.0)
+    assert samples(book)["x_pool_faults_total", "b"] == 3
     assert (book.connects, book.redirects, book.switches) == (5, 3, 5)
     assert book.rows()[1].connects == 3
     assert book.rows()[1].accepted == 1

@@ -292,6 +292,17 @@ async def test_mainnet_is_refused_unless_allowed(pool: FakePool) -> None:
         assert (await next_job(source)).nbits == MAINNET_BITS
 
 
+async def test_a_pools_faults_are_counted(pool: FakePool) -> None:
+    pool.new_block()
+    source = source_for(pool)
+    async with running(source), asyncio.timeout(20):
+        await next_job(source)
+        pool.say(b'{"id":null,"method":"mining.notify","params":[]}\n')
+        while source.status.get().faults < 1:
+            await source.status.wait_newer(source.status.serial)
+        assert source.status.get().state is SourceState.ACTIVE
+
+
 async def test_bits_that_cannot_be_are_a_fault_of_the_pools(pool: FakePool) -> None:
     source = source_for(pool)
 
