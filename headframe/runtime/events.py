@@ -1,8 +1,8 @@
 """The last events of a process, in memory: what its log told, for page and API.
 
 An `EventRing` is a step of the log's pipeline (`runtime.logs`), behind the one that takes
-secrets out. It keeps what is of level `info` or worse. Warnings, errors and what concerns
-blocks are kept apart, so that a thousand rigs that come and go push none of them out.
+secrets out. It keeps what is of level `info` or worse. Warnings and errors are kept apart,
+and so is what concerns blocks: a thousand rigs that come and go push none of them out.
 
 Serials begin at the milliseconds since 1970, so they rise over restarts, too: whoever was
 told up to one serial asks a process that was started since for what came after it.
@@ -32,7 +32,7 @@ EVENT_LEVELS: Final[tuple[EventLevel, ...]] = ("info", "warning", "error")
 """Each is worse than those before it."""
 
 MOST_KEPT: Final = 500
-"""Events of level info that are kept, and so many of the others."""
+"""Events of level info that are kept, so many of the others, and so many of blocks."""
 
 _LONGEST_TEXT: Final = 300
 """Characters of a value; a block's data is in the log in full."""
@@ -40,8 +40,8 @@ _MOST_FIELDS: Final = 24
 _MOST_INT: Final = 2**53
 """Beyond it readers of JSON lose digits."""
 _NOT_FIELDS: Final = frozenset({"event", "level", "logger", "timestamp", "exception"})
-_ALWAYS: Final = "block_"
-"""How events begin that are kept with the warnings: a block is money."""
+_BLOCKS: Final = "block_"
+"""How events of blocks begin, which are money."""
 _REPORTS: Final = frozenset({"mining"})
 """Told again and again while all is well: the status has the same."""
 
@@ -78,7 +78,7 @@ class EventRing:
     """A structlog processor that remembers; may be used by any thread.
 
     Args:
-        most: events that are kept of each kind: those of level info, and the others.
+        most: events that are kept of each kind: of blocks, those of level info, the others.
         first: the serial to begin with.
     """
 
@@ -88,6 +88,7 @@ class EventRing:
         self._lock = threading.Lock()
         self._usual: deque[Event] = deque(maxlen=most)
         self._grave: deque[Event] = deque(maxlen=most)
+        self._blocks: deque[Event] = deque(maxlen=most)
         self._first = first()
         self._next = self._first
         self._lost = 0  # the newest that was pushed out
@@ -98,9 +99,9 @@ class EventRing:
         if level == "debug" or event.get("event") in _REPORTS:
             return event
         made = _make(event, level if level in EVENT_LEVELS else "error")
-        ring = self._usual
-        if made.level != "info" or made.event.startswith(_ALWAYS):
-            ring = self._grave
+        ring = self._usual if made.level == "info" else self._grave
+        if made.event.startswith(_BLOCKS):
+            ring = self._blocks
         with self._lock:
             if len(ring) == ring.maxlen:
                 self._lost = max(self._lost, ring[0].serial)
@@ -125,10 +126,11 @@ class EventRing:
         with self._lock:
             newest = self.newest
             since = 0 if after is None or after > newest else after
-            rings = [_after(ring, since) for ring in (self._usual, self._grave)]
+            rings = (self._usual, self._grave, self._blocks)
+            fresh = [_after(ring, since) for ring in rings]
             missed = after is not None and self._has_lost(after, newest)
         fitting = EVENT_LEVELS[EVENT_LEVELS.index(level) :]
-        found = [event for event in heapq.merge(*rings, key=_serial) if event.level in fitting]
+        found = [event for event in heapq.merge(*fresh, key=_serial) if event.level in fitting]
         shown = found[-limit:] if after is None else found[:limit]
         return EventPage(
             events=tuple(shown), newest=newest, more=len(found) > len(shown), missed=missed

@@ -14,7 +14,10 @@ from tests.fakes.programs import Program, headframe, until
 __all__ = ["TOKEN", "Stack", "running_stack"]
 
 TOKEN = "0123456789abcdef"
-EASY = Target(MAX_TARGET >> 8)
+EASY = Target(MAX_TARGET >> 16)
+"""65,536 hashes: some shares in a second."""
+NBITS = 0x1D00FFFF
+"""No share is a block."""
 
 
 @dataclass
@@ -47,7 +50,7 @@ async def running_stack(folder: Path, *, token: str = TOKEN) -> AsyncIterator[St
     web = f'[web]\ntoken = "{token}"\n' if token else ""
     async with FakePool(size=8) as one, FakePool(size=8) as two, FakePool(size=8) as three:
         for pool in (one, two, three):
-            pool.new_block(target=EASY)
+            pool.new_block(target=EASY, nbits=NBITS)
         (folder / "proxy.toml").write_text(
             f"{web}[history]\nflush_seconds = 1\n"
             f'[[listeners]]\nname = "front"\nport = {stratum}\n'

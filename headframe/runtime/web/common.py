@@ -123,8 +123,9 @@ LOG: Final = Endpoint(
     path="/api/v1/log",
     summary="The last events of the log",
     details=f"Kept in memory: the last {MOST_KEPT} of level info and, apart from them, the last "
-    f"{MOST_KEPT} of the others and of blocks (`block_*`). What the setting of the log's level "
-    "leaves out is not there. To read on, ask again with the last serial as `after`.",
+    f"{MOST_KEPT} of the others, and the last {MOST_KEPT} of blocks (`block_*`). What the setting "
+    "of the log's level leaves out is not there. To read on, ask again with the last serial as "
+    "`after`.",
     query=LogAsked,
     replies={200: Reply(what="Events by serial.", kind=EventPage)},
     example="?level=warning&limit=20",

@@ -18,6 +18,7 @@ from headframe.runtime.web.actions import Actions
 from headframe.runtime.web.endpoints import Served, add_routes, given
 from headframe.runtime.web.hints import hinted
 from headframe.runtime.web.hosts import HostGuard
+from headframe.runtime.web.noise import server_log
 from headframe.runtime.web.openapi import describe
 from headframe.runtime.web.problems import Problem, answer_http_error, respond
 from headframe.runtime.web.schema import schema_of
@@ -158,6 +159,7 @@ class WebServer:
         self._runner = web.AppRunner(
             self._app(),
             access_log=None,
+            logger=server_log(),
             handle_signals=False,
             shutdown_timeout=SHUTDOWN_SECONDS,
         )

@@ -23,7 +23,7 @@ SLOWEST_WRITE_SECONDS: Final = 10.0
 QUIET_SECONDS: Final = 15.0
 """After so long without a message a comment goes out: balancers cut what is silent."""
 
-_ALL: Final = 2 * MOST_KEPT
+_ALL: Final = 3 * MOST_KEPT
 _MOST_DIGITS: Final = 16
 
 

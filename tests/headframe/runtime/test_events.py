@@ -102,6 +102,15 @@ def test_a_level_means_it_and_worse(ring: EventRing, level: EventLevel, names: l
     assert [event.event for event in page.events] == names
 
 
+def test_blocks_without_number_push_out_no_warning(ring: EventRing):
+    tell(ring, "source_lost", "warning")
+    for _ in range(10):
+        tell(ring, "block_found")
+        tell(ring, "block_lost", "error")
+    names = [event.event for event in ring.page(0, limit=10).events]
+    assert names == ["source_lost", "block_lost", "block_found", "block_lost"]
+
+
 def test_rigs_that_come_and_go_push_out_no_warning_and_no_block(ring: EventRing):
     tell(ring, "source_lost", "warning")
     tell(ring, "block_found")
