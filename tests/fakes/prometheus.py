@@ -59,9 +59,15 @@ class Prometheus:
         assert body["status"] == "success", f"{path} {params}: {body}"
         return body["data"]
 
-    async def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Evaluate an expression now; returns labels and value of each sample."""
-        data = await self.ask("query", query=expression)
+    async def query(self, expression: str, at: float = 0) -> list[tuple[dict[str, str], float]]:
+        """Evaluate an expression; returns labels and value of each sample.
+
+        Args:
+            expression: in PromQL.
+            at: the moment, in seconds since 1970; 0 for now.
+        """
+        when = {"time": f"{at:.3f}"} if at else {}
+        data = await self.ask("query", query=expression, **when)
         assert data["resultType"] == "vector", data
         return [(each["metric"], float(each["value"][1])) for each in data["result"]]
 

@@ -238,14 +238,16 @@ async def check_waterfall(server: Prometheus) -> None:
     assert offered > 0
     assert credited > 0
     assert await value_of(server, "Unexplained") == 0
-    steps = "From offered to credited"
-    losses = [
-        (labels, value)
+    [(_, now)] = await server.query("vector(time())")
+    bars = [
+        await server.query(expression, now)
         for title, expression in expressions("waterfall")
-        if title == steps
-        for labels, value in await server.query(expression)
+        if title == "From offered to credited"
     ]
-    assert {"duplicate", "stale"} <= {labels.get("reason") for labels, _ in losses}
+    assert {"duplicate", "stale"} <= {labels.get("reason") for bar in bars for labels, _ in bar}
+    *steps, [(_, credited)] = bars
+    assert credited > 0
+    assert sum(value for bar in steps for _, value in bar) == pytest.approx(credited, rel=1e-9)
 
 
 async def check_rules(server: Prometheus) -> None:
