@@ -15,7 +15,7 @@ from headframe.upstream.payees import Payee, PayTo, payee_of
 __all__ = ["MOST_PAYEES", "PayoutError", "Payouts", "objection_to"]
 
 MOST_PAYEES: Final = 256
-"""A new block's jobs for so many take some 20 ms to make and encode, beside the first."""
+"""A new block's jobs for so many take 10 ms to make and encode, beside the first."""
 
 
 class PayoutError(Exception):
