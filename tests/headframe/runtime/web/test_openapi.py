@@ -83,7 +83,7 @@ def test_parameters_come_from_the_struct_that_checks_them(told: dict[str, Any]) 
 
 def test_answers_have_their_schema_and_all_problems_have_one(told: dict[str, Any]) -> None:
     answers = told["paths"]["/api/v1/things/{name}"]["post"]["responses"]
-    assert set(answers) == {"200", "400", "401", "403", "409", "413", "422"}
+    assert set(answers) == {"200", "400", "401", "403", "404", "409", "413", "422"}
     thing = {"schema": {"$ref": "#/components/schemas/Thing"}}
     assert answers["200"]["content"] == {"application/json": thing}
     problem = {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}

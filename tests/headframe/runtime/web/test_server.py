@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from headframe.runtime.errors import ListenError, PortInUseError
-from headframe.runtime.web import Endpoint, Served, WebServer
+from headframe.runtime.web import Actions, Answer, Endpoint, Served, WebServer, common
 from headframe.runtime.web import server as server_module
 from tests.fakes.browser import browsing
 
@@ -347,3 +347,28 @@ async def test_the_schema_of_the_status_is_served_where_there_is_one():
         assert json.loads(await answer.text())["title"] == "Told"
     async with serving() as (_, session), session.get("/api/v1/schema") as answer:
         assert answer.status == 404
+
+
+async def test_every_route_is_in_the_description_and_the_reverse():
+    async def answer(_request: web.Request, _asked: object) -> web.Response:
+        return web.Response()
+
+    async def act(_asked: object) -> Answer:
+        return Answer()
+
+    rigs = Endpoint(path="/api/v1/rigs", summary="Rigs", replies={})
+    actions = Actions({common.RELOAD: act}, "")
+    more = {"endpoints": [Served(rigs, answer)], "actions": actions, "hints": lambda: 1}
+    async with serving(schema=Told, **more) as (server, session):
+        async with session.get("/api/v1/openapi.json") as got:
+            paths = json.loads(await got.text())["paths"]
+        assert server._runner is not None
+        app = server._runner.app
+        assert isinstance(app, web.Application)
+        routes = {
+            (route.method.lower(), route.resource.canonical)
+            for route in app.router.routes()
+            if route.resource is not None and route.method != "HEAD"
+        }
+    assert routes == {(method, path) for path, each in paths.items() for method in each}
+    assert len(routes) == 14
