@@ -59,7 +59,7 @@ port = {halls[1]}
 
 [vardiff]
 start = 0.0005
-least = 0.0001
+least = 0.00002
 shares_per_minute = 12
 
 [web]
