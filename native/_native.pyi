@@ -4,6 +4,7 @@ from typing import Any
 
 class CData:
     def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
     def __getitem__(self, index: int) -> Any: ...
     def __add__(self, offset: int) -> CData: ...
 
@@ -28,6 +29,12 @@ class Lib:
     HF_KNOWN: int
     HF_ADDED: int
     HF_NO_ROOM: int
+    HF_MAX_SHARES: int
+    HF_SLOTS: int
+    HF_TOOK_ALL: int
+    HF_TOOK_MANY: int
+    HF_OTHER_JOB: int
+    HF_NOT_PLAIN: int
 
     def hf_kernel_count(self) -> int: ...
     def hf_kernel_name(self, kernel: int) -> CData: ...
@@ -61,10 +68,22 @@ class Lib:
         ntime: int,
         nonce: int,
     ) -> int: ...
+    def hf_leaf_path(self, path: CData, hasher: int, row: CData, count: int) -> int: ...
     def hf_table_has(self, slots: CData, bits: int, salt: int, number: int) -> int: ...
     def hf_table_add(self, slots: CData, bits: int, salt: int, number: int) -> int: ...
     def hf_table_copy(
         self, to: CData, to_bits: int, from_slots: CData, from_bits: int, salt: int
+    ) -> int: ...
+    def hf_table_put(self, table: CData, number: int) -> int: ...
+    def hf_take_shares(
+        self,
+        taken: CData,
+        task: CData,
+        rig: bytes,
+        rig_size: int,
+        latest: int,
+        data: bytes,
+        size: int,
     ) -> int: ...
     def hf_send_all(
         self, taken: CData, sockets: CData, count: int, data: bytes, size: int

@@ -27,10 +27,12 @@ SOURCES: Final = (
     "armv8.c",
     "neon.c",
     "table.c",
+    "submit.c",
+    "judge.c",
     "send.c",
 )
 """Every C file of the module."""
-HEADERS: Final = ("headframe.h", "internal.h", "lanes.h", "shani.h")
+HEADERS: Final = ("headframe.h", "internal.h", "lanes.h", "shani.h", "submit.h")
 
 
 def declarations(header: str) -> str:

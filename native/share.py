@@ -18,7 +18,7 @@ if not extension_missing:
 
     _HASH, _new, _buffer = ffi.typeof("uint8_t[32]"), ffi.new, ffi.buffer
 
-__all__ = ["choose_hasher", "hash_in_python", "pack_context", "share_hash"]
+__all__ = ["choose_hasher", "chosen_hasher", "hash_in_python", "pack_context", "share_hash"]
 
 Hasher = Callable[[int, bytes, bytes, tuple[int, int, int]], bytes]
 
@@ -72,7 +72,7 @@ def share_hash(context: bytes, extranonce: bytes, version: int, ntime: int, nonc
     try:
         code = lib.hf_share_hash(
             out,
-            _hasher(),
+            chosen_hasher(),
             context,
             len(context),
             extranonce,
@@ -129,8 +129,8 @@ def choose_hasher(usable: Iterable[int], run: Hasher) -> int:
 
 
 @cache
-def _hasher() -> int:
-    """Choose once: asking the CPU costs more than a hash."""
+def chosen_hasher() -> int:
+    """Return the number of the hasher in use, in C; chosen once, as asking the CPU costs more."""
     numbers = range(lib.hf_hasher_count())
     return choose_hasher((n for n in numbers if lib.hf_hasher_usable(n)), _hash_in_c)
 

@@ -8,8 +8,9 @@ from native.compiled import extension_missing
 if not extension_missing:
     from native._native import ffi, lib
 
-    _SLOTS, _new = ffi.typeof("uint64_t[]"), ffi.new
-    _has, _add, _copy, _ADDED = lib.hf_table_has, lib.hf_table_add, lib.hf_table_copy, lib.HF_ADDED
+    _SLOTS, _TABLE, _new = ffi.typeof("uint64_t[]"), ffi.typeof("hf_table *"), ffi.new
+    _has, _put, _copy = lib.hf_table_has, lib.hf_table_put, lib.hf_table_copy
+    _ADDED, _NO_ROOM = lib.HF_ADDED, lib.HF_NO_ROOM
 
 __all__ = ["CompiledTable", "NumberTable", "PythonTable", "number_table"]
 
@@ -46,18 +47,20 @@ class CompiledTable:
             drawn if not given. What the table says does not depend on it.
     """
 
-    __slots__ = ("_bits", "_count", "_room", "_salt", "_slots")
+    __slots__ = ("_slots", "state")
 
     def __init__(self, salt: int | None = None) -> None:
-        self._salt = secrets.randbits(64) if salt is None else salt
-        self._count = 0
+        self.state = _new(_TABLE)
+        """What the functions in C work on."""
+        self.state.salt = secrets.randbits(64) if salt is None else salt
         self._resize(_FIRST_BITS)
 
     def __len__(self) -> int:
-        return self._count
+        return int(self.state.count)
 
     def __contains__(self, number: int) -> bool:
-        return bool(_has(self._slots, self._bits, self._salt, number))
+        state = self.state
+        return bool(_has(state.slots, state.bits, state.salt, number))
 
     def add(self, number: int) -> bool:
         """Add a number; false when it was there already.
@@ -66,29 +69,28 @@ class CompiledTable:
             OverflowError: it is no unsigned number of 64 bits.
             MemoryError: there is no memory left.
         """
-        if _add(self._slots, self._bits, self._salt, number) != _ADDED:
-            return False
-        self._count += 1
-        if self._count > self._room:
+        result = _put(self.state, number)
+        if result == _NO_ROOM:
             self._grow()
-        return True
+            result = _put(self.state, number)
+        return bool(result == _ADDED)
 
     @property
     def size_bytes(self) -> int:
         """Memory that its slots take."""
-        return 8 << self._bits
+        return 8 << int(self.state.bits)
 
     def _resize(self, bits: int) -> None:
-        self._bits = bits
-        self._room = (1 << bits) * 3 // 4
-        self._slots = _new(_SLOTS, 1 << bits)
+        state = self.state
+        self._slots = state.slots = _new(_SLOTS, 1 << bits)
+        state.bits, state.room = bits, (1 << bits) * 3 // 4
 
     def _grow(self) -> None:
-        before, bits = self._slots, self._bits
+        before, bits = self._slots, int(self.state.bits)
         if bits == _MOST_BITS:
-            raise MemoryError(f"a table of {self._count} numbers cannot grow")
+            raise MemoryError(f"a table of {len(self)} numbers cannot grow")
         self._resize(bits + 1)
-        _copy(self._slots, self._bits, before, bits, self._salt)
+        _copy(self._slots, bits + 1, before, bits, self.state.salt)
 
 
 class PythonTable:

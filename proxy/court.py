@@ -1,12 +1,10 @@
 """Where shares are judged, booked and sent up; the hub is that, and the rigs."""
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 
 from headframe.chain.job import JobId
 from headframe.chain.share import Checked, Reason
-from headframe.chain.target import work_of
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted
 from headframe.upstream.base import Done, JobSource
@@ -19,14 +17,13 @@ from proxy.sharelog import Tap
 from proxy.sharelog_lines import Judged
 from proxy.slices import Layout
 from proxy.stats import Stats
+from proxy.tasks import Tasks, weigh
 from proxy.terms import Asker, Clock, HubSettings
 from proxy.uplink import Parcel, Uplink
 
 __all__ = ["Court"]
 
 _ACCEPTED: Final = Reason.ACCEPTED
-_work_of: Final = lru_cache(maxsize=4096)(work_of)
-"""Rigs have few different targets, and a division of 256 bits takes longer than a look-up."""
 
 
 class Court:
@@ -67,11 +64,22 @@ class Court:
         self.blocks = self.stats.blocks
         """What becomes of the blocks of its upstreams."""
         self._book: JobBook | None = None
+        self._tasks: Tasks | None = None
 
     @property
     def book(self) -> JobBook | None:
         """The jobs; `None` before the layout is known."""
         return self._book
+
+    @property
+    def tasks(self) -> Tasks | None:
+        """What its jobs ask of shares, for the judge in C; `None` before the layout is known."""
+        book = self._book
+        if book is None:
+            return None
+        if self._tasks is None or self._tasks.book is not book:
+            self._tasks = Tasks(book)
+        return self._tasks
 
     def finds(self, job_id: JobId) -> Entry | None:
         """Look a job of this route up, dead ones included."""
@@ -107,9 +115,20 @@ class Court:
         checked = book.check(seat, share, self.clock.wall())
         if share.refused is not None:
             checked = replace(checked, reason=share.refused)
-        work = 0 if share.target is None else _work_of(share.target)
+        return self.conclude(book.find(share.job_id), seat, share, row, checked, asker)
+
+    def conclude(  # all that is known of a share
+        self,
+        entry: Entry | None,
+        seat: Seat,
+        share: ShareSubmitted,
+        row: Row,
+        checked: Checked,
+        asker: Asker | None = None,
+    ) -> tuple[Checked, int]:
+        """Book a share that was judged, and send it up if it is good enough; see `judge`."""
+        work = 0 if share.target is None else weigh(share.target)
         judged, accepted = checked, checked.reason is _ACCEPTED
-        entry = book.find(share.job_id)
         if entry is not None and (
             checked.block or (accepted and checked.proof <= entry.upstream.target)
         ):

@@ -91,6 +91,11 @@ class Entry:
         return self._up.mask
 
     @property
+    def proofs(self) -> Proofs:
+        """Those that counted for this work."""
+        return self._up.proofs
+
+    @property
     def payee(self) -> str:
         """The address that a rig gave to be paid to; "" where the upstream says who is paid."""
         return self._up.payee

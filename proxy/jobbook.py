@@ -91,8 +91,10 @@ class JobBook:
         """The book before this one; may be dropped at any time."""
         self.stale = Stale.REFUSE
         """What becomes of good shares of dead jobs; may be changed at any time."""
+        self.revision = 0
+        """Rises when an id or its job no longer is what it was: dead, narrower, forgotten."""
+        self.hasher = hasher
         self._ids = ids
-        self._hasher = hasher
         self._share_hash = hasher.share_hash
         self._shelf = shelf or ProofShelf()
         self._entries: dict[JobId, Entry] = {}
@@ -207,6 +209,7 @@ class JobBook:
         if self.before is not None:
             self.before.note_generation(source, generation)
         if generation > self._generations.get(source, 0):
+            self.revision += 1
             self._generations[source] = generation
             self._forget()
 
@@ -252,9 +255,7 @@ class JobBook:
                 return self.before.check(seat, share, now)
             return Checked(reason=Reason.UNKNOWN_JOB, proof=NO_PROOF, block=False)
         up = entry._up  # noqa: SLF001 - the book made it
-        context = up.contexts.get(seat.lane)
-        if context is None:
-            context = self._pack(up, seat.lane)
+        context = up.contexts.get(seat.lane) or self.context(entry, seat.lane)
         digest = self._share_hash(
             context, seat.slice + share.extranonce, share.version, share.ntime, share.nonce
         )
@@ -296,11 +297,24 @@ class JobBook:
                 return entry._up  # noqa: SLF001 - the book made it
         return None if self.before is None else self.before._same_work(job)  # noqa: SLF001 - a book
 
-    def _pack(self, up: Upstream, lane: bytes) -> bytes:
+    def living(self, job_id: JobId) -> Entry | None:
+        """Look an id up whose shares count: of this book alone, and alive."""
+        entry = self._entries.get(job_id)
+        return entry if entry is not None and self.is_alive(entry.mark) else None
+
+    def context(self, entry: Entry, lane: bytes) -> bytes:
+        """Return what the hasher must know of a job on a lane; packed once.
+
+        Raises:
+            LayoutError: it has a fixed root.
+        """
+        up = entry._up  # noqa: SLF001 - the book made it
+        if lane in up.contexts:
+            return up.contexts[lane]
         commitment = up.job.commitment
         if not isinstance(commitment, SplitCoinbase):
             raise LayoutError("a job with a fixed merkle root cannot be shared among rigs")
-        context = self._hasher.pack_context(
+        context = self.hasher.pack_context(
             commitment.prefix + up.padding + lane,
             commitment.suffix,
             commitment.path,
@@ -317,6 +331,7 @@ class JobBook:
         entry = Entry(replace(job, ntime=ntime, ntime_min=first, ntime_max=last), up)
         self._entries[job_id] = entry
         while len(self._entries) > MAX_ENTRIES:
+            self.revision += 1
             del self._entries[next(iter(self._entries))]
         return entry
 
@@ -330,6 +345,7 @@ class JobBook:
         for entry in self._entries.values():
             up = entry._up  # noqa: SLF001
             if up.job.source == job.source and up.job.version == job.version:
+                self.revision += up.mask & ~job.version_mask != 0
                 up.mask &= job.version_mask
         if self.before is not None:
             self.before._narrow_masks(job)  # noqa: SLF001 - a book

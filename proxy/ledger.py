@@ -288,18 +288,19 @@ class Ledger:
         row.refuse(reason, work)
         self.total.refuse(reason, work)
 
-    def keep(self, row: Row, work: int) -> None:
-        """Book a good share that stays here.
+    def keep(self, row: Row, work: int, count: int = 1) -> None:
+        """Book good shares that stay here, each of so much work.
 
         Spelt out, and not as `Row.keep` twice: this is called for every share.
         """
+        work *= count
         for book in (row, self.total):
             offered, accepted = book.offered, book.accepted
-            offered.shares += 1
+            offered.shares += count
             offered.work += work
-            accepted.shares += 1
+            accepted.shares += count
             accepted.work += work
-            book.kept += 1
+            book.kept += count
 
     def queue(self, row: Row, work: int) -> None:
         """Book a good share that will go up."""

@@ -15,7 +15,7 @@ from headframe.runtime.wire import Wire, listen
 from headframe.runtime.wirelog import WireLog
 from headframe.stratum.core import ServerCore
 from headframe.stratum.events import ServerEvent
-from headframe.stratum.sv1.server import ServerConnection
+from headframe.stratum.sv1.skim import SkimmedConnection
 from proxy.balancer import Headed
 from proxy.cost import Cost, Level, Price
 from proxy.entrance import Entrance
@@ -40,7 +40,7 @@ _ADDRESSES: Final = 4096
 
 
 def _sv1(mask: int) -> ServerCore:
-    return ServerConnection(mask=mask)
+    return SkimmedConnection(mask=mask)
 
 
 PROTOCOLS: Final[Mapping[str, Callable[[int], ServerCore]]] = MappingProxyType({"sv1": _sv1})

@@ -1,6 +1,6 @@
 """Proofs that counted, so that none counts twice. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from weakref import WeakSet
 
@@ -37,51 +37,49 @@ class Proofs:
         make_table: makes an empty table.
 
     Attributes:
-        floor: the least time of which shares still count.
+        state: its numbers, and its tables for the judge in C, which counts by itself.
         left_at: since when rigs are shown other work (monotonic seconds); `None` while this is
             the newest.
     """
 
     __slots__ = (
         "__weakref__",
-        "_ahead",
-        "_limit",
         "_make_table",
-        "_past",
-        "_shown",
         "_tables",
         "_tight",
-        "floor",
         "left_at",
+        "state",
     )
 
     def __init__(
         self, limit: int, shown: int, make_table: Callable[[], NumberTable] = native.number_table
     ) -> None:
-        self._limit = limit
+        self.state = native.proof_state()
+        self.state.limit, self.state.shown = limit, shown
         self._make_table = make_table
         self._tables: dict[int, NumberTable] = {}  # by time
-        self._past = 0
-        self._ahead = 0
-        self._shown = shown
         self._tight = False
-        self.floor = 0
         self.left_at: float | None = None
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return self._past + self._ahead
+        return self.state.past + self.state.ahead
+
+    @property
+    def floor(self) -> int:
+        """The least time of which shares still count."""
+        return self.state.floor
 
     @property
     def shown(self) -> int:
         """The newest time that rigs were given."""
-        return self._shown
+        return self.state.shown
 
     @property
     def full(self) -> bool:
         """Rigs should be shown a later time, so that the oldest proofs can go."""
-        return self._tight or self._past >= self._limit
+        return self._tight or self.state.past >= self.state.limit
 
     def has(self, key: int, ntime: int) -> bool:
         """Say whether a proof of a share of that time counted."""
@@ -95,31 +93,33 @@ class Proofs:
             `ACCEPTED`; `DUPLICATE` when it counted already; `BAD_NTIME` when there is no room
             for more of times not shown yet.
         """
-        ahead = ntime > self._shown
-        if ahead and self._ahead >= self._limit:
+        state = self.state
+        ahead = ntime > state.shown
+        if ahead and state.ahead >= state.limit:
             return Reason.DUPLICATE if self.has(key, ntime) else Reason.BAD_NTIME
         table = self._tables.get(ntime)
         if table is None:
             table = self._tables[ntime] = self._make_table()
+            native.link_table(state, ntime, table)
         if not table.add(key):
             return Reason.DUPLICATE
         if ahead:
-            self._ahead += 1
+            state.ahead += 1
         else:
-            self._past += 1
+            state.past += 1
         return Reason.ACCEPTED
 
     def show(self, ntime: int) -> None:
         """Take note that rigs are given a time; forget the oldest if it is full."""
-        before, self._shown = self._shown, ntime
+        state = self.state
+        before, state.shown = state.shown, ntime
         if self.full:
-            self.floor = max(self.floor, min(before, ntime - IN_FLIGHT))
-            for old in [each for each in self._tables if each < self.floor]:
-                del self._tables[old]
+            state.floor = max(state.floor, min(before, ntime - IN_FLIGHT))
+            self._forget([each for each in self._tables if each < state.floor])
             self._tight = False
         counts = {each: len(table) for each, table in self._tables.items()}
-        self._ahead = sum(count for each, count in counts.items() if each > ntime)
-        self._past = sum(counts.values()) - self._ahead
+        state.ahead = sum(count for each, count in counts.items() if each > ntime)
+        state.past = sum(counts.values()) - state.ahead
 
     def squeeze(self) -> None:
         """Be full, however few there are: until a later time is shown."""
@@ -127,14 +127,19 @@ class Proofs:
 
     def give_up(self) -> None:
         """Forget everything, and take no share any more but of times that are shown later."""
-        self._shown = max([self._shown, *self._tables])
-        self.floor = self._shown + 1
+        state = self.state
+        state.shown = max([state.shown, *self._tables])
+        state.floor = state.shown + 1
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._tables.clear()
-        self._past = self._ahead = 0
+        self._forget([*self._tables])
+        self.state.past = self.state.ahead = 0
+
+    def _forget(self, times: Sequence[int]) -> None:
+        for ntime in times:
+            native.unlink_table(self.state, ntime, self._tables.pop(ntime))
 
 
 class ProofShelf:

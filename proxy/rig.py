@@ -236,13 +236,23 @@ class Rig:
             now: monotonic seconds.
         """
         if checked.reason is _ACCEPTED:
-            self.accepted += 1
-            self._refused_run = 0
-            self._last_share = now
-            self._rate.add(work, now)
-            self.vardiff.on_share(work)
+            self.count_good(work, now)
         else:
             self.refuse()
+
+    def count_good(self, work: int, now: float, count: int = 1) -> None:
+        """Count good shares.
+
+        Args:
+            work: hashes that each stands for.
+            now: monotonic seconds.
+            count: how many there are.
+        """
+        self.accepted += count
+        self._refused_run = 0
+        self._last_share = now
+        self._rate.add(work * count, now)
+        self.vardiff.on_share(work, count)
 
     def count_answered(self, reason: Reason, work: int, now: float) -> None:
         """Count a share that was good here, as its upstream answered it.
@@ -268,8 +278,8 @@ class Rig:
         self.rejected += 1
         self._refused_run += 1
 
-    def note_version(self, version: int) -> None:
-        """Take note of a good share's version: whether the rig rolled it.
+    def note_version(self, version: int, count: int = 1) -> None:
+        """Take note of the version of so many good shares: whether the rig rolled it.
 
         One that rolls does so in nearly every share; by chance all bits are those of the job
         in one of 65,536.
@@ -278,7 +288,7 @@ class Rig:
         if entry is not None and version != entry.job.version:
             self._unrolled = 1
         elif 0 < self._unrolled < _STOPPED:
-            self._unrolled += 1
+            self._unrolled = min(self._unrolled + count, _STOPPED)
 
     @property
     def stopped_rolling(self) -> bool:

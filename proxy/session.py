@@ -7,10 +7,8 @@ sent up before the next is looked at. No task, no future and no queue per rig.
 import hmac
 import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import Final, assert_never
 
-from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
 from headframe.runtime.logs import get_logger
 from headframe.runtime.wire import SlowReaderError, Wire
@@ -23,14 +21,12 @@ from headframe.stratum.events import (
     ServerEvent,
     ShareSubmitted,
     TargetWished,
-    Ticket,
 )
-from headframe.upstream.base import Done
 from proxy.cost import Cost, Level, Price
 from proxy.hub import Hub
 from proxy.rig import RigSettings, difficulty_in_password
-from proxy.seating import Door, Place, Seating
-from proxy.waiting import Waiting
+from proxy.seating import Door, Place
+from proxy.skimming import Skimming
 
 __all__ = ["Door", "Place", "Session"]
 
@@ -47,7 +43,7 @@ _BUFFER_BYTES: Final = 1 << 18
 """Unread bytes a rig may leave: some hundred jobs."""
 
 
-class Session(Seating):
+class Session(Skimming):
     """One connection of a rig.
 
     Args:
@@ -57,7 +53,7 @@ class Session(Seating):
         door: who lets it in.
     """
 
-    __slots__ = ("_cost",)
+    __slots__ = ()
 
     def __init__(self, hub: Hub, settings: RigSettings, core: ServerCore, door: Door) -> None:
         self.wire: Wire[ServerEvent] = Wire(
@@ -68,17 +64,6 @@ class Session(Seating):
             max_buffer_bytes=_BUFFER_BYTES,
         )
         super().__init__(hub, settings, core, door)
-        self._cost: Cost | None = None  # most rigs never do wrong
-
-    # what the hub asks for
-
-    def expect(self, share: ShareSubmitted, work: int, source: SourceId) -> Done:
-        """Let a share wait for its upstream's verdict; see `proxy.terms.Asker`."""
-        if self._waiting is None:
-            self._waiting = Waiting()
-        tell = partial(self._on_verdict, share.channel, share.ticket, work)
-        now = self._hub.clock.monotonic()
-        return self._waiting.expect(share.ticket, source, tell, now)
 
     # what the wire tells
 
@@ -126,12 +111,12 @@ class Session(Seating):
         checked, work = hub.judge(seat, share, row, self)
         if checked.reason is _ACCEPTED:
             self._core.reply(share.ticket, _YES)
-            rig.count(checked, work, now)
+            self._count_good(rig, work, now)
             rig.note_version(share.version)
-            if self._cost is not None:
-                self._cost.forgive(Price.REFUSED_SHARE)
+            self._take_ahead()
             return
         if checked.reason is Reason.PENDING:
+            self._take_ahead()
             return  # `_on_verdict` answers, or has answered
         self._core.reply(share.ticket, _VERDICTS[checked.reason])
         rig.count(checked, work, now)
@@ -140,15 +125,6 @@ class Session(Seating):
         log.debug("share_refused", reason=checked.reason, rig=self._user, peer=self.address)
         late = checked.reason in _LATE
         self._charge(Price.LATE_SHARE if late else Price.REFUSED_SHARE, now)
-
-    def _on_verdict(self, channel: int, ticket: Ticket, work: int, verdict: Verdict) -> None:
-        """Answer a share as its upstream did. One that is kept for later is good."""
-        answer = _YES if verdict.reason is Reason.PENDING else verdict
-        self._core.reply(ticket, answer)
-        rig = self._rig_on(channel)
-        if rig is not None:
-            rig.count_answered(answer.reason, work, self._hub.clock.monotonic())
-        self.wire.flush()
 
     def _on_other(self, event: ServerEvent, now: float) -> None:
         match event:

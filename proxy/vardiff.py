@@ -109,14 +109,15 @@ class Vardiff:
             self._bounds = bounds
             self.wish(self.target, now)
 
-    def on_share(self, work: int) -> None:
-        """Count a good share.
+    def on_share(self, work: int, count: int = 1) -> None:
+        """Count good shares.
 
         Args:
-            work: `work_of` the target it was judged by.
+            work: of each: `work_of` the target it was judged by.
+            count: how many there are.
         """
-        self._shares += 1
-        self._work += work
+        self._shares += count
+        self._work += work * count
 
     def is_due(self, now: float) -> bool:
         """Say whether it is time for a look at the rate; quick, for after each share."""

@@ -101,6 +101,16 @@ int hf_share_hash(uint8_t *hash, uint32_t hasher, const uint8_t *context, size_t
                   uint32_t ntime, uint32_t nonce);
 
 /*
+ * Make the merkle path of a tree's first leaf from all leaves but it.
+ *
+ * Out:  path    32 bytes for each step, header order; at most 32 steps
+ * In:   hasher  number of a usable hasher
+ *       row     `count` hashes of 32 bytes, and room for one more; used up
+ * Returns how many steps there are; 0 also when there is no such hasher.
+ */
+uint32_t hf_leaf_path(uint8_t *path, uint32_t hasher, uint8_t *row, uint32_t count);
+
+/*
  * Tables of 64-bit numbers that are as good as random, such as the ends of proofs: open
  * addressing, one slot of 8 bytes for a number. The memory is the caller's: 2^bits slots
  * (bits 1 to 32), aligned as uint64_t, all 0 at the start. Where a number lies depends on
@@ -118,6 +128,109 @@ int hf_table_add(uint64_t *slots, uint32_t bits, uint64_t salt, uint64_t number)
  */
 int hf_table_copy(uint64_t *to, uint32_t to_bits, const uint64_t *from, uint32_t from_bits,
                   uint64_t salt);
+
+/*
+ * Plain good shares, judged many at a time: what nearly every line is that a rig sends.
+ * Whatever else a line is, it is left to who knows more than this does.
+ */
+
+enum {
+    HF_MAX_SHARES = 32, /* that one call of hf_take_shares takes */
+    HF_SLOTS = 128      /* of hf_proofs */
+};
+
+/* Why hf_take_shares took no more. */
+enum {
+    HF_TOOK_ALL = 0,   /* there is no more, but perhaps the beginning of a line */
+    HF_TOOK_MANY = 1,  /* HF_MAX_SHARES: ask again */
+    HF_OTHER_JOB = 2,  /* a plain submit for another job */
+    HF_NOT_PLAIN = 3   /* no plain submit, or its share is not good */
+};
+
+/* A table of numbers that knows how full it is; all else as above. */
+typedef struct {
+    uint64_t *slots;
+    uint64_t salt;
+    uint64_t count; /* numbers in it */
+    uint64_t room;  /* that it takes, fewer than its slots */
+    uint32_t bits;
+    uint32_t ntime; /* of the shares whose proofs are in it */
+} hf_table;
+
+/* As hf_table_add; HF_NO_ROOM as soon as `room` numbers are in it. */
+int hf_table_put(hf_table *table, uint64_t number);
+
+/* The proofs of shares that counted, for all jobs that are the same work. */
+typedef struct {
+    uint64_t past;    /* proofs of times up to `shown` */
+    uint64_t ahead;   /* and of later ones, */
+    uint64_t limit;   /* of which so many may be */
+    uint32_t floor;   /* shares of earlier times do not count */
+    uint32_t shown;   /* the newest time that rigs were given */
+    hf_table *tables[128]; /* HF_SLOTS: by time modulo HF_SLOTS; some, or NULL */
+} hf_proofs;
+
+/* What a job asks of the shares of some rigs. */
+typedef struct {
+    const uint8_t *context;  /* for hf_share_hash */
+    uint32_t context_size;
+    uint32_t hasher;         /* usable */
+    uint8_t job[16];         /* its name on the wire, */
+    uint32_t job_size;       /* of so many bytes */
+    uint32_t version;
+    uint32_t mask;           /* version bits that may be set */
+    uint32_t ntime_min, ntime_max;
+    uint8_t target[32];      /* a good share's hash is at most this number, little-endian, */
+    uint8_t block[32];       /* but above this, */
+    uint8_t up[32];          /* and goes up from here on */
+    hf_proofs *proofs;
+} hf_task;
+
+/* A share that is good. Places are counted from the beginning of the data. */
+typedef struct {
+    uint8_t hash[32];
+    uint32_t id, id_size; /* where its id stands, raw JSON */
+    uint32_t extranonce;  /* where the hex of its extranonce stands */
+    uint32_t name;        /* which of the names it came under */
+    uint32_t version, ntime, nonce;
+    uint32_t up;          /* 1 if it goes up, else 0 */
+} hf_good;
+
+typedef struct {
+    uint32_t count; /* of shares */
+    uint32_t ups;   /* that go up */
+    uint32_t names; /* 1 if not all came under the same name, else 0 */
+    uint32_t next;  /* bytes of the lines that they came in */
+    uint32_t stop;  /* why there are no more */
+    uint32_t job, job_size; /* with HF_OTHER_JOB: where the name of that job stands */
+    uint32_t unrolled; /* shares without version bits since the last one that has some */
+    uint32_t answer_size;
+    uint8_t answers[2560]; /* lines that answer them all with true */
+    hf_good shares[32];    /* HF_MAX_SHARES */
+} hf_taken;
+
+/*
+ * Take the good shares from the front of what a rig sent, each in a whole line that is a
+ * plain submit, and put their proofs into the table of their time. Nothing is changed for
+ * the line at which it stops.
+ *
+ * Plain: one JSON object with `id` (a whole number or a text), `method` and `params` alone,
+ * these being five or six texts, and the last three or four of the usual sizes; no text has
+ * any character but printable ASCII without '\'.
+ *
+ * Good: of this job, under one of the names, its version bits, time and hash as the task
+ * asks, its proof new, and in a table that is there and has room.
+ *
+ * Out:  taken     what there is
+ * In:   task      proofs and tables in it are written to
+ *       rig       u8 size of slice, u8 size of the rig's extranonce, u16 number of names,
+ *                 the slice, then each name: u16 size (little-endian, as above), its bytes
+ *       latest    a share of a later time is not good
+ *       data      fewer than 2^31 bytes
+ * Returns HF_OK, HF_BAD_KERNEL or HF_BAD_CONTEXT, also where `rig` is not as above.
+ */
+int hf_take_shares(hf_taken *taken, hf_task *task, const uint8_t *rig, size_t rig_size,
+                   uint32_t latest, const uint8_t *data, size_t size);
 
 /*
  * Send the same bytes to many connected sockets, to each what it takes at once.

@@ -60,3 +60,17 @@ int hf_table_copy(uint64_t *to, uint32_t to_bits, const uint64_t *from, uint32_t
     }
     return HF_ADDED;
 }
+
+int hf_table_put(hf_table *table, uint64_t number)
+{
+    uint64_t at = find(table->slots, table->bits, table->salt, kept(number));
+    if (at >> table->bits == 0 && table->slots[at] != 0) {
+        return HF_KNOWN;
+    }
+    if (at >> table->bits != 0 || table->count >= table->room) {
+        return HF_NO_ROOM;
+    }
+    table->slots[at] = kept(number);
+    table->count++;
+    return HF_ADDED;
+}

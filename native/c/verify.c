@@ -1,4 +1,7 @@
-/* One share in, its hash out: what a proxy does for every share it is sent. */
+/*
+ * One share in, its hash out: what a proxy does for every share it is sent. And a merkle path,
+ * for every template.
+ */
 #include <string.h>
 
 #include "internal.h"
@@ -130,4 +133,25 @@ int hf_share_hash(uint8_t *hash, uint32_t hasher, const uint8_t *context, size_t
     message_add(&m, numbers, 12);
     message_end_twice(hash, &m);
     return HF_OK;
+}
+
+uint32_t hf_leaf_path(uint8_t *path, uint32_t hasher, uint8_t *row, uint32_t count)
+{
+    const hf_hasher *kind = hf_hasher_at(hasher);
+    uint32_t steps = 0;
+    message m;
+    while (kind && count > 0) {
+        memcpy(path + 32 * (size_t)steps, row, 32);
+        steps++;
+        if (count % 2 == 0) { /* odd with the first leaf: the last one is paired with itself */
+            memcpy(row + 32 * (size_t)count, row + 32 * ((size_t)count - 1), 32);
+        }
+        count /= 2;
+        for (size_t i = 0; i < count; i++) {
+            message_start(&m, kind->compress);
+            message_add(&m, row + 32 + 64 * i, 64);
+            message_end_twice(row + 32 * i, &m);
+        }
+    }
+    return steps;
 }

@@ -320,6 +320,59 @@ static void check_sending(void)
     free(data);
 }
 
+/* A line that the judge takes, or (for some numbers) leaves; its size. */
+static size_t write_line(char *to, size_t room, uint32_t number, uint32_t nonce)
+{
+    const char *bits = number % 8 < 4 ? "" : ", \"00002000\"";
+    int size = snprintf(to, room,
+                        "{\"id\":%u,\"method\": \"mining.submit\",\"params\":[\"w\",\"j\","
+                        "\"00ffAA11\",\"00000064\",\"%08x\"%s]}\n",
+                        number, nonce, bits);
+    ensure(size > 0 && (size_t)size < room, "a line is too long", "check");
+    return (size_t)size;
+}
+
+/* Lines in blocks of exactly their size, whole, cut anywhere, and with a byte changed. */
+static void check_judge(uint32_t hasher)
+{
+    const char *name = hf_hasher_name(hasher);
+    static const uint8_t rig[] = {2, 4, 1, 0, 0xab, 0xcd, 1, 0, 'w'};
+    uint8_t context[48 + 10] = {4, 0, 0, 0, 6};
+    static uint64_t slots[1 << 12];
+    hf_table table = {slots, 12345, 0, 3 << 10, 12, 100};
+    hf_proofs proofs = {0, 0, 1000, 0, 100, {NULL}};
+    hf_task task = {context, sizeof context, 0, "j", 1, 0x20000000, 0x1fffe000, 50, 150,
+                    {0}, {0}, {0}, NULL};
+    static hf_taken taken;
+    memset(slots, 0, sizeof slots);
+    memset(task.target, 255, sizeof task.target);
+    proofs.tables[100] = &table;
+    task.proofs = &proofs;
+    task.hasher = hasher;
+    for (uint32_t number = 0; number < SHARES; number++) {
+        char text[512];
+        size_t first = write_line(text, sizeof text, number, 2 * number);
+        size_t size = first + write_line(text + first, sizeof text - first, number, 2 * number + 1);
+        size_t kept = number % 4 < 2 ? size : random_below((uint32_t)size + 1);
+        piece data = make_piece(kept);
+        memcpy(data.bytes, text, kept);
+        if (number % 2 == 1 && kept > 0) {
+            data.bytes[random_below((uint32_t)kept)] = (uint8_t)random_word();
+        }
+        ensure(hf_take_shares(&taken, &task, rig, sizeof rig, 200, data.bytes, kept) == HF_OK,
+               "the judge refused a good rig", name);
+        ensure(taken.next <= kept && taken.count <= 2, "the judge went too far", name);
+        ensure(number % 4 != 0 || (taken.count == 2 && taken.next == size), "left good shares",
+               name);
+        if (number % 4 == 0) {
+            (void)hf_take_shares(&taken, &task, rig, sizeof rig, 200, data.bytes, kept);
+            ensure(taken.count == 0 && taken.stop == HF_NOT_PLAIN, "took a share twice", name);
+        }
+        free(data.whole);
+    }
+    ensure(proofs.past == table.count && proofs.ahead == 0, "counts differ", name);
+}
+
 int main(void)
 {
     uint32_t portable = hf_kernel_count() - 1;
@@ -335,6 +388,7 @@ int main(void)
     for (uint32_t hasher = 0; hasher <= plain; hasher++) {
         if (hf_hasher_usable(hasher)) {
             check_shares(hasher, plain);
+            check_judge(hasher);
             printf("%s-hasher ", hf_hasher_name(hasher));
         }
     }

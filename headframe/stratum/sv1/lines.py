@@ -19,11 +19,12 @@ class LineBuffer:
         limit: the longest line, in bytes without its newline.
     """
 
-    __slots__ = ("_limit", "_parts", "_size", "overflow")
+    __slots__ = ("_limit", "_size", "overflow", "parts")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parts: list[bytes] | None = None  # few lines are ever cut
+        self.parts: list[bytes] | None = None  # few lines are ever cut
+        """The beginning of a line whose end has not come yet, if there is one."""
         self._size = 0
         self.overflow = False
         """A line was longer than the limit; the rest of the stream is lost."""
@@ -31,7 +32,7 @@ class LineBuffer:
     @property
     def rest(self) -> bytes:
         """The beginning of a line whose end has not come yet."""
-        return b"".join(self._parts or ())
+        return b"".join(self.parts or ())
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         r"""Take bytes, cut in any way; return the lines that are complete now.
@@ -41,18 +42,18 @@ class LineBuffer:
         """
         if self.overflow:
             return ()
-        if not self._parts and data[-1:] == b"\n" and len(data) <= self._limit:
+        if not self.parts and data[-1:] == b"\n" and len(data) <= self._limit:
             return [line for line in data.split(b"\n") if line and not line.isspace()]
         longest = self._size + len(data)
         *lines, rest = data.split(b"\n")
-        if lines and self._parts:
-            lines[0] = b"".join((*self._parts, lines[0]))
-            self._parts = None
+        if lines and self.parts:
+            lines[0] = b"".join((*self.parts, lines[0]))
+            self.parts = None
             self._size = 0
         if rest:
-            if self._parts is None:
-                self._parts = []
-            self._parts.append(rest)
+            if self.parts is None:
+                self.parts = []
+            self.parts.append(rest)
             self._size += len(rest)
         if longest > self._limit and self._too_long(lines):
             return self._overflow(lines)
@@ -63,7 +64,7 @@ class LineBuffer:
 
     def _overflow(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         self.overflow = True
-        self._parts = None
+        self.parts = None
         good = []
         for line in lines:
             if len(line) > self._limit:

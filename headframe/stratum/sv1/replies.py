@@ -97,6 +97,13 @@ class Replies:
         else:
             self._out.append(line)
 
+    def put(self, lines: bytes) -> bool:
+        """Send answers whose requests were never taken; not while an earlier one is open."""
+        if self._waiting:
+            return False
+        self._out.append(lines)
+        return True
+
     def data_to_send(self) -> bytes:
         """Return what is to be written now, and forget it."""
         if not self._out:
