@@ -109,3 +109,12 @@ def test_every_event_that_operators_are_told_of_is_logged_somewhere() -> None:
     code = "".join(p.read_text() for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
     assert len(named) > 10
     assert not {event for event in named if f'"{event}"' not in code}
+
+
+def test_events_that_the_api_page_names_are_logged_somewhere() -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    told = page.partition("Events that operators look for:")[2].partition("\n\n")[0]
+    names = re.findall(r"`(\w+)`", told)
+    source = "".join(p.read_text() for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
+    assert len(names) > 20
+    assert [name for name in names if f'"{name}"' not in source] == []
