@@ -154,6 +154,7 @@ class Builder:
             journal=journal_of(self._state, settings.name),
             blocks=blocks,
             wire_log=self._wire_log,
+            path=native.leaf_path,
         )
         hub = self._hub(settings.name, roster.group, told)
         hub.hear_of_blocks(roster.desk)
@@ -178,6 +179,7 @@ class Builder:
             ids=count(1),
             journal=route.roster.desk,  # one file, which a start reads whatever is open then
             wire_log=self._wire_log,
+            path=native.leaf_path,
         )
         full = main.slices is not None and main.slices.free < 1
         hub = Hub(

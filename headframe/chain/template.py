@@ -15,7 +15,7 @@ from headframe.chain.errors import CoinbaseError, TemplateError
 from headframe.chain.fields import Fields
 from headframe.chain.header import HEADER_BYTES
 from headframe.chain.job import Job, JobId, Lineage, SplitCoinbase
-from headframe.chain.merkle import first_leaf_path
+from headframe.chain.merkle import PathMaker, first_leaf_path
 from headframe.chain.offer import TemplateTx, check_offer, read_offers
 from headframe.chain.room import Room
 from headframe.chain.share import MAX_FUTURE_SECONDS, ShareFields, header_of
@@ -138,7 +138,9 @@ def parse_template(answer: Mapping[str, object]) -> Template:
 
 
 def skim_template(
-    answer: Mapping[str, object], known: Mapping[bytes, TemplateTx] = _NONE_KNOWN
+    answer: Mapping[str, object],
+    known: Mapping[bytes, TemplateTx] = _NONE_KNOWN,
+    path: PathMaker = first_leaf_path,
 ) -> Template:
     """Read the result of `getblocktemplate`, for a job that must go out soon.
 
@@ -148,6 +150,7 @@ def skim_template(
     Args:
         answer: the decoded JSON object.
         known: transactions of earlier templates, by wtxid; they are kept once.
+        path: how a merkle path is made.
 
     Raises:
         TemplateError: a field is missing, of the wrong type or out of range, or
@@ -180,8 +183,8 @@ def skim_template(
         ),
         sigop_limit=fields.integer("sigoplimit", low=1, default=_SIGOP_LIMIT),
         aux=_aux(fields),
-        path=first_leaf_path([tx.txid for tx in transactions]),
-        commitment=_commitment(fields, transactions) if "segwit" in rules else None,
+        path=path([tx.txid for tx in transactions]),
+        commitment=_commitment(fields, transactions, path) if "segwit" in rules else None,
     )
 
 
@@ -217,8 +220,8 @@ def _aux(fields: Fields) -> bytes:
     return b"".join(aux.hex(name) for name in aux)
 
 
-def _commitment(fields: Fields, transactions: Sequence[TemplateTx]) -> bytes:
-    own = witness_commitment([tx.wtxid for tx in transactions])
+def _commitment(fields: Fields, transactions: Sequence[TemplateTx], path: PathMaker) -> bytes:
+    own = witness_commitment([tx.wtxid for tx in transactions], path)
     theirs = fields.hex("default_witness_commitment", default=own)
     if theirs != own:
         raise TemplateError(

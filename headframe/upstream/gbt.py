@@ -179,7 +179,12 @@ class GbtSource:
             chain=chain,
             payees=payees,
             templates=Templates(
-                self._rpc, chain, source=name, clock=self._clock, wall=wall_seconds
+                self._rpc,
+                chain,
+                source=name,
+                clock=self._clock,
+                wall=wall_seconds,
+                path=options.path,
             ),
             fees=FeeWatch(
                 self._rpc,

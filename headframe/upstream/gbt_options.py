@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headframe.chain.job import BIP320_MASK
+from headframe.chain.merkle import PathMaker, first_leaf_path
 from headframe.upstream.pace import EASIEST_WORK
 from headframe.upstream.payees import PayeeShare
 
@@ -36,6 +37,7 @@ class GbtOptions:
             template before its time; 0 for never.
         fee_look_seconds: time between two looks at the fees.
         zmq: where the node publishes `hashblock`; "" to ask it, `NO_ZMQ` for not at all.
+        path: how merkle paths are made.
     """
 
     address: str
@@ -54,3 +56,4 @@ class GbtOptions:
     fee_gain_percent: float = 0.0
     fee_look_seconds: float = 6.5
     zmq: str = ""
+    path: PathMaker = first_leaf_path

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from headframe.chain.job import Lineage, SourceId
+from headframe.chain.merkle import PathMaker, first_leaf_path
 from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
@@ -98,6 +99,7 @@ class Roster:
         clock: monotonic seconds.
         home: the user's folder; this user's own by default.
         wire_log: where what pools say and hear is written down, if it is.
+        path: how merkle paths of templates are made.
 
     Raises:
         ConfigError: no upstream, or one whose settings can never work; says which and why.
@@ -114,8 +116,10 @@ class Roster:
         clock: Callable[[], float] = monotonic,
         home: Path | None = None,
         wire_log: WireLog | None = None,
+        path: PathMaker = first_leaf_path,
     ) -> None:
         self._wire_log = wire_log
+        self._path = path
         self._ids = ids
         self._clock = clock
         self._home = home or Path.home()
@@ -235,6 +239,7 @@ class Roster:
             home=self._home,
             circle=self.circle,
             wire_log=self._wire_log,
+            path=self._path,
         )
         source = SCHEMES[endpoint.scheme].make(one, endpoint, parts)
         reach = SCHEMES[endpoint.scheme].reach

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from headframe.chain.address import script_from_address
 from headframe.chain.errors import AddressError
 from headframe.chain.job import Lineage
+from headframe.chain.merkle import PathMaker, first_leaf_path
 from headframe.chain.network import Network
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.settings import read_secret
@@ -54,6 +55,7 @@ class Parts:
         home: the user's folder, where bitcoind's own folder is.
         circle: all nodes of the process.
         wire_log: where what pools say and hear is written down, if it is.
+        path: how merkle paths are made.
     """
 
     lineage: Lineage
@@ -62,6 +64,7 @@ class Parts:
     home: Path
     circle: Circle = field(default_factory=Circle)
     wire_log: WireLog | None = None
+    path: PathMaker = first_leaf_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +188,7 @@ def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
         empty_after_seconds=settings.empty_after_ms / 1000,
         fee_gain_percent=settings.fee_gain_percent,
         zmq=settings.zmq,
+        path=parts.path,
     )
     parts.circle.add(parts.lineage.source, access.connect)
     return GbtSource(

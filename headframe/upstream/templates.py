@@ -11,6 +11,7 @@ from typing import Final
 
 from headframe.chain.errors import TemplateError
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
+from headframe.chain.merkle import PathMaker, first_leaf_path
 from headframe.chain.network import Network
 from headframe.chain.offer import TemplateTx, check_offer
 from headframe.chain.stopgap import TipHeader, parse_tip, stopgap
@@ -50,6 +51,7 @@ class Templates:
         source: name of the node, for messages.
         clock: monotonic seconds.
         wall: this machine's time, in seconds since 1970.
+        path: how merkle paths are made.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Templates:
         source: str,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        path: PathMaker = first_leaf_path,
     ) -> None:
         self._rpc = rpc
         self._chain = chain
         self._source = source
         self._clock = clock
         self._wall = wall
+        self._path = path
         self._last: Template | None = None
         self._last_at = 0.0
         self._header: TipHeader | None = None
@@ -190,7 +194,7 @@ class Templates:
         self.answer_seconds = self._clock() - asked_at
         if not isinstance(answer, Mapping):
             raise BadUpstreamError(f"{self._source}: getblocktemplate is no object")
-        template = skim_template(answer, self._checked)
+        template = skim_template(answer, self._checked, self._path)
         ahead = template.curtime - self._wall()
         if ahead > _MAX_AHEAD_SECONDS:
             raise TemplateError(

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from headframe.chain.errors import TemplateError
 from headframe.chain.hashes import hash_to_hex
+from headframe.chain.merkle import first_leaf_path
 from headframe.chain.network import Network
 from headframe.chain.target import target_from_nbits
 from headframe.upstream.base import BadUpstreamError
@@ -92,6 +93,26 @@ async def test_all_of_many_transactions_are_hashed() -> None:
         odd = many[200]._replace(encoded=many[201].encoded)
         with pytest.raises(TemplateError, match=r"transactions\.200\.hash .* is not the hash"):
             await templates.check(replace(template, transactions=(*many[:200], odd, *many[201:])))
+
+
+async def test_merkle_paths_are_made_as_it_is_told() -> None:
+    asked: list[int] = []
+
+    def path(others: Sequence[bytes]) -> tuple[bytes, ...]:
+        asked.append(len(others))
+        return first_leaf_path(others)
+
+    chain = Chain(network=Network.REGTEST, private=True, height=112, tip=TIP)
+    async with (
+        RpcNode({"getblocktemplate": TEMPLATE}) as node,
+        NodeRpc(node.url) as rpc,
+    ):
+        templates = Templates(
+            rpc, chain, source="node", clock=lambda: 0.0, wall=lambda: TIME, path=path
+        )
+        template = await templates.fetch(TIP)
+    assert asked == [11, 11]  # the transactions' tree, and that of the witnesses
+    assert template.path == first_leaf_path([tx.txid for tx in template.transactions])
 
 
 async def test_a_template_on_an_old_tip_is_asked_for_again() -> None:
