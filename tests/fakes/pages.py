@@ -114,13 +114,14 @@ def program(crowd: RigView, count: int) -> dict[str, object]:
 
 
 def write_history(path: Path) -> None:
-    """Let one rig have had 1 PH/s for half an hour, until two minutes ago."""
+    """Let one rig have had 1 PH/s for half an hour, until two minutes ago; a tenth was stale."""
     first = wall_seconds() // 60 * 60 - (MINUTES + 2) * 60
     work = 60 * 10**15
     figures = Figures(offered=10, accepted=9, work_offered=work * 10 // 9, work_accepted=work)
     with closing(HistoryFile.open(path)) as file:
         for minute in range(MINUTES):
-            rollups = [Rollup(RIG, figures)]
+            stale = {"refused.stale": (1, work // 9)}
+            rollups = [Rollup(RIG, figures, stale)]
             file.write([Batch(route="default", at=first + 60 * minute, rollups=rollups)])
 
 

@@ -80,7 +80,9 @@ async def test_one_rig_has_its_history_and_what_is_known_of_it(tmp_path: Path):
         await until(tab, "document.querySelector('#rig-chart canvas') !== null")
         label = await tab("document.querySelector('#rig-chart .plot').ariaLabel")
         assert "between 0 H/s and 1 PH/s" in label, "it is silent since two minutes ago"
-        assert "270 good shares" in await tab("document.getElementById('rig-sums').innerText")
+        sums = await tab("document.getElementById('rig-sums').innerText")
+        assert "270 good shares" in sums
+        assert sums.endswith("30 refused (10.0 %), stale 30")
         await until(tab, f"{words('#rig-table tbody tr')}.length === 1")
         notes = await tab(words("#rig-notes li"))
         assert "known firmware: nerdminer" in notes
@@ -115,6 +117,12 @@ async def test_shares_are_told_by_reason(tmp_path: Path):
             ["10", "1 %"],
             ["1", "0.1 %"],
         ]
+        column = "#shares-table tbody td:nth-child(3)"
+        await until(tab, f"{words(column)}.join() === '30,0,–'")  # noqa: RUF001 - no hyphen
+        assert "1 hour" in await tab(words("#shares-table th"))
+        label = "document.querySelector('#shares-chart .plot').ariaLabel"
+        await until(tab, f"{label} === 'Shares refused here, by reason: stale up to 1 a min'")
+        assert await tab(words("#shares-chart .legend span")) == ["stale"]
 
 
 async def confirm(tab: Tab, token: str | None = None) -> None:

@@ -65,6 +65,7 @@ STATIC_TYPES = {
     "rigs.js": "text/javascript",
     "shares.js": "text/javascript",
     "spans.js": "text/javascript",
+    "stack.js": "text/javascript",
     "stream.js": "text/javascript",
     "style.css": "text/css",
     "table.js": "text/javascript",

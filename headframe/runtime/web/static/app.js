@@ -20,7 +20,7 @@ const operator = new Operator();
 const events = new Events();
 const bans = new Bans(operator);
 const shares = new Shares();
-const overview = new Overview((sums, span, program) => shares.drawSums(sums, span, program));
+const overview = new Overview((told, span, program) => shares.drawHistory(told, span, program));
 const pools = new Pools(operator);
 const tables = new Tables();
 const rigs = new Rigs();

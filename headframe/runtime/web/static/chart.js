@@ -7,6 +7,9 @@ const GUTTER = 74;
 const DAY = 86400;
 const NARROW = 520;
 
+// A colour of the page's, by the name of its variable.
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 const two = (number) => String(number).padStart(2, "0");
 
 // The time of day, with the day where the line is longer than two, and seconds where it is short.
@@ -18,10 +21,9 @@ function tick(seconds, span) {
 }
 
 export class Chart {
-  // holder: an element; label: what the line is, for those who do not see it.
-  constructor(holder, label) {
-    this.holder = holder;
-    this.label = label;
+  // holder: an element; label: what the line is, for those who do not see it; unit: writes a value.
+  constructor(holder, label, { unit = hashrate, height = HEIGHT } = {}) {
+    Object.assign(this, { holder, label, unit, height });
     this.plot = null;
     this.data = [[], []];
     this.note = document.createElement("p");
@@ -54,25 +56,28 @@ export class Chart {
   }
 
   show() {
-    const values = this.data[1].filter(Number.isFinite);
-    const enough = values.length > 1;
-    this.note.textContent = enough ? "" : this.empty;
-    this.holder.classList.toggle("empty", !enough);
-    if (!enough) {
-      this.canvas.ariaLabel = `${this.label}: nothing yet`;
-      return;
-    }
-    let [least, most] = [Infinity, 0];
-    for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
-    this.canvas.ariaLabel = `${this.label}: ${hashrate(values.at(-1))} at the end, between ${hashrate(least)} and ${hashrate(most)}`;
+    const told = this.summary();
+    this.note.textContent = told ? "" : this.empty;
+    this.holder.classList.toggle("empty", !told);
+    this.canvas.ariaLabel = `${this.label}: ${told || "nothing yet"}`;
+    if (!told) return;
     if (this.plot) this.plot.setData(this.data);
     else this.plot = new uPlot(this.options(), this.data, this.canvas);
     this.read();
   }
 
+  // The line in words; "" where there are too few points for one.
+  summary() {
+    const values = this.data[1].filter(Number.isFinite);
+    if (values.length < 2) return "";
+    let [least, most] = [Infinity, 0];
+    for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
+    return `${this.unit(values.at(-1))} at the end, between ${this.unit(least)} and ${this.unit(most)}`;
+  }
+
   fit() {
     const width = this.canvas.clientWidth;
-    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
   }
 
   // Left and right go from point to point, as a pointer would.
@@ -86,29 +91,34 @@ export class Chart {
     this.plot.setCursor({ left: this.plot.valToPos(this.data[0][to], "x"), top: 20 });
   }
 
-  // What the line says where the pointer is; else its extremes.
+  // Says what the chart tells where the pointer is; else of all of it.
   read() {
-    const index = this.plot.cursor.idx;
-    const value = this.data[1][index];
-    if (index === null || index === undefined || this.plot.cursor.left < 0) {
-      const known = this.data[1].filter(Number.isFinite);
-      const mean = known.reduce((sum, each) => sum + each, 0) / known.length;
-      this.reading.textContent = `mean of the time shown: ${hashrate(mean)}`;
-    } else {
-      this.reading.textContent = `${clock(new Date(this.data[0][index] * 1000))}: ${hashrate(value ?? NaN)}`;
-    }
+    const { idx, left } = this.plot.cursor;
+    const pointed = idx !== null && idx !== undefined && left >= 0;
+    this.reading.textContent = pointed ? `${clock(new Date(this.data[0][idx] * 1000))}: ${this.readAt(idx)}` : this.readAll();
+  }
+
+  readAt(index) {
+    return this.unit(this.data[1][index] ?? NaN);
+  }
+
+  readAll() {
+    const known = this.data[1].filter(Number.isFinite);
+    return `mean of the time shown: ${this.unit(known.reduce((sum, each) => sum + each, 0) / known.length)}`;
+  }
+
+  series() {
+    return [{ stroke: colour("--accent"), fill: colour("--fill"), width: 2, points: { show: false } }];
   }
 
   options() {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour("--quiet"), font: "12px system-ui, sans-serif" };
     const quiet = { stroke: colour("--line"), width: 1 };
     const span = (plot) => plot.scales.x.max - plot.scales.x.min;
     const width = Math.max(this.canvas.clientWidth, 240);
     return {
       width,
-      height: HEIGHT,
+      height: this.height,
       padding: [8, 26, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { fill: colour("--accent") } },
@@ -116,12 +126,9 @@ export class Chart {
       scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
       axes: [
         { ...axis, grid: { show: false }, ticks: quiet, space: width < NARROW ? 60 : 80, values: (plot, splits) => splits.map((at) => tick(at, span(plot))) },
-        { ...axis, grid: quiet, ticks: { show: false }, size: GUTTER, space: 40, values: (_plot, splits) => splits.map((value) => hashrate(value).replace(".0 ", " ")) },
+        { ...axis, grid: quiet, ticks: { show: false }, size: GUTTER, space: 40, values: (_plot, splits) => splits.map((value) => this.unit(value).replace(".0 ", " ")) },
       ],
-      series: [
-        {},
-        { stroke: colour("--accent"), fill: colour("--fill"), width: 2, points: { show: false } },
-      ],
+      series: [{}, ...this.series()],
     };
   }
 }

@@ -19,7 +19,7 @@ export async function historyOver(span, { worker = null, program = "proxy" } = {
   const answer = await fetch(`/api/v1/history?${query}`);
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.error);
-  return { points: pointsOf(told, worker === null ? null : 0), sums: sumsOf(told.rows) };
+  return { points: pointsOf(told, worker === null ? null : 0), sums: sumsOf(told.rows), refused: refusedOf(told) };
 }
 
 function pointsOf(told, gap) {
@@ -36,6 +36,30 @@ function pointsOf(told, gap) {
     points.push([at + step / 2, sums.has(at) ? sums.get(at) / step : gap]);
   }
   return points;
+}
+
+const REASON = /^shares_refused_(?!upstream$)/;
+
+// The shares refused here in a minute, by reason, those of most shares first; beginning and end
+// are those of the points.
+function refusedOf(told) {
+  const step = told.step === "hour" ? 3600 : 60;
+  const found = new Map();
+  const starts = told.rows.map((row) => Date.parse(row.time) / 1000);
+  const last = told.to - Math.max(step, UNFINISHED_SECONDS);
+  const [first, times] = [Math.min(...starts), []];
+  for (let at = first; at <= last; at += step) times.push(at + step / 2);
+  told.rows.forEach((row, index) => {
+    const place = (starts[index] - first) / step;
+    for (const [name, count] of Object.entries(row)) {
+      if (!count || place >= times.length || !REASON.test(name)) continue;
+      const reason = name.replace(REASON, "");
+      if (!found.has(reason)) found.set(reason, new Array(times.length).fill(0));
+      found.get(reason)[place] += (count * 60) / step;
+    }
+  });
+  const all = (counts) => counts.reduce((sum, each) => sum + each, 0);
+  return { times, rows: [...found].sort(([, a], [, b]) => all(b) - all(a)) };
 }
 
 // Every column of numbers, added up. Beyond 2^53 the last digits are lost, which no reader sees.

@@ -15,9 +15,9 @@ const at = (id) => document.getElementById(id);
 const text = format.text;
 
 export class Overview {
-  // onSums: (sums of the time shown, its name, program) => ...
-  constructor(onSums) {
-    this.onSums = onSums;
+  // onHistory: (what is told of the time shown or null, its name, program) => ...
+  constructor(onHistory) {
+    this.onHistory = onHistory;
     this.live = [];
     this.program = "proxy";
     this.chart = new Chart(at("chart"), "Hashrate");
@@ -91,7 +91,7 @@ export class Overview {
   }
 
   drawHistory(told, span) {
-    if (told) this.onSums(told.sums, spanTitle(span), this.program);
+    this.onHistory(told, spanTitle(span), this.program);
     if (span !== LIVE) this.chart.draw(told?.points ?? null, "nothing is kept of this time");
     else this.chart.draw(this.joined());
   }

@@ -110,7 +110,8 @@ export class RigDetail {
     if (!told) return;
     const { shares_offered: offered = 0, shares_accepted: good = 0, work_accepted: work = 0 } = told.sums;
     const words = `${format.whole(good)} good shares (${format.hashes(work)}), ${format.whole(offered - good)} refused (${format.percent(offered - good, offered)})`;
-    setText(at("rig-sums"), offered ? `${spanTitle(span)}: ${words}` : "");
+    const reasons = (told.refused?.rows ?? []).map(([reason]) => `${format.words(reason)} ${format.whole(told.sums[`shares_refused_${reason}`])}`);
+    setText(at("rig-sums"), offered ? `${spanTitle(span)}: ${[words, ...reasons].join(", ")}` : "");
   }
 
   addresses() {
