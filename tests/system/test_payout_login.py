@@ -1,4 +1,4 @@
-"""bitcoind → proxy → two miners, all real: each is paid by the coinbase of what it finds.
+"""A node → proxy → two miners, all real: each is paid by the coinbase of what it finds.
 
 Addresses and scripts are embit's, and the blocks are read over the node's RPC: what the chain
 says of who was paid owes nothing to our code.
@@ -6,7 +6,7 @@ says of who was paid owes nothing to our code.
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,14 @@ from tests.fakes.programs import Program, headframe, until
 from tests.fakes.rig import RawRig
 from tests.fakes.wallet import Wallet, coinbase_of
 from tests.system.test_endurance import events, hashes, journal, of_kind
+from tests.system.test_solo import NODES, Node
 
-pytestmark = [pytest.mark.system, pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 OPERATOR, SPARE, THEIRS = (Wallet.numbered(number) for number in (41, 42, 43))
 KEY = PrivateKey((44).to_bytes(32, "big"))
 OTHER_KEY = PrivateKey((45).to_bytes(32, "big"))
+Call = Callable[..., Awaitable[Any]]
 SHARE = 150
 """Basis points for the operator."""
 
@@ -49,7 +51,7 @@ WITNESS_KEY, TAPROOT = Payee.of(script.p2wpkh(KEY)), Payee.of(script.p2tr(OTHER_
 ELSEWHERE = script.p2wpkh(KEY).address(NETWORKS["test"])
 
 
-def settings(node: Bitcoind, port: int, folder: Path, payout: str = "login") -> list[str]:
+def settings(node: Bitcoind | Node, port: int, folder: Path, payout: str = "login") -> list[str]:
     """Write the proxy's file; return what it is started with."""
     path = folder / "proxy.toml"
     path.write_text(
@@ -76,9 +78,9 @@ async def miner(payee: Payee, port: int, folder: Path, name: str) -> AsyncIterat
         yield running
 
 
-async def paid_at(node: Bitcoind, height: int) -> bytes:
+async def paid_at(call: Call, height: int) -> bytes:
     """Return the script that gets the most of a block, once the rest was found right."""
-    outputs = (await coinbase_of(node.acall, height)).vout
+    outputs = (await coinbase_of(call, height)).vout
     value = sum(each.value for each in outputs)
     shared = value * SHARE // 10_000
     rest, share, commitment = [(each.value, bytes(each.script_pubkey.data)) for each in outputs]
@@ -88,16 +90,17 @@ async def paid_at(node: Bitcoind, height: int) -> bytes:
     return rest[1]
 
 
-async def owners(node: Bitcoind, first: int) -> dict[str, bytes]:
+async def owners(call: Call, first: int) -> dict[str, bytes]:
     """Return whom each block pays, by its hash, from a height on."""
-    heights = range(first, await node.acall("getblockcount") + 1)
-    return {await node.acall("getblockhash", each): await paid_at(node, each) for each in heights}
+    heights = range(first, await call("getblockcount") + 1)
+    return {await call("getblockhash", each): await paid_at(call, each) for each in heights}
 
 
-async def test_two_rigs_are_paid_each_to_its_own_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make_node", NODES)
+async def test_two_rigs_are_paid_each_to_its_own_address(make_node: Any, tmp_path: Path) -> None:
     port = free_port("127.0.0.1", 0)
-    with running_bitcoind(tmp_path / "node") as node:
-        await node.acall("generatetoaddress", 1, THEIRS.address)
+    async with make_node(tmp_path) as node:
+        await node.call("generatetoaddress", 1, THEIRS.address)
         async with (
             headframe("proxy", *settings(node, port, tmp_path), folder=tmp_path) as proxy,
             miner(WITNESS_KEY, port, tmp_path, "one") as one,
@@ -105,7 +108,7 @@ async def test_two_rigs_are_paid_each_to_its_own_address(tmp_path: Path) -> None
         ):
 
             async def both_are_paid() -> bool:
-                paid = set((await owners(node, 2)).values())
+                paid = set((await owners(node.call, 2)).values())
                 return paid == {WITNESS_KEY.script, TAPROOT.script}
 
             await until(both_are_paid, "a block of each", proxy, one, two)
@@ -116,7 +119,7 @@ async def test_two_rigs_are_paid_each_to_its_own_address(tmp_path: Path) -> None
                 f"{TAPROOT.address}.two": TAPROOT.address,
             }
             blocks = {each["hash"]: each for each in status["blocks"]["list"]}
-            chain = await owners(node, 2)
+            chain = await owners(node.call, 2)
             known = [each for each in chain if each in blocks]
             assert len(known) >= 2
             for each in known:  # what the page says of a block is what the chain says
@@ -127,6 +130,7 @@ async def test_two_rigs_are_paid_each_to_its_own_address(tmp_path: Path) -> None
                 assert chain[each] == owner.script
 
 
+@pytest.mark.node
 async def test_an_address_of_another_network_is_refused_and_the_rig_told_why(
     tmp_path: Path,
 ) -> None:
@@ -160,6 +164,7 @@ def found_at(proxy: Program, height: int) -> set[str]:
     return {each["hash"] for each in told if "source" in each and each["height"] == height}
 
 
+@pytest.mark.node
 async def test_a_block_found_before_the_proxy_is_killed_still_pays_its_finder(
     tmp_path: Path,
 ) -> None:
@@ -200,11 +205,12 @@ async def test_a_block_found_before_the_proxy_is_killed_still_pays_its_finder(
                 )
 
             await until(all_are_judged, "the verdicts", proxy)
-        chain = await owners(node, 2)
+        chain = await owners(node.acall, 2)
         assert late & chain.keys()
         assert set(chain.values()) == {TAPROOT.script}
 
 
+@pytest.mark.node
 async def test_a_reload_pays_rigs_that_are_there(tmp_path: Path) -> None:
     port = free_port("127.0.0.1", 0)
     with running_bitcoind(tmp_path / "node") as node:
@@ -216,7 +222,7 @@ async def test_a_reload_pays_rigs_that_are_there(tmp_path: Path) -> None:
         ):
 
             async def pays(script_: bytes) -> bool:
-                return script_ in (await owners(node, 2)).values()
+                return script_ in (await owners(node.acall, 2)).values()
 
             await until(lambda: pays(SPARE.script), "a block for the operator", proxy, rig)
             settings(node, port, tmp_path)
@@ -224,7 +230,7 @@ async def test_a_reload_pays_rigs_that_are_there(tmp_path: Path) -> None:
             await until(lambda: pays(WITNESS_KEY.script), "a block for the rig", proxy, rig)
             assert (await proxy.status())["rigs"][0]["payout"] == WITNESS_KEY.address
             assert "rig_left" not in proxy.log()
-            paid = [*(await owners(node, 2)).values()]
+            paid = [*(await owners(node.acall, 2)).values()]
             turn = paid.index(WITNESS_KEY.script)
             assert set(paid[:turn]) == {SPARE.script}
             assert set(paid[turn:]) == {WITNESS_KEY.script}
