@@ -101,7 +101,7 @@ async def test_programs_hold_what_they_describe(tmp_path: Path) -> None:
         for name, program in (("proxy", stack.proxy), ("miner", stack.miner)):
             told = await described(program)
             written = json.loads((ROOT / f"docs/schema/{name}-openapi.json").read_text())
-            assert told["paths"] == written["paths"], "docs/schema is what is served"
+            assert operations(told) == operations(written), "docs/schema is what is served"
             phases = ("--phases", "examples,coverage,fuzzing")
             await schemathesis(program, tmp_path, *phases, "-H", f"Authorization: Bearer {TOKEN}")
             ensure_sound(program)
