@@ -7,7 +7,7 @@ own beside the one that it was made of, and an id.
 
 from dataclasses import dataclass, field
 
-from headframe.chain.job import Job, Slice
+from headframe.chain.job import Job
 from headframe.chain.share import Share, ShareFields
 from headframe.stratum.core import Seat
 from proxy.proofs import Proofs
@@ -103,12 +103,10 @@ class Entry:
 
 def widen(entry: Entry, seat: Seat, share: ShareFields) -> Share:
     """Turn a rig's share into an answer to the upstream job."""
-    slice_ = Slice(prefix=entry.padding + seat.lane + seat.slice)
-    narrow = Share(
-        job_id=share.job_id,
-        extranonce=share.extranonce,
+    return Share(  # as `Share.widen` does by `Slice`, spelt out: this is called for every share
+        job_id=entry.upstream.id,
+        extranonce=entry.padding + seat.lane + seat.slice + share.extranonce,
         ntime=share.ntime,
         nonce=share.nonce,
         version=share.version,
     )
-    return narrow.widen(slice_, job_id=entry.upstream.id)

@@ -176,7 +176,6 @@ class Hub(Court):
     async def run(self) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.uplink.run(), name="uplink")
             group.create_task(self._follow_status(), name="status")
             group.create_task(self._follow_jobs(), name="jobs")
             group.create_task(self._tick_along(), name="ticks")

@@ -152,12 +152,6 @@ class Row:
             tally = self.refused[reason] = Tally()
         tally.add(work)
 
-    def keep(self, work: int) -> None:
-        """Count a good share that is easier than the pool's target."""
-        self.offered.add(work)
-        self.accepted.add(work)
-        self.kept += 1
-
     def queue(self, work: int) -> None:
         """Count a good share that waits to be forwarded."""
         self.offered.add(work)
@@ -291,7 +285,7 @@ class Ledger:
     def keep(self, row: Row, work: int, count: int = 1) -> None:
         """Book good shares that stay here, each of so much work.
 
-        Spelt out, and not as `Row.keep` twice: this is called for every share.
+        Spelt out, since this is called for every share.
         """
         work *= count
         for book in (row, self.total):
@@ -306,6 +300,13 @@ class Ledger:
         """Book a good share that will go up."""
         row.queue(work)
         self.total.queue(work)
+
+    def send(self, row: Row, work: int, pool_work: int) -> None:
+        """Book a good share that goes up at once; its work by the rig's target and the pool's."""
+        for book in (row, self.total):
+            book.offered.add(work)
+            book.accepted.add(work)
+            book.leg(rescued=False).sent(pool_work)
 
     def forward(self, row: Row, pool_work: int) -> None:
         """Book a queued share as gone up."""

@@ -1,12 +1,11 @@
-"""The way up: good shares through a bounded queue, block candidates past it.
+"""The way up: good shares and block candidates, handed to the source as they come.
 
-`JobSource.submit` never waits, and neither does anything here: a session books its
-share, hands it over and goes on. When the queue is full the share is counted as lost.
-A block candidate is never queued. Each is sent once: a second copy of the same proof
-reaches this place too, is recognised, and stays here, unless the first was lost.
+`JobSource.submit` never waits, and neither does anything here: a session hands its share
+over and goes on. The source answers each once, also those that are open when it ends: they
+are lost. A block candidate is sent once: a second copy of the same proof reaches this place
+too, is recognised, and stays here, unless the first was lost.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,20 +27,17 @@ __all__ = ["Block", "Parcel", "Uplink", "Witness"]
 
 log = get_logger(__name__)
 
-QUEUE_SIZE: Final = 8192
-"""Shares on their way; the source takes them as fast as they come, so a queue this long
-means that the event loop itself is behind."""
 _SHOWN: Final = 50
 """Blocks that are shown."""
 _PROOFS: Final = 4096
 """Block candidates remembered."""
 _JUDGED: Final = frozenset({BlockEventKind.ACCEPTED, BlockEventKind.REFUSED})
 _ACCEPTED: Final = Verdict(reason=Reason.ACCEPTED)
-_LOST: Final = Verdict(reason=Reason.LOST)
-_LOST_IN_QUEUE: Final = Verdict(reason=Reason.LOST, detail="the queue to the upstream was full")
+_UNANSWERED: Final = frozenset({Reason.LOST, Reason.PENDING})
+"""Verdicts of shares that nobody has answered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes one three times slower, and there are many
 class Parcel:
     """A share on its way up.
 
@@ -116,7 +112,6 @@ class Uplink:
         wall: tells the seconds since 1970.
         clock: tells monotonic seconds.
         stats: where times and the answers of each pool are counted.
-        size: shares that may wait.
     """
 
     def __init__(
@@ -127,20 +122,17 @@ class Uplink:
         *,
         clock: Callable[[], float] = monotonic,
         stats: Stats | None = None,
-        size: int = QUEUE_SIZE,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._wall = wall
         self._clock = clock
         self._stats = stats or Stats()
-        self._queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
         self._proofs: dict[int, None] = {}
         self.blocks: deque[Block] = deque(maxlen=_SHOWN)
         self._waiting: dict[str, tuple[Parcel, bool]] = {}  # blocks, by display hash
         self.tap: Witness | None = None
         """Hears of each share that goes up, and of its answer."""
-        self.dropped = 0
         self.repeated = 0
 
     def forward(self, parcel: Parcel, *, work: int) -> None:
@@ -150,16 +142,10 @@ class Uplink:
             parcel: the share.
             work: hashes that it stands for by the rig's target.
         """
-        self._ledger.queue(parcel.row, work)
+        self._ledger.send(parcel.row, work, parcel.work)
         if self.tap is not None:
             self.tap.sent(parcel)
-        try:
-            self._queue.put_nowait(parcel)
-        except asyncio.QueueFull:
-            self.dropped += 1
-            self._ledger.forward(parcel.row, parcel.work)
-            self._book(parcel, _LOST_IN_QUEUE, rescued=False)
-            parcel.tell(_LOST_IN_QUEUE)
+        self._submit(parcel, self._answered)
 
     def block(self, parcel: Parcel, proof: int, *, accepted: bool, work: int) -> None:
         """Send a block candidate, at once.
@@ -175,8 +161,7 @@ class Uplink:
         if accepted and repeated:
             self._ledger.keep(parcel.row, work)
         elif accepted:
-            self._ledger.queue(parcel.row, work)
-            self._ledger.forward(parcel.row, parcel.work)
+            self._ledger.send(parcel.row, work, parcel.work)
         elif not repeated:
             self._ledger.rescue(parcel.row, parcel.work)
         if repeated:
@@ -199,9 +184,7 @@ class Uplink:
         self.blocks.append(found)
         paid = {"payout": found.payout} if found.payout else {}
         log.info("block_found", hash=found.hash, height=found.height, worker=found.worker, **paid)
-        self._submit(
-            parcel, partial(self._block_answered, parcel, proof, found, rescued=not accepted)
-        )
+        self._submit(parcel, partial(self._block_answered, proof, found, rescued=not accepted))
 
     def share_blocks(self, other: "Uplink") -> None:
         """Know the blocks that another uplink of the same books knows: each is sent once."""
@@ -257,21 +240,7 @@ class Uplink:
         if len(self._waiting) > _PROOFS:
             del self._waiting[next(iter(self._waiting))]
 
-    async def run(self) -> None:
-        """Hand queued shares to the source until cancelled; what waits then is lost."""
-        try:
-            while True:
-                parcel = await self._queue.get()
-                self._ledger.forward(parcel.row, parcel.work)
-                self._submit(parcel, partial(self._answered, parcel))
-        finally:
-            while not self._queue.empty():
-                parcel = self._queue.get_nowait()
-                self._ledger.forward(parcel.row, parcel.work)
-                self._answered(parcel, _LOST)
-                parcel.tell(_LOST)
-
-    def _submit(self, parcel: Parcel, done: Done) -> None:
+    def _submit(self, parcel: Parcel, done: Callable[[Parcel, Verdict], None]) -> None:
         sent_at = self._clock()
         self._source.submit(
             parcel.share, parcel.worker, partial(self._heard, parcel, sent_at, done)
@@ -280,12 +249,18 @@ class Uplink:
             taken = self._clock() - parcel.came_at
             self._stats.share_latency["share_to_sent"].observe(taken)
 
-    def _heard(self, parcel: Parcel, sent_at: float, done: Done, verdict: Verdict) -> None:
-        if verdict.reason not in {Reason.LOST, Reason.PENDING}:  # then nobody has answered
+    def _heard(
+        self,
+        parcel: Parcel,
+        sent_at: float,
+        done: Callable[[Parcel, Verdict], None],
+        verdict: Verdict,
+    ) -> None:
+        if verdict.reason not in _UNANSWERED:
             taken = self._clock() - sent_at
             self._stats.share_latency["sent_to_verdict"].observe(taken)
         self._stats.pools.answered(parcel.source, verdict, parcel.work, self._wall())
-        done(verdict)
+        done(parcel, verdict)
         parcel.tell(verdict)
 
     def _answered(self, parcel: Parcel, verdict: Verdict) -> None:
@@ -299,7 +274,7 @@ class Uplink:
             )
 
     def _block_answered(
-        self, parcel: Parcel, proof: int, found: Block, verdict: Verdict, *, rescued: bool
+        self, proof: int, found: Block, parcel: Parcel, verdict: Verdict, *, rescued: bool
     ) -> None:
         self._book(parcel, verdict, rescued=rescued)
         found.verdict, found.detail = verdict.reason, verdict.detail

@@ -50,6 +50,7 @@ class LoggedHub:
         self.log.start()
         self.tap.totals(self.hub.ledger, "start")
         self._nonces = itertools.count(1)
+        self._answered = set[int]()
 
     def wall_ms(self) -> int:
         return self.time.wall() * 1000
@@ -87,14 +88,18 @@ class LoggedHub:
         checked, _ = self.hub.judge(seat, share, self.hub.ledger.worker(worker))
         return checked.reason
 
-    async def send_up(self, verdict: Verdict | None = None) -> None:
-        """Let queued shares go up, with an answer at once, or with none."""
-        queue = self.hub.uplink._queue
-        while not queue.empty():
-            parcel = queue.get_nowait()
-            self.hub.ledger.forward(parcel.row, parcel.work)
-            if verdict is not None:
-                self.hub.uplink._answered(parcel, verdict)
+    def answer_last(self, verdict: Verdict) -> None:
+        """Let the pool answer what went up last."""
+        self._answered.add(len(self.source.sent) - 1)
+        self.source.sent[-1][2](verdict)
+
+    def answer(self, verdict: Verdict | None = None) -> None:
+        """Let the pool answer all that went up and is open; `None`: never."""
+        for number, (_, _, done) in enumerate(self.source.sent):
+            if number not in self._answered:
+                self._answered.add(number)
+                if verdict is not None:
+                    done(verdict)
 
     def totals(self, why: str = "minute") -> None:
         """Note all books."""

@@ -2,7 +2,6 @@
 
 import itertools
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import native
@@ -123,14 +122,6 @@ class WirelessRig:
             self.hear(
                 b'{"id":"a","method":"mining.authorize","params":["%b",""]}\n' % name.encode()
             )
-
-    def send_up(self) -> None:
-        """Let the source have what is queued for it."""
-        uplink = self.hub.uplink
-        while not uplink._queue.empty():
-            parcel = uplink._queue.get_nowait()
-            self.hub.ledger.forward(parcel.row, parcel.work)
-            uplink._submit(parcel, partial(uplink._answered, parcel))
 
     def take_sent(self) -> bytes:
         """Return what was sent, and forget it."""

@@ -24,7 +24,7 @@ async def lively(path: Path) -> None:
     entry = here.job()
     for nonce in range(60):
         here.share(entry, "ab"[nonce % 2], nonce=nonce)
-    await here.send_up(Verdict(reason=Reason.ACCEPTED))
+    here.answer(Verdict(reason=Reason.ACCEPTED))
     here.share(entry, nonce=3)  # its twin counted, or was too easy
     here.share(entry, version=entry.job.version | 1)
     here.share(entry, ntime=entry.job.ntime_max + 1)
@@ -37,17 +37,17 @@ async def lively(path: Path) -> None:
     block = here.job(block_target=MAX_TARGET, coinbase=b"other")
     here.share(block, "a")
     here.share(block, "a", target=Target(1))
-    here.source.sent[-1][2](Verdict(reason=Reason.ACCEPTED, block=True))
+    here.answer_last(Verdict(reason=Reason.ACCEPTED, block=True))
     here.maker.new_block()
     newer = here.job()
     here.share(newer)
     here.share(entry)
     for nonce in range(30):
         here.share(newer, nonce=1000 + nonce)
-    await here.send_up(Verdict(reason=Reason.STALE, detail="too late"))
+    here.answer(Verdict(reason=Reason.STALE, detail="too late"))
     for nonce in range(30):
         here.share(newer, nonce=2000 + nonce)
-    await here.send_up()
+    here.answer()
     here.hub.ledger.verify()
     here.end()
 
@@ -175,12 +175,12 @@ async def test_lines_that_were_left_out_are_told_and_no_difference(tmp_path: Pat
     entry = here.job()
     for nonce in range(400):
         here.share(entry, nonce=nonce)
-    await here.send_up(Verdict(reason=Reason.ACCEPTED))
+    here.answer(Verdict(reason=Reason.ACCEPTED))
     while here.log.waiting:
         await asyncio.sleep(0.001)
     for nonce in range(15):
         here.share(entry, nonce=1000 + nonce)
-    await here.send_up(Verdict(reason=Reason.ACCEPTED))
+    here.answer(Verdict(reason=Reason.ACCEPTED))
     assert here.log.stats.share_log_left_out["share"] > 0
     here.end()
     found = audit_of(*lines_of(tmp_path / "shares.jsonl"))
@@ -228,9 +228,9 @@ async def test_whatever_happens_the_log_is_sound(tmp_path_factory, taken):
                 here.maker.new_block()
                 entries.append(here.job())
             case "up":
-                await here.send_up(Verdict(reason=Reason.ACCEPTED))
+                here.answer(Verdict(reason=Reason.ACCEPTED))
             case "lose":
-                await here.send_up(Verdict(reason=Reason.LOST))
+                here.answer(Verdict(reason=Reason.LOST))
             case "totals":
                 here.totals()
     here.hub.ledger.verify()

@@ -64,7 +64,7 @@ def share_of(entry: Entry, nonce: int = 0, **changes: object) -> ShareSubmitted:
 @pytest.mark.parametrize(
     ("job", "share", "reason", "kept", "sent"),
     [
-        ({"target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 0),
+        ({"target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 1),
         ({"target": 1}, {}, Reason.ACCEPTED, 1, 0),
         ({"target": 1, "block_target": MAX_TARGET}, {}, Reason.ACCEPTED, 0, 1),
         ({"block_target": MAX_TARGET}, {"target": Target(1)}, Reason.LOW_DIFFICULTY, 0, 1),
@@ -77,7 +77,6 @@ def share_of(entry: Entry, nonce: int = 0, **changes: object) -> ShareSubmitted:
 def test_a_share_is_judged_booked_and_sent(
     job: dict[str, object], share: dict[str, object], reason: Reason, kept: int, sent: int
 ):
-    """Blocks are sent at once; what only meets the pool's target waits in the queue."""
     stage = Stage()
     entry = stage.show(**job)
     row = stage.court.ledger.worker("w")
@@ -85,7 +84,8 @@ def test_a_share_is_judged_booked_and_sent(
     assert checked.reason is reason
     assert stage.court.ledger.total.kept == kept
     assert len(stage.source.sent) == sent
-    assert stage.court.ledger.total.queued == (job.get("target") == MAX_TARGET)
+    forwarded = sent if reason is Reason.ACCEPTED else 0
+    assert stage.court.ledger.total.pool.forwarded.shares == forwarded
     stage.court.ledger.verify()
 
 

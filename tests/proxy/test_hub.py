@@ -2,7 +2,6 @@ import asyncio
 import itertools
 import random
 from collections.abc import Container
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -350,9 +349,6 @@ async def test_nothing_goes_up_twice_or_too_easy_and_the_books_balance(seed: int
     walk = Walk(seed)
     for _ in range(60):
         walk.step()
-    uplink = asyncio.get_running_loop().create_task(walk.hub.uplink.run())
-    while walk.hub.ledger.total.queued:
-        await asyncio.sleep(0)
     proofs = walk.source.proofs()
     makers = [walk.source.known[share.job_id].source for share, _, _ in walk.source.sent]
     # Two pools may give the same work: then each gets the share, once.
@@ -363,6 +359,3 @@ async def test_nothing_goes_up_twice_or_too_easy_and_the_books_balance(seed: int
         done(Verdict(reason=walk.chance.choice([Reason.ACCEPTED, Reason.LOST, Reason.STALE])))
     walk.hub.ledger.verify()
     assert walk.hub.ledger.total.pool.pending.shares == 0
-    uplink.cancel()
-    with suppress(asyncio.CancelledError):
-        await uplink

@@ -109,7 +109,7 @@ def test_books_that_do_not_balance_are_told(spoil):
 
 def test_workers_that_do_not_add_up_to_the_total_are_told():
     ledger = Ledger()
-    ledger.worker("a").keep(3)
+    ledger.worker("a").queue(3)
     with pytest.raises(LedgerError, match="the total says"):
         ledger.verify()
 
@@ -209,7 +209,7 @@ def check_often(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda ledger: ledger.workers["w7"].keep(3),
+        lambda ledger: ledger.workers["w7"].queue(3),
         lambda ledger: ledger.workers["w399"].offered.add(1),
         lambda ledger: ledger.idle.queue(1),
         lambda ledger: ledger.total.leg(rescued=True).sent(9),

@@ -43,7 +43,7 @@ async def test_a_file_put_aside_can_be_understood_alone(tmp_path: Path):
         before = here.log.rotations
         for nonce in range(10):
             here.share(entry, nonce=100 * turn + nonce)
-        await here.send_up(Verdict(reason=Reason.ACCEPTED))
+        here.answer(Verdict(reason=Reason.ACCEPTED))
         wait_for(lambda: not here.log.waiting)
         here.time.now += 1
         here.totals("rotation" if here.log.rotations > before else "minute")
@@ -90,6 +90,18 @@ async def test_a_disk_that_fails_costs_lines_and_says_so(tmp_path: Path):
     totals = [line for line in whole if line["kind"] == "totals"][-1]
     assert totals["left_out"]["share"] == here.log.stats.share_log_left_out["share"]
     assert shares + totals["left_out"]["share"] == totals["books"]["offered"][0] == 206
+
+
+async def test_an_answer_may_come_before_the_share_is_booked(tmp_path: Path):
+    """As where there is no connection: the share is lost at once."""
+    here = LoggedHub(tmp_path / "shares.jsonl")
+    here.source.verdict = Verdict(reason=Reason.LOST)
+    entry = here.job()
+    for nonce in range(60):
+        here.share(entry, nonce=nonce)
+    assert here.hub.ledger.total.pool.lost.shares > 0
+    here.end()
+    assert audit_of(*lines_of(tmp_path / "shares.jsonl")).shown == []
 
 
 async def test_an_answer_that_is_none_has_no_line(tmp_path: Path):

@@ -118,8 +118,6 @@ class Twins:
             del self.open[number % len(self.open)]
 
     def compare(self) -> None:
-        for rig in self.both:
-            rig.send_up()
         count = len(self.both[0].source.sent)
         if self.both[0].source.verdict is None:
             self.open += range(self.heard, count)

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -6,7 +5,6 @@ import pytest
 
 from headframe.chain.job import JobId, SourceId
 from headframe.chain.share import Reason, Share, Verdict
-from headframe.runtime.latest import Latest
 from headframe.upstream.base import SourceState, SourceStatus
 from headframe.upstream.blocks import BlockEvent, BlockEventKind
 from headframe.upstream.journal_lines import BlockRecord
@@ -24,12 +22,11 @@ POOL = SourceId("pool.test")
 def make(
     source: ManualSource,
     *,
-    size: int = 8192,
     clock: Callable[[], float] = lambda: 0.0,
     stats: Stats | None = None,
 ) -> tuple[Uplink, Ledger]:
     ledger = Ledger()
-    uplink = Uplink(source, ledger, lambda: NTIME, size=size, clock=clock, stats=stats)
+    uplink = Uplink(source, ledger, lambda: NTIME, clock=clock, stats=stats)
     return uplink, ledger
 
 
@@ -48,61 +45,32 @@ def silent() -> ManualSource:
 async def test_shares_go_up_in_order():
     source = ManualSource()
     uplink, ledger = make(source)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(uplink.run())
-        for nonce in range(5):
-            uplink.forward(parcel(ledger, nonce), work=7)
-        await source.wait_for(5)
-        task.cancel()
+    for nonce in range(5):
+        uplink.forward(parcel(ledger, nonce), work=7)
     assert [share.nonce for share, _, _ in source.sent] == list(range(5))
     ledger.verify()
     assert ledger.total.pool.acknowledged == Tally(5, 500)
     assert ledger.total.accepted == Tally(5, 35)
 
 
-async def test_a_full_queue_loses_shares_and_counts_them():
-    uplink, ledger = make(ManualSource(), size=2)
-    for nonce in range(5):
-        uplink.forward(parcel(ledger, nonce), work=1)
+async def test_what_the_source_cannot_send_is_lost():
+    source = ManualSource(verdict=Verdict(reason=Reason.LOST, detail="no connection"))
+    uplink, ledger = make(source)
+    uplink.forward(parcel(ledger), work=1)
     ledger.verify()
-    assert uplink.dropped == 3
-    assert ledger.total.pool.lost.shares == 3
-    assert ledger.total.queued == 2
-
-
-async def test_what_waits_at_the_end_is_lost():
-    uplink, ledger = make(ManualSource())
-    task_started = Latest(0)
-
-    async def run() -> None:
-        task_started.set(1)
-        await uplink.run()
-
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(run())
-        await task_started.wait_newer(0)
-        uplink.forward(parcel(ledger), work=1)
-        task.cancel()
-    ledger.verify()
-    assert ledger.total.queued == 0
-    assert ledger.total.pool.forwarded.shares == 1
+    assert ledger.total.pool.lost == Tally(1, 100)
 
 
 async def test_a_refused_share_is_booked_by_reason():
     source = ManualSource(verdict=Verdict(reason=Reason.STALE, detail="too late"))
     uplink, ledger = make(source)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(uplink.run())
-        uplink.forward(parcel(ledger), work=1)
-        await source.wait_for(1)
-        task.cancel()
+    uplink.forward(parcel(ledger), work=1)
     assert ledger.total.pool.refused == {Reason.STALE: Tally(1, 100)}
 
 
-async def test_a_block_passes_the_full_queue():
+async def test_a_block_goes_up_and_is_shown():
     source = ManualSource(verdict=Verdict(reason=Reason.ACCEPTED, block=True))
-    uplink, ledger = make(source, size=1)
-    uplink.forward(parcel(ledger), work=1)
+    uplink, ledger = make(source)
     uplink.block(parcel(ledger, 2), PROOF, accepted=True, work=1)
     assert [share.nonce for share, _, _ in source.sent] == [2]
     ledger.verify()
@@ -160,12 +128,8 @@ async def test_proofs_are_remembered_up_to_a_bound():
 async def test_the_way_up_and_the_answer_are_timed_and_counted_for_the_pool():
     source, stats, now = silent(), Stats(), [7.0]
     uplink, ledger = make(source, clock=lambda: now[0], stats=stats)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(uplink.run())
-        for nonce in range(3):
-            uplink.forward(parcel(ledger, nonce), work=7)
-        await source.wait_for(3)
-        task.cancel()
+    for nonce in range(3):
+        uplink.forward(parcel(ledger, nonce), work=7)
     assert stats.share_latency["share_to_sent"].sum == 3 * 2.0
     now[0] += 0.5
     for (_, _, done), reason in zip(
@@ -283,22 +247,18 @@ async def test_only_so_many_blocks_wait_for_a_verdict():
 async def test_a_rig_that_waits_for_the_verdict_gets_it_however_its_share_ends():
     told: list[Reason] = []
     source = silent()
-    uplink, ledger = make(source, size=1)
+    uplink, ledger = make(source)
 
     def asked(nonce: int) -> Parcel:
         return replace(parcel(ledger, nonce), answer=lambda verdict: told.append(verdict.reason))
 
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(uplink.run())
-        uplink.forward(asked(1), work=1)
-        await source.wait_for(1)
-        source.sent[0][2](Verdict(reason=Reason.STALE))
-        uplink.block(asked(2), PROOF, accepted=True, work=1)
-        uplink.block(asked(3), PROOF, accepted=True, work=1)  # the same one
-        source.sent[1][2](Verdict(reason=Reason.ACCEPTED))
-        assert told == [Reason.STALE, Reason.ACCEPTED, Reason.ACCEPTED]
-        uplink.forward(asked(4), work=1)
-        uplink.forward(asked(5), work=1)  # the queue is full
-        task.cancel()
-    assert told[3:] == [Reason.LOST, Reason.LOST]
+    uplink.forward(asked(1), work=1)
+    source.sent[0][2](Verdict(reason=Reason.STALE))
+    uplink.block(asked(2), PROOF, accepted=True, work=1)
+    uplink.block(asked(3), PROOF, accepted=True, work=1)  # the same one
+    source.sent[1][2](Verdict(reason=Reason.ACCEPTED))
+    assert told == [Reason.STALE, Reason.ACCEPTED, Reason.ACCEPTED]
+    source.verdict = Verdict(reason=Reason.LOST)
+    uplink.forward(asked(4), work=1)
+    assert told[3:] == [Reason.LOST]
     ledger.verify()
