@@ -16,9 +16,9 @@ from headframe.stratum.events import NewJob
 from headframe.upstream.payees import PayTo, payee_of
 from proxy.hub import Hub, HubSettings
 from proxy.seating import Place
-from proxy.space import SpaceSettings
+from proxy.space import Space, SpaceSettings
 from proxy.vardiff import Bounds
-from tests.fakes.mining import JobMaker, PayingSource
+from tests.fakes.mining import JobMaker, ManualSource, PayingSource
 from tests.fakes.proxying import HARD, Proxy, proxying, rig_settings
 from tests.fakes.rig import RawRig, connected
 
@@ -117,6 +117,38 @@ async def test_new_settings_are_taken_on_the_same_route():
         session.move(Place(proxy.hub, rig_settings()), 2.0)
         session.reseat(2.0)
         await rig.closed()
+
+
+async def test_a_share_in_flight_to_another_space_is_judged_by_the_place_that_it_was_found_in():
+    async with proxying() as proxy, connected(proxy.port, "rig") as [rig]:
+        job = proxy.publish()
+        before = await rig.job()
+        await rig.say(rig.find(before, above=HARD))  # by now it has asked for extranonce changes
+        share, slice_ = rig.find(before, at_most=HARD), rig.core.extranonce1
+        there = ManualSource("there")
+        other = Hub(
+            there,
+            HubSettings(),
+            ids=itertools.count(10_000),
+            hasher=native,
+            clock=proxy.time.clock,
+            space=Space(SpaceSettings(slice_first=700)),
+        )
+        there.publish(JobMaker("there").make(target=HARD, size=4))
+        newest = there.jobs.get()
+        assert newest is not None
+        other.take(newest)
+        [(_, session)] = proxy.routing.sessions()
+        session.move(Place(other, rig_settings()), 0.0)
+        after = await rig.job(before)
+        assert after.extranonce_size == 2
+        assert rig.core.extranonce1 != slice_
+        assert (await rig.say(share)).reason is Reason.ACCEPTED
+        await proxy.source.wait_for(1)
+        assert proxy.source.sent[-1][0].job_id == job.id
+        assert proxy.source.proofs()[-1] <= HARD
+        assert (await rig.say(rig.find(after, at_most=HARD))).reason is Reason.ACCEPTED
+        session.close("idle")
 
 
 # payouts to logins
