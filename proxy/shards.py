@@ -101,6 +101,7 @@ class Shards:
         self.most = most
         self._open: dict[int, Shard] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._told_limit = 0
         self.settings: RouteSettings | None = None
         """What `make` makes them of."""
         self.problem = ""
@@ -197,13 +198,29 @@ class Shards:
 
     def _another(self) -> Hub | None:
         """Open one more, if that may be."""
-        if self._tasks is None or self.problem or len(self._open) + 1 >= self.most:
+        if self._tasks is None or self.problem:
             return None
+        if len(self._open) + 1 >= self.most:
+            self._tell_limit()
+            return None
+        self._told_limit = 0
         number = next(each for each in _numbers() if each not in self._open)
         shard = self._open[number] = self._make(number)
         shard.task = self._tasks.create_task(shard.run(), name=f"connection {number}")
         log.info("connection_opened", source=shard.hub.source.status.get().source)
         return shard.hub
+
+    def _tell_limit(self) -> None:
+        """Say once for each limit that it is reached."""
+        if self._told_limit != self.most:
+            self._told_limit = self.most
+            log.warning(
+                "connections_at_limit",
+                source=self._main.source.status.get().source,
+                count=self.most,
+                what_to_do="rigs that find no slice are turned away: raise "
+                "extranonce.max_connections and reload, if the pool bears more connections",
+            )
 
     def _close(self, shard: Shard) -> None:
         del self._open[shard.number]

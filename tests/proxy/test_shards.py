@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from headframe.upstream.settings import UpstreamSettings
 from proxy.hub import Hub
@@ -141,10 +142,16 @@ async def test_there_is_a_limit_for_all() -> None:
     main = scene.hub(1)
     shards = Shards(main, scene.make, rigs=1, most=4)
     async with running(shards, main):
-        for _ in range(9):
-            seat(shards.pick())
+        with capture_logs() as logs:
+            for _ in range(9):
+                seat(shards.pick())
         assert len(shards.hubs) == 3
         assert len(main.guests) == 6
+        told = [each for each in logs if each["event"] == "connections_at_limit"]
+        assert [(each["count"], each["source"]) for each in told] == [(4, "pool#1")]
+        assert "extranonce.max_connections" in told[0]["what_to_do"]
+        shards.most = 5
+        assert shards.pick() is not main
 
 
 async def test_a_connection_that_stays_empty_is_closed() -> None:

@@ -62,6 +62,15 @@ def test_the_last_few_are_known_to_another_connection() -> None:
     assert len(few) == 9
 
 
+def test_a_job_that_is_shown_again_keeps_the_easier_target() -> None:
+    easy, hard = Target(DIFFICULTY_1 * 4), DIFFICULTY_1
+    for first, second in ((easy, hard), (hard, easy), (hard, hard)):
+        offers = Offers()
+        for target in (first, second):
+            offers.remember(job_of(0x11), mask=MASK, size=4, target=target)
+        assert read(offers, params_of()).target == max(first, second)
+
+
 @pytest.mark.parametrize("case", SHOWABLE)
 def test_version_bits_are_understood_as_bip_310_says(case: dict[str, Any]) -> None:
     mask, version = int(case["mask"], 16), int(case["job_version"], 16)
