@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,3 +157,31 @@ async def test_rigs_come_through_a_balancer_and_are_known_by_their_own_address()
 def test_limits_are_made_of_settings():
     limits = limits_of(settings("x", most=3))
     assert (limits.connections, limits.per_address) == (3, 2)
+
+
+async def test_tls_of_rigs_may_come_through_a_balancer(tmp_path: Path):
+    chain, key = write_certificate(tmp_path)
+    tls: dict[str, Any] = {"certificate": chain, "certificate_key": key}
+    behind: dict[str, Any] = {"proxy_protocol": True, "proxy_from": ("127.0.0.1",)}
+    async with proxying() as proxy:
+        proxy.publish()
+        plain, both = (
+            ListenerSettings(name="plain", port=0, **tls),
+            ListenerSettings(name="both", port=0, **tls, **behind),
+        )
+        doors = await opened(proxy, plain, both)
+        port = doors.listeners[1].port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.1 50000 3333\r\n")
+        context = client_context(fingerprint=certificate_fingerprint(chain))
+        await writer.start_tls(context, server_hostname="127.0.0.1", ssl_handshake_timeout=20)
+        raw = RawRig(reader, writer)
+        await raw.join("farm.1")
+        [(_, session)] = proxy.routing.sessions()
+        assert (session.address, session.door.name) == ("192.0.2.7:50000", "both")
+        for one, other in ((plain, {**tls, **behind}), (both, tls)):
+            changed = ListenerSettings(name=one.name, port=0, **other)
+            with pytest.raises(ConfigError, match="PROXY headers before TLS cannot begin or end"):
+                await put(doors, changed)
+        writer.transport.abort()
+        await doors.close()
