@@ -23,6 +23,7 @@ else:
     TOOK_ALL, TOOK_MANY, OTHER_JOB, NOT_PLAIN = range(4)
 
 __all__ = [
+    "ANSWERS",
     "NOT_PLAIN",
     "OTHER_JOB",
     "TOOK_ALL",
@@ -41,8 +42,9 @@ __all__ = [
 
 _HEAD: Final = struct.Struct("=9I").unpack_from
 _SHARE: Final = struct.Struct("=32s8I")
-_ANSWERS: Final = 36
-_SHARES: Final = _ANSWERS + 2560
+ANSWERS: Final = 36
+"""Where the answers begin in a judge's buffer."""
+_SHARES: Final = ANSWERS + 2560
 _WORD: Final = (1 << 32) - 1
 _NUMBER: Final = (1 << 256) - 1
 _MOST_NAMES: Final = 64
@@ -216,11 +218,12 @@ class Judge:
     What `answers` and `share` return is of the last `take`.
     """
 
-    __slots__ = ("_buffer", "_taken")
+    __slots__ = ("_taken", "buffer")
 
     def __init__(self) -> None:
         self._taken = ffi.new("hf_taken *")
-        self._buffer = ffi.buffer(self._taken)
+        self.buffer = ffi.buffer(self._taken)
+        """What the last `take` found; the answers begin at `ANSWERS`."""
 
     def take(self, task: Task, rig: bytes, latest: int, data: bytes) -> Taken:
         """Take the good shares from the front of some lines; their proofs count from now on.
@@ -233,16 +236,16 @@ class Judge:
         """
         if _take(self._taken, task.head, rig, len(rig), latest, data, len(data)):
             raise ValueError("these bytes are no rig; make them with pack_rig")
-        return _HEAD(self._buffer)
+        return _HEAD(self.buffer)
 
     def answers(self, size: int) -> bytes:
         """Return the lines that answer them all with true."""
-        lines: bytes = self._buffer[_ANSWERS : _ANSWERS + size]
+        lines: bytes = self.buffer[ANSWERS : ANSWERS + size]
         return lines
 
     def share(self, number: int) -> Good:
         """Return one of them."""
-        return Good(*_SHARE.unpack_from(self._buffer, _SHARES + _SHARE.size * number))
+        return Good(*_SHARE.unpack_from(self.buffer, _SHARES + _SHARE.size * number))
 
     def shares(self, count: int) -> list[Good]:
         """Return so many of them."""

@@ -86,13 +86,16 @@ class JobBook:
         shelf: ProofShelf | None = None,
         before: "JobBook | None" = None,
     ) -> None:
+        self.revision = 0
+        """Rises when an id or its job no longer is what it was: dead, narrower, forgotten,
+        or when there is a book after this one."""
+        if before is not None:
+            before.revision += 1
         self.layout = layout
         self.before = before
         """The book before this one; may be dropped at any time."""
         self.stale = Stale.REFUSE
         """What becomes of good shares of dead jobs; may be changed at any time."""
-        self.revision = 0
-        """Rises when an id or its job no longer is what it was: dead, narrower, forgotten."""
         self.hasher = hasher
         self._ids = ids
         self._share_hash = hasher.share_hash

@@ -240,19 +240,32 @@ class Rig:
         else:
             self.refuse()
 
-    def count_good(self, work: int, now: float, count: int = 1) -> None:
-        """Count good shares.
+    def count_good(self, work: int, now: float) -> None:
+        """Count a good share; `work`: hashes that it stands for."""
+        self.accepted += 1
+        self._refused_run = 0
+        self._last_share = now
+        self._rate.add(work, now)
+        self.vardiff.on_share(work)
+
+    def take(self, work: int, now: float, count: int, unrolled: int) -> bool:
+        """Count good shares that were judged together; say whether its rate is to be looked at.
 
         Args:
             work: hashes that each stands for.
             now: monotonic seconds.
             count: how many there are.
+            unrolled: so many came since the last one with version bits of its own.
         """
         self.accepted += count
         self._refused_run = 0
         self._last_share = now
         self._rate.add(work * count, now)
-        self.vardiff.on_share(work, count)
+        if unrolled < count:
+            self._unrolled = min(1 + unrolled, _STOPPED)
+        elif 0 < self._unrolled < _STOPPED:
+            self._unrolled = min(self._unrolled + count, _STOPPED)
+        return self.vardiff.take(work, count, now)
 
     def count_answered(self, reason: Reason, work: int, now: float) -> None:
         """Count a share that was good here, as its upstream answered it.
@@ -278,8 +291,8 @@ class Rig:
         self.rejected += 1
         self._refused_run += 1
 
-    def note_version(self, version: int, count: int = 1) -> None:
-        """Take note of the version of so many good shares: whether the rig rolled it.
+    def note_version(self, version: int) -> None:
+        """Take note of a good share's version: whether the rig rolled it.
 
         One that rolls does so in nearly every share; by chance all bits are those of the job
         in one of 65,536.
@@ -288,7 +301,7 @@ class Rig:
         if entry is not None and version != entry.job.version:
             self._unrolled = 1
         elif 0 < self._unrolled < _STOPPED:
-            self._unrolled = min(self._unrolled + count, _STOPPED)
+            self._unrolled += 1
 
     @property
     def stopped_rolling(self) -> bool:

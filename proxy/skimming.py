@@ -18,7 +18,7 @@ from headframe.stratum.sv1.offers import Offer
 from headframe.stratum.sv1.skim import SkimmedConnection
 from headframe.upstream.base import Done
 from native import Judge, Task
-from native.judge import Good
+from native.judge import ANSWERS, Good
 from proxy.cost import Cost, Price
 from proxy.hub import Hub
 from proxy.rig import Rig, RigSettings
@@ -30,8 +30,6 @@ __all__ = ["Skimming"]
 
 _ACCEPTED: Final = Reason.ACCEPTED
 _YES: Final = Verdict(reason=_ACCEPTED)
-_ROLLED: Final = -1
-"""The version of no job."""
 _TOOK_ALL: Final = native.TOOK_ALL
 _MOST_OPEN: Final = 2048
 """Requests without an answer, beyond which a rig is left to those who count them."""
@@ -47,6 +45,7 @@ class _Skim:
     """What is known of a rig whose shares are taken ahead; made anew when that has changed.
 
     Attributes:
+        hub: its route.
         core: speaks with it.
         rig: its place and figures.
         book: the jobs.
@@ -66,6 +65,7 @@ class _Skim:
         "book_revision",
         "core",
         "core_revision",
+        "hub",
         "mask",
         "names",
         "offer",
@@ -81,8 +81,8 @@ class _Skim:
     mask: int
     work: int
 
-    def __init__(self, core: SkimmedConnection, rig: Rig, tasks: Tasks) -> None:
-        self.core, self.rig, self.tasks = core, rig, tasks
+    def __init__(self, hub: Hub, core: SkimmedConnection, rig: Rig, tasks: Tasks) -> None:
+        self.hub, self.core, self.rig, self.tasks = hub, core, rig, tasks
         self.book = tasks.book
         self.core_revision, self.book_revision = core.revision, tasks.book.revision
         packed = native.pack_rig(rig.seat.slice, rig.seat.size, core.names)
@@ -151,11 +151,11 @@ class Skimming(Seating):
 
     # good shares
 
-    def _count_good(self, rig: Rig, work: int, now: float, count: int = 1) -> None:
-        """Count good shares, and make up for bad ones."""
-        rig.count_good(work, now, count)
+    def _count_good(self, rig: Rig, work: int, now: float) -> None:
+        """Count a good share, and let it make up for bad ones."""
+        rig.count_good(work, now)
         if self._cost is not None:
-            self._cost.forgive(Price.REFUSED_SHARE * count)
+            self._cost.forgive(Price.REFUSED_SHARE)
 
     def _take_ahead(self) -> None:
         """Have good shares taken ahead from now on, where that can be."""
@@ -170,38 +170,41 @@ class Skimming(Seating):
         self._known = None
 
     def _skim(self, data: bytes) -> bytes:
-        """Take the good shares from the front of what came; see `SkimmedConnection.skim`."""
+        """Take the good shares from the front of what came; see `SkimmedConnection.skim`.
+
+        Spelt out, with few calls: this is done for nearly every share.
+        """
         hub, known, judge = self._hub, self._known, _judge()
         if (
             known is None
             or known.core_revision != known.core.revision
             or known.book_revision != known.book.revision
-            or known.book is not hub.book
+            or known.hub is not hub
         ):
             known = self._look_again()
         if self._doom or self._before is not None:
             return data
         clock, took = hub.clock, not data and self._owes_look
-        self._owes_look = False
         now, latest = clock.monotonic(), clock.wall() + MAX_FUTURE_SECONDS
+        due = took and known is not None and known.rig.vardiff.is_due(now)
+        self._owes_look = False
         while known is not None:
-            taken = judge.take(known.task, known.packed, latest, data)
-            count, ups, mixed, end, stop, job, size, unrolled, answers = taken
+            count, ups, mixed, end, stop, job, size, unrolled, answers = judge.take(
+                known.task, known.packed, latest, data
+            )
             if count and (ups or mixed or hub.tap is not None):
-                self._book_each(known, data, judge.shares(count), now)
+                took, due = True, self._book_each(known, data, judge.shares(count), now)
             elif count:
+                took, ledger, work = True, hub.ledger, known.work
                 name = known.names[judge.share(0).name if len(known.names) > 1 else 0]
-                ledger, work = hub.ledger, known.work
                 ledger.keep(ledger.workers.get(name) or ledger.worker(name), work, count)
-                self._count_good(known.rig, work, now, count)
-                if unrolled < count:
-                    known.rig.note_version(_ROLLED)
-                known.rig.note_version(known.offer.version, unrolled)
-                if not known.put(judge.answers(answers)):
+                due = known.rig.take(work, now, count, unrolled)
+                if self._cost is not None:
+                    self._cost.forgive(Price.REFUSED_SHARE * count)
+                if not known.put(judge.buffer[ANSWERS : ANSWERS + answers]):
                     self._answer_each(known, data, judge.shares(count))
-            took = took or count > 0
             if stop == _TOOK_ALL:
-                if took and known.rig.vardiff.is_due(now):
+                if due:
                     self._look(known.rig, now)
                 return data[end:]
             known = self._go_on(known, stop, data[job : job + size])
@@ -225,7 +228,7 @@ class Skimming(Seating):
         if tasks is None or rig is None or rig.entry is None or rig.past:
             return None
         if isinstance(core, SkimmedConnection):
-            known = _Skim(core, rig, tasks)
+            known = _Skim(self._hub, core, rig, tasks)
             if known.turn_to(f"{rig.entry.job.id:x}"):
                 self._known = known
         return self._known
@@ -237,8 +240,12 @@ class Skimming(Seating):
             ticket = core.take(data[good.id_at : good.id_at + good.id_size])
             core.reply(ticket, _YES)
 
-    def _book_each(self, known: _Skim, data: bytes, goods: Sequence[Good], now: float) -> None:
-        """Book good shares one by one, since some go up, or each is noted."""
+    def _book_each(self, known: _Skim, data: bytes, goods: Sequence[Good], now: float) -> bool:
+        """Book good shares one by one, since some go up, or each is noted.
+
+        Returns:
+            Whether the rig's rate is to be looked at.
+        """
         hub, core, seat = self._hub, known.core, known.rig.seat
         for good in goods:
             share = known.share_of(good, data)
@@ -249,3 +256,4 @@ class Skimming(Seating):
                 core.reply(share.ticket, _YES)
                 self._count_good(known.rig, work, now)
                 known.rig.note_version(share.version)
+        return known.rig.vardiff.is_due(now)

@@ -109,15 +109,24 @@ class Vardiff:
             self._bounds = bounds
             self.wish(self.target, now)
 
-    def on_share(self, work: int, count: int = 1) -> None:
-        """Count good shares.
+    def on_share(self, work: int) -> None:
+        """Count a good share.
 
         Args:
-            work: of each: `work_of` the target it was judged by.
-            count: how many there are.
+            work: `work_of` the target it was judged by.
         """
+        self._shares += 1
+        self._work += work
+
+    def take(self, work: int, count: int, now: float) -> bool:
+        """Count good shares, and say whether it is time for a look: `on_share` and `is_due`."""
         self._shares += count
         self._work += work * count
+        shares = self._shares
+        return now >= self._due or (
+            shares >= _FAST_SHARES
+            and shares > _FAST_RATIO * self._bounds.per_second * (now - self._since)
+        )
 
     def is_due(self, now: float) -> bool:
         """Say whether it is time for a look at the rate; quick, for after each share."""

@@ -29,12 +29,13 @@ class Replies:
     or its answer's line, when that is known before an earlier one's.
     """
 
-    __slots__ = ("_oldest", "_out", "_waiting")
+    __slots__ = ("_oldest", "_waiting", "out")
 
     def __init__(self) -> None:
         self._oldest = 0
         self._waiting: list[tuple[Kind, bytes] | bytes] = []
-        self._out: list[bytes] = []
+        self.out: list[bytes] = []
+        """Lines to be written now."""
 
     @property
     def waiting(self) -> int:
@@ -74,7 +75,7 @@ class Replies:
         if place:
             waiting[place] = line
             return
-        self._out.append(line)
+        self.out.append(line)
         self._oldest = ticket + 1
         del waiting[0]
         if waiting:
@@ -84,7 +85,7 @@ class Replies:
         """Let the answers go that waited for the oldest one."""
         waiting = self._waiting
         while waiting and isinstance(early := waiting[0], bytes):
-            self._out.append(early)
+            self.out.append(early)
             self._oldest += 1
             del waiting[0]
 
@@ -95,19 +96,19 @@ class Replies:
         if isinstance(early, bytes):
             waiting[place] = early + line
         else:
-            self._out.append(line)
+            self.out.append(line)
 
     def put(self, lines: bytes) -> bool:
         """Send answers whose requests were never taken; not while an earlier one is open."""
         if self._waiting:
             return False
-        self._out.append(lines)
+        self.out.append(lines)
         return True
 
     def data_to_send(self) -> bytes:
         """Return what is to be written now, and forget it."""
-        if not self._out:
+        if not self.out:
             return b""
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
+        data = self.out[0] if len(self.out) == 1 else b"".join(self.out)
+        self.out.clear()
         return data

@@ -57,6 +57,11 @@ class SkimmedConnection(ServerConnection):
             skim(b"")
         return events
 
+    def data_to_send(self) -> bytes:
+        """Return what is to be written now, and forget it."""
+        out = self._replies.out
+        return out.pop() if len(out) == 1 else self._replies.data_to_send()
+
     # what the skimmer needs
 
     @property
