@@ -245,6 +245,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """
         door = listener or self.listeners[0]
         known = (route and route.vardiff) or door.vardiff or self.vardiff
+        mask = None if route is None else route.version_mask
         if not known.least <= known.start <= known.largest:
             raise ConfigError(
                 f"vardiff: start {known.start} must lie between least {known.least} and "
@@ -255,7 +256,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 per_minute=known.shares_per_minute, least=known.least, largest=known.largest
             ),
             start=target_from_difficulty(known.start),
-            mask=self.version_mask,
+            mask=self.version_mask if mask is None else mask,
             password=read_secret(door.password, door.password_file),
             handshake_seconds=door.handshake_seconds,
             idle_seconds=door.idle_seconds,

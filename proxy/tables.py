@@ -245,6 +245,10 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             description="What becomes of its rigs without upstream; as `when_dry` says if left out."
         ),
     ] = None
+    version_mask: Annotated[
+        Annotated[int, Meta(ge=0, le=0x1FFFFFFF)] | None,
+        Meta(description="Version bits its rigs may roll; as `version_mask` says if left out."),
+    ] = None
 
 
 class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

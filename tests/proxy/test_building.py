@@ -124,3 +124,14 @@ def test_what_cannot_work_is_told_in_one_line(tmp_path: Path, text: str, why: st
     with pytest.raises(ConfigError, match=why) as error:
         Builder(config, tmp_path).arrange(config)
     assert "\n" not in str(error.value)
+
+
+def test_a_route_may_have_version_bits_of_its_own(tmp_path: Path):
+    text = f'version_mask = 0x6000\nupstreams = [{POOL}]\n[[listeners]]\nname = "x"\n' + "".join(
+        f'[[routes]]\nname = "{name}"\nupstreams = [{OTHER}]\n{more}'
+        for name, more in (("b", ""), ("c", "version_mask = 0\n"), ("d", "version_mask = 0x2000\n"))
+    )
+    config = config_of(tmp_path, text)
+    table = rigs_of(config, config.all_routes())
+    masks = {route: each.mask for (_, route), each in table.items()}
+    assert masks == {"default": 0x6000, "b": 0x6000, "c": 0, "d": 0x2000}
