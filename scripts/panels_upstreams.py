@@ -133,7 +133,7 @@ UPSTREAMS: Final = Board(
         Panel(
             title="Time to an answer",
             help="A pool's to a share, a node's with a template.",
-            queries=((f"max by (pool) ({EITHER}pool_answer_seconds{WHERE})", "{{pool}}"),),
+            queries=quantiles(EITHER + "pool_answer_seconds", "pool"),
             unit="s",
         ),
         Panel(
@@ -247,8 +247,8 @@ SOLO: Final = Board(
         ),
         Panel(
             title="Time for a template",
-            help="How long the node took for the last one.",
-            queries=((f"max by (pool) ({EITHER}pool_answer_seconds{WHERE})", "{{pool}}"),),
+            help="How long the node takes for one.",
+            queries=quantiles(EITHER + "pool_answer_seconds", "pool"),
             unit="s",
         ),
         Panel(

@@ -63,21 +63,45 @@ class Histogram:
 
     Args:
         bounds: upper bounds of the buckets, rising; one above all is added.
+        counts: what was counted before, in each bucket alone; nothing by default.
+        total: the sum of these values.
     """
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
-    def __init__(self, bounds: Sequence[float]) -> None:
+    def __init__(
+        self, bounds: Sequence[float], counts: Sequence[int] = (), total: float = 0.0
+    ) -> None:
         if not bounds or list(bounds) != sorted(set(bounds)):
             raise ValueError(f"bounds of a histogram must rise: {list(bounds)}")
         self._bounds = tuple(bounds)
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self._counts = list(counts) or [0] * (len(bounds) + 1)
+        self._sum = total
 
     def observe(self, value: float) -> None:
         """Count one measured value."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
+
+    def with_all_of(self, other: "Histogram") -> "Histogram":
+        """Return a new one that has counted what both have.
+
+        Args:
+            other: one with the same bounds.
+        """
+        bounds, counts, total = other.parts
+        if bounds != self._bounds:
+            raise ValueError("histograms of other bounds cannot be added")
+        return Histogram(
+            bounds,
+            [a + b for a, b in zip(self._counts, counts, strict=True)],
+            self._sum + total,
+        )
+
+    @property
+    def parts(self) -> tuple[tuple[float, ...], tuple[int, ...], float]:
+        """The bounds, how many values are in each bucket alone, and their sum."""
+        return self._bounds, tuple(self._counts), self._sum
 
     @property
     def count(self) -> int:

@@ -15,9 +15,11 @@ from headframe.chain.job import Job, SourceId
 from headframe.chain.share import Share, Verdict
 from headframe.runtime.errors import EXIT_UNAVAILABLE, HeadframeError
 from headframe.runtime.latest import Latest
+from headframe.runtime.metrics import Histogram
 from headframe.upstream.failovers import Failover
 
 __all__ = [
+    "ANSWER_BOUNDS",
     "REMEMBERED_TIPS",
     "BadUpstreamError",
     "Done",
@@ -34,6 +36,10 @@ __all__ = [
 REMEMBERED_TIPS: Final = 3
 """Tips whose jobs are remembered by who reads them, the newest included: a share of a dead job
 may be a block. A source takes blocks of twice as many, since readers hear of a tip later."""
+
+
+ANSWER_BOUNDS: Final = tuple(digit * 10.0**power for power in range(-4, 2) for digit in (1, 2.5, 5))
+"""Of `SourceStatus.answers`: 0.1 ms, which is a node beside us, to 50 s."""
 
 
 class UpstreamError(HeadframeError):
@@ -94,6 +100,8 @@ class SourceStatus:
         difficulty: of that job's shares; 0 before one.
         answer_seconds: how long the last answer took (a pool's to a share, a node's with a
             template), told at most once a second; `None` before one.
+        answers: how long all answers took, counted by the source as they come; at times it
+            begins with a new one.
         clock_skew_seconds: how far the newest job's time was ahead of this machine's clock
             when it came; `None` before one.
         certificate_until: when the pool's certificate ends, in seconds since 1970; `None`
@@ -120,6 +128,7 @@ class SourceStatus:
     job_at: float | None = None
     difficulty: float = 0.0
     answer_seconds: float | None = None
+    answers: Histogram | None = None
     clock_skew_seconds: float | None = None
     certificate_until: float | None = None
     in_use: bool = True

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.runtime.logs import get_logger
+from headframe.runtime.metrics import Histogram
 from headframe.runtime.wire import Wire
 from headframe.stratum.errors import LocalProtocolError
 from headframe.stratum.events import (
@@ -47,9 +48,10 @@ class PoolConnection:
         follow: tells why a redirect is not to be followed, or "".
         act: told of what changes the source; what it raises ends the connection.
         blame: told of each time that the pool breaks the protocol.
+        answers: counts how long the answers to shares took.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # by keyword
         self,
         core: ClientConnection,
         limits: Limits,
@@ -58,6 +60,7 @@ class PoolConnection:
         follow: Callable[[Redirected], str],
         act: Callable[[Ready | NewJob], None],
         blame: Callable[[], None] = lambda: None,
+        answers: Histogram | None = None,
     ) -> None:
         self._core = core
         self._limits = limits
@@ -65,6 +68,7 @@ class PoolConnection:
         self._follow = follow
         self._act = act
         self._blame = blame
+        self._answers = answers
         self._time = asyncio.get_running_loop().time
         self._pending: dict[Ticket, tuple[Done, bool]] = {}
         self._over = asyncio.Event()
@@ -183,6 +187,8 @@ class PoolConnection:
             return
         counts = own or event.verdict.reason is not Reason.UNAUTHORIZED
         why = self._watch.on_answer(event.ticket, event.verdict, counts=counts, now=self._time())
+        if self._answers is not None and self._watch.answer_seconds is not None:
+            self._answers.observe(self._watch.answer_seconds)
         if why:
             self._end(RefusedError(f"{self._name} {why}"))
         done(event.verdict)

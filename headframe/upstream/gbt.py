@@ -338,6 +338,7 @@ class GbtSource:
             detail="",
             height=template.height,
             answer_seconds=run.templates.answer_seconds,
+            answers=run.templates.answers,
         )
         last = self._jobs.get()
         if last is None or replace(job, id=last.id) != last:

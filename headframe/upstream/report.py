@@ -12,8 +12,18 @@ import msgspec
 
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
-from headframe.runtime.metrics import Exporter, Rising, Rows, by_label, by_labels, counter, gauge
-from headframe.upstream.base import SourceState, SourceStatus, members_of
+from headframe.runtime.metrics import (
+    Exporter,
+    Histogram,
+    Rising,
+    Rows,
+    by_label,
+    by_labels,
+    counter,
+    gauge,
+    histogram,
+)
+from headframe.upstream.base import ANSWER_BOUNDS, SourceState, SourceStatus, members_of
 
 __all__ = [
     "CLEAN",
@@ -105,8 +115,10 @@ class PoolFigures:
     faults: int = counter("Times that a pool broke the protocol.")
     job_age: float | None = gauge("Time since an upstream's newest job came.", "seconds")
     difficulty: float = gauge("Difficulty of the newest job's shares; 0 before one.")
-    answer: float | None = gauge(
-        "How long the last answer took: a pool's to a share, a node's with a template.", "seconds"
+    answer: Histogram | None = histogram(
+        "How long answers took: a pool's to a share, a node's with a template.",
+        "seconds",
+        ANSWER_BOUNDS,
     )
     clock_skew: float | None = gauge(
         "How far the newest job's time was ahead of this machine's clock when it came.", "seconds"
@@ -144,10 +156,30 @@ class PoolChanges:
     )
 
 
+class _Answers:
+    """Follows a source's answers, over all that were made of one name."""
+
+    def __init__(self) -> None:
+        self._past: Histogram | None = None
+        self._now: Histogram | None = None
+
+    def follow(self, answers: Histogram | None) -> Histogram | None:
+        """Take the source's own; return all of the name."""
+        if answers is not self._now:
+            self._past, self._now = self._both(), answers
+        return self._both()
+
+    def _both(self) -> Histogram | None:
+        if self._past is None or self._now is None:
+            return self._now or self._past
+        return self._past.with_all_of(self._now)
+
+
 class _Pool:
     """All that is kept of one name."""
 
     def __init__(self) -> None:
+        self._answers = _Answers()
         self.shares = PoolShares()
         self.figures = PoolFigures()
         self._connects, self._redirects, self._faults = Rising(), Rising(), Rising()
@@ -161,7 +193,8 @@ class _Pool:
         figures.redirects = int(self._redirects.follow(status.redirects))
         figures.faults = int(self._faults.follow(status.faults))
         figures.job_age = None if status.job_at is None else max(now - status.job_at, 0.0)
-        figures.difficulty, figures.answer = status.difficulty, status.answer_seconds
+        figures.difficulty = status.difficulty
+        figures.answer = self._answers.follow(status.answers)
         figures.clock_skew = status.clock_skew_seconds
         figures.certificate_expiry_timestamp = status.certificate_until
 
@@ -177,7 +210,7 @@ class _Pool:
             in_use=status.in_use,
             height=status.height,
             connects=figures.connects,
-            answer_seconds=figures.answer,
+            answer_seconds=status.answer_seconds,
             difficulty=figures.difficulty,
             job_age_seconds=figures.job_age,
             accepted=shares.shares_accepted,

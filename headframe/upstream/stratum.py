@@ -19,12 +19,14 @@ from headframe.runtime.clock import monotonic, wall_seconds
 from headframe.runtime.errors import DialError
 from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
+from headframe.runtime.metrics import Histogram
 from headframe.runtime.tunnel import Tunnel
 from headframe.runtime.wire import dial
 from headframe.runtime.wirelog import WireLog
 from headframe.stratum.events import NewJob, Ready, Redirected
 from headframe.stratum.sv1.client import ClientConnection, ClientOptions
 from headframe.upstream.base import (
+    ANSWER_BOUNDS,
     BadUpstreamError,
     Done,
     RefusedError,
@@ -102,11 +104,13 @@ class StratumSource:
         self._wire_log = wire_log
         self._ours_from = 0  # jobs of the present connection have this generation at least
         self._jobs: Latest[Job | None] = Latest(None)
+        self._answers = Histogram(ANSWER_BOUNDS)
         self._status = Latest(
             SourceStatus(
                 source=lineage.source,
                 url=options.endpoint.url,
                 state=SourceState.DOWN,
+                answers=self._answers,
                 user=options.client.user,
             )
         )
@@ -242,6 +246,7 @@ class StratumSource:
             follow=self._follow,
             act=self._act,
             blame=self._blame,
+            answers=self._answers,
         )
         if self._wire_log is not None:
             connection.wire.record(self._wire_log, self._lineage.source)

@@ -21,7 +21,8 @@ from headframe.chain.template import (
     skim_template,
 )
 from headframe.runtime.logs import get_logger
-from headframe.upstream.base import BadUpstreamError
+from headframe.runtime.metrics import Histogram
+from headframe.upstream.base import ANSWER_BOUNDS, BadUpstreamError
 from headframe.upstream.node import NodeRpc
 from headframe.upstream.preflight import Chain
 
@@ -77,6 +78,8 @@ class Templates:
         self._checked: dict[bytes, TemplateTx] = {}  # by wtxid
         self.answer_seconds: float | None = None
         """How long the node took for the last template that it gave when asked."""
+        self.answers = Histogram(ANSWER_BOUNDS)
+        """How long it took for each."""
 
     async def fetch(self, newest: str) -> Template:
         """Get a template on the best block; `check` it, soon.
@@ -192,6 +195,7 @@ class Templates:
         asked_at = self._clock()
         answer = await self._rpc.call("getblocktemplate", _request(self._chain))
         self.answer_seconds = self._clock() - asked_at
+        self.answers.observe(self.answer_seconds)
         if not isinstance(answer, Mapping):
             raise BadUpstreamError(f"{self._source}: getblocktemplate is no object")
         template = skim_template(answer, self._checked, self._path)

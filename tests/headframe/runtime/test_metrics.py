@@ -233,3 +233,14 @@ async def test_others_have_a_turn_after_each_metric():
         task.cancel()
     assert text == render(exporter)
     assert turns >= len(list(exporter.collect()))
+
+
+def test_histograms_of_the_same_bounds_add_up():
+    one, other = Histogram((1.0, 2.0)), Histogram((1.0, 2.0))
+    for histogram_, value in ((one, 0.5), (one, 5.0), (other, 1.5)):
+        histogram_.observe(value)
+    both = one.with_all_of(other)
+    assert both.buckets() == [("1.0", 1.0), ("2.0", 2.0), ("+Inf", 3.0)]
+    assert (both.sum, one.count) == (7.0, 2)
+    with pytest.raises(ValueError, match="other bounds"):
+        one.with_all_of(Histogram((1.0,)))

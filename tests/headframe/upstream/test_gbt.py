@@ -442,6 +442,8 @@ async def test_the_job_the_answers_time_and_the_difficulty_are_told(tmp_path: Pa
     assert status.clock_skew_seconds == pytest.approx(TEMPLATE["curtime"] - wall_seconds(), abs=60)
     assert status.answer_seconds is not None
     assert 0 < status.answer_seconds < 10
+    assert status.answers is not None
+    assert status.answers.count >= 1
 
 
 async def test_the_same_template_again_is_no_new_job(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headframe.chain.job import SourceId
 from headframe.chain.share import Reason, Verdict
-from headframe.runtime.metrics import render
-from headframe.upstream.base import SourceState, SourceStatus
+from headframe.runtime.metrics import Histogram, render
+from headframe.upstream.base import ANSWER_BOUNDS, SourceState, SourceStatus
 from headframe.upstream.failovers import Failover, FailoverReason
 from headframe.upstream.report import PoolBook, upstream_of
 
@@ -126,6 +126,21 @@ def test_the_upstream_in_use_is_told_without_the_rest() -> None:
     told = upstream_of(group(ONE, OTHER))
     assert (told.source, told.url, told.state) == ("a", ONE.url, "active")
     assert (told.detail, told.height, told.network) == ("", 7, "regtest")
+
+
+def test_times_to_an_answer_add_up_over_all_that_a_source_had() -> None:
+    book = PoolBook()
+    book.look(replace(ONE, answers=None), 100.0)
+    assert "x_pool_answer_seconds_count" not in {key[0] for key in samples(book)}
+    first, second = Histogram(ANSWER_BOUNDS), Histogram(ANSWER_BOUNDS)
+    for answers, seconds in ((first, 0.02), (first, 0.3), (second, 0.02)):
+        answers.observe(seconds)
+        book.look(replace(ONE, answers=answers), 101.0)
+    book.look(replace(ONE, answers=None), 102.0)
+    told = samples(book)
+    assert told["x_pool_answer_seconds_count", "a"] == 3
+    assert round(told["x_pool_answer_seconds_sum", "a"], 6) == 0.34
+    assert told["x_pool_answer_seconds_bucket", "0.025", "a"] == 2
 
 
 def test_failovers_are_told_by_both_names_and_never_fall() -> None:

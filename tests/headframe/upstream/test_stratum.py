@@ -209,6 +209,9 @@ async def test_difficulty_extranonce_and_height_come_with_the_job(pool: FakePool
     assert second.received_at == status.job_at
     assert status.answer_seconds is not None
     assert 0 <= status.answer_seconds < 10
+    assert status.answers is not None
+    assert status.answers.count == 2
+    assert status.answers.sum >= status.answer_seconds
     assert second.target >= hard
     assert second.target < hard + (hard >> 15)  # six digits of difficulty
     assert second.generation == first.generation
