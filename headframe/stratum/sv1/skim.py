@@ -95,6 +95,16 @@ class SkimmedConnection(ServerConnection):
         self.revision += 1
         return super().reseat(seat)
 
+    def permit(self, mask: int) -> None:
+        """See `ServerConnection.permit`."""
+        self.revision += 1
+        super().permit(mask)
+
+    def recall(self, shown: object) -> None:
+        """See `ServerConnection.recall`."""
+        self.revision += 1
+        super().recall(shown)
+
     def authorize(self, ticket: Ticket, *, ok: bool, why: str = "") -> None:
         """See `ServerConnection.authorize`."""
         self.revision += 1

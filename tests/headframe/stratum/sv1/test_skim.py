@@ -126,3 +126,7 @@ def test_the_revision_rises_with_all_that_may_change_a_share():
     assert rose()
     act(core, core.receive_data(b'{"id":4,"method":"mining.authorize","params":["b","x"]}\n'))
     assert rose()
+    core.permit(0x2000)
+    assert rose()
+    core.recall(seated().recollect())
+    assert rose()
