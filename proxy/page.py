@@ -100,7 +100,7 @@ class Page:
             pool=self._leg(),
             blocks=self._blocks(),
             rigs_total=stats.rigs,
-            routes=tuple(routes_of(self._routing, now)),
+            routes=tuple(routes_of(self._routing, self.rigs.hps_by_route)),
             extranonce=extranonce_of(self._routing),
             rigs_by_state=self.rigs.by_state,
             rigs=self.rigs.first(_MOST_RIGS),

@@ -4,7 +4,7 @@ All rigs are looked at once a second at most, whoever asks and how often; only t
 are shown are worked out in full.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, NamedTuple, Protocol
 
@@ -120,6 +120,14 @@ class RigView:
     def hps(self) -> float:
         """The hashrate of all rigs together."""
         return sum(row.hps for row in self._look())
+
+    @property
+    def hps_by_route(self) -> dict[str, float]:
+        """The hashrate of each route that has rigs."""
+        rates: defaultdict[str, float] = defaultdict(float)
+        for row in self._look():
+            rates[row.route] += row.hps
+        return rates
 
     @property
     def by_state(self) -> dict[str, int]:

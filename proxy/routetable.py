@@ -110,9 +110,8 @@ def has_work(hub: Hub) -> bool:
     )
 
 
-def routes_of(routing: Routing, now: float) -> Iterator[RouteStatus]:
-    """Tell of each route; `now` in monotonic seconds."""
-    rates = _rates(routing, now)
+def routes_of(routing: Routing, rates: Mapping[str, float]) -> Iterator[RouteStatus]:
+    """Tell of each route; `rates` are the hashrates of those that have rigs."""
     for name, route in routing.routes.items():
         hub, total = route.hub, route.hub.ledger.total
         told, job = upstream_of(hub.source.status.get()), hub.source.jobs.get()
@@ -121,8 +120,8 @@ def routes_of(routing: Routing, now: float) -> Iterator[RouteStatus]:
             upstream=msgspec.structs.replace(told, detail=hub.problem or told.detail),
             works=has_work(hub),
             extranonce_bytes=None if job is None else job.extranonce_size,
-            connections=len(hub.guests),
-            hashrate_hps=rates[name],
+            connections=sum(len(each.guests) for each in route.hubs),
+            hashrate_hps=rates.get(name, 0.0),
             accepted=total.accepted.shares,
             rejected=total.refused_total.shares,
             forwarded=total.pool.forwarded.shares,
@@ -157,7 +156,7 @@ def route_figures(routing: Routing, rates: Mapping[str, float]) -> Mapping[str, 
     for name, route in routing.known.items():
         figures = found[name] = _books_of(route.hub.ledger.total)
         figures.up = int(name in routing.routes and has_work(route.hub))
-        figures.connections = len(route.hub.guests)
+        figures.connections = sum(len(each.guests) for each in route.hubs)
         figures.hashrate = rates.get(name, 0.0)
     return found
 
@@ -199,10 +198,3 @@ def summed(kind: type[T], each: Sequence[T]) -> T:
             value = sum(values)
         setattr(total, field.name, value)
     return total
-
-
-def _rates(routing: Routing, now: float) -> dict[str, float]:
-    rates = dict.fromkeys(routing.routes, 0.0)
-    for name, session in routing.sessions():
-        rates[name] += session.hps(now)
-    return rates

@@ -13,6 +13,7 @@ from headframe.chain.target import MAX_TARGET
 from headframe.runtime.settings import load
 from proxy.app import Ready, run
 from proxy.config import ProxyConfig
+from proxy.routetable import route_figures, routes_of
 from proxy.space import SpaceSettings
 from proxy.vardiff import Bounds
 from tests.fakes.overpools import over_pools
@@ -84,6 +85,9 @@ async def test_rigs_spread_over_as_many_connections_as_they_need(
             rigs += await stack.enter_async_context(connected(port_of(ready), f"rig{number}"))
             await rigs[-1].job()
         assert len(front.hub.guests) == connections
+        [told] = routes_of(ready.routing, {})
+        [figures] = route_figures(ready.routing, {}).values()
+        assert (told.connections, figures.connections) == (5, 5)
         assert len(prefixes(rigs)) == len(rigs)
         for rig in rigs:
             assert (await rig.say(rig.find(await rig.job()))).reason is Reason.ACCEPTED

@@ -18,12 +18,13 @@ async def test_each_route_is_told_by_itself():
             await rig.say(rig.find(await rig.job()))
             async with connected(farm.port("back"), "b.1"):
                 await farm.until(lambda: farm.users("b") == ["b.1"])
-                one, two = routes_of(farm.routing, 1.0)
+                one, two = routes_of(farm.routing, {"a": 5.0})
                 page = Page(farm.routing, None, "").status()
                 text = (await Page(farm.routing, None, "").metrics()).decode()
     assert (one.name, one.works, one.connections, one.accepted) == ("a", True, 1, 1)
     assert (two.name, two.works, two.connections, two.accepted) == ("b", False, 1, 0)
     assert (one.forwarded, one.acknowledged) == (1, 1)
+    assert (one.hashrate_hps, two.hashrate_hps) == (5.0, 0.0)
     assert [each["name"] for each in page["routes"]] == ["a", "b"]
     found = {(rig["user"], rig["route"], rig["listener"]) for rig in page["rigs"]}
     assert found == {("x.1", "a", "front"), ("b.1", "b", "back")}
@@ -41,7 +42,7 @@ async def test_a_route_that_went_keeps_its_counters():
             await farm.until(lambda: not farm.routing.known["b"].runs)
         figures = route_figures(farm.routing, {})
         assert (figures["b"].up, figures["b"].shares_accepted) == (0, 1)
-        assert [each.name for each in routes_of(farm.routing, 0.0)] == ["a"]
+        assert [each.name for each in routes_of(farm.routing, {})] == ["a"]
         text = (await Page(farm.routing, None, "").metrics()).decode()
     assert re.search(r"^headframe_proxy_shares_accepted_total 1\.0$", text, re.MULTILINE)
 
@@ -63,7 +64,7 @@ async def test_the_extranonce_is_told_and_what_an_upstream_with_less_room_cost()
         assert told is not None
         assert (told.lane_bytes, told.slice_bytes, told.rig_bytes) == (0, 2, 2)
         assert (told.changes, told.reseated, told.closed) == (1, 1, 1)
-        assert [each.extranonce_bytes for each in routes_of(farm.routing, 0.0)] == [8, 4]
+        assert [each.extranonce_bytes for each in routes_of(farm.routing, {})] == [8, 4]
         page = Page(farm.routing, None, "").status()
         assert page["extranonce"]["rig_bytes"] == 2
 
@@ -73,7 +74,7 @@ async def test_a_problem_of_a_route_is_told():
         farm.publish("a", size=1)
         hub = farm.routing.first
         await farm.until(lambda: bool(hub.problem))
-        [route] = routes_of(farm.routing, 0.0)
+        [route] = routes_of(farm.routing, {})
         assert "leaves 1 extranonce bytes" in route.upstream.detail
         assert not has_work(hub)
 
