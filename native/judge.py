@@ -257,5 +257,6 @@ def _is_plain(name: str) -> bool:
         name.isascii()
         and name.isprintable()
         and len(name) <= _LONGEST_NAME
-        and not {'"', "\\"} & set(name)
+        and '"' not in name
+        and "\\" not in name
     )

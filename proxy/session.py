@@ -113,10 +113,8 @@ class Session(Skimming):
             self._core.reply(share.ticket, _YES)
             self._count_good(rig, work, now)
             rig.note_version(share.version)
-            self._take_ahead()
             return
         if checked.reason is Reason.PENDING:
-            self._take_ahead()
             return  # `_on_verdict` answers, or has answered
         self._core.reply(share.ticket, _VERDICTS[checked.reason])
         rig.count(checked, work, now)
@@ -164,6 +162,7 @@ class Session(Skimming):
             self._charge(Price.FAULT, now)
             return
         self._core.authorize(event.ticket, ok=True)
+        self._take_ahead()
         self._named = True
         self._hub.ledger.worker(event.user)
         if wish is not None:

@@ -1,7 +1,7 @@
 """Good shares taken straight from what a rig sent, by the judge in C.
 
 It takes what is plain and good from the front; what it leaves is read, judged and answered by
-`Session`, to which all rules belong. A rig has this from its first good share on.
+`Session`, to which all rules belong.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,8 @@ class _Skim:
         core: speaks with it.
         rig: its place and figures.
         book: the jobs.
-        core_revision: what the core's was when this was made,
+        identity: what the core's was when this was made.
+        core_revision: what the core's was when the job was looked up; -1: it was in vain,
         book_revision: and the book's.
         packed: what the judge must know of it,
         names: and the names in there.
@@ -66,6 +67,7 @@ class _Skim:
         "core",
         "core_revision",
         "hub",
+        "identity",
         "mask",
         "names",
         "offer",
@@ -84,21 +86,28 @@ class _Skim:
     def __init__(self, hub: Hub, core: SkimmedConnection, rig: Rig, tasks: Tasks) -> None:
         self.hub, self.core, self.rig, self.tasks = hub, core, rig, tasks
         self.book = tasks.book
-        self.core_revision, self.book_revision = core.revision, tasks.book.revision
+        self.identity, self.core_revision, self.book_revision = core.identity, -1, -1
         packed = native.pack_rig(rig.seat.slice, rig.seat.size, core.names)
         self.packed, self.names = packed or (b"", ())
         self.put = core.put
 
+    def is_of(self, rig: Rig) -> bool:
+        """Say whether this is still who the rig is, and where it sits."""
+        return self.rig is rig and self.identity == self.core.identity
+
     def turn_to(self, text: str) -> bool:
         """Take shares of another job from now on; false where that cannot be."""
-        offer = self.core.shown(text)
+        core, book = self.core, self.book
+        self.core_revision = -1
+        offer = core.shown(text)
         if offer is None or offer.target is None or not self.packed:
             return False
-        self.mask = offer.mask | self.core.version_mask
+        self.mask = offer.mask | core.version_mask
         task = self.tasks.find(text, offer, self.rig.seat, self.mask)
         if task is None:
             return False
         self.task, self.offer, self.work = task, offer, weigh(offer.target)
+        self.core_revision, self.book_revision = core.revision, book.revision
         return True
 
     def share_of(self, good: Good, data: bytes) -> ShareSubmitted:
@@ -161,16 +170,16 @@ class Skimming(Seating):
         """Have good shares taken ahead from now on, where that can be."""
         core = self._core
         if isinstance(core, SkimmedConnection) and not native.extension_missing and not self._done:
-            core.skim = self._skim
+            core.skimmer = self
 
     def _finish(self, why: str) -> None:
         super()._finish(why)
         if isinstance(self._core, SkimmedConnection):
-            self._core.skim = None  # which holds this session
+            self._core.skimmer = None  # which holds this session
         self._known = None
 
-    def _skim(self, data: bytes) -> bytes:
-        """Take the good shares from the front of what came; see `SkimmedConnection.skim`.
+    def skim(self, data: bytes) -> bytes:
+        """Take the good shares from the front of what came; see `Skimmer`.
 
         Spelt out, with few calls: this is done for nearly every share.
         """
@@ -217,21 +226,20 @@ class Skimming(Seating):
         if stop == native.NOT_PLAIN or known.core.unanswered > _MOST_OPEN:
             return None
         if stop == native.OTHER_JOB and not known.turn_to(job.decode()):
-            self._known = None
             return None
         return known
 
     def _look_again(self) -> _Skim | None:
         """Find what is known of the rig; `None` if its shares cannot be taken ahead at present."""
-        self._known = None
-        core, tasks, rig = self._core, self._hub.tasks, self._rig_on(0)
+        hub, core, known, rig = self._hub, self._core, self._known, self._rig_on(0)
+        tasks = hub.tasks
         if tasks is None or rig is None or rig.entry is None or rig.past:
             return None
-        if isinstance(core, SkimmedConnection):
-            known = _Skim(self._hub, core, rig, tasks)
-            if known.turn_to(f"{rig.entry.job.id:x}"):
-                self._known = known
-        return self._known
+        if known is None or known.tasks is not tasks or not known.is_of(rig):
+            if not isinstance(core, SkimmedConnection):
+                return None
+            known = self._known = _Skim(hub, core, rig, tasks)
+        return known if known.turn_to(f"{rig.entry.job.id:x}") else None
 
     def _answer_each(self, known: _Skim, data: bytes, goods: Sequence[Good]) -> None:
         """Answer good shares after those that came before."""

@@ -160,6 +160,9 @@ class Vardiff:
         self._restart(now)
         if _BAND[0] <= ratio <= _BAND[1]:
             return None
+        end = self._bounds.hardest if ratio > 1 else self._bounds.easiest
+        if self.target == max(end, hardest):
+            return None  # as far as it goes; found without fractions, as it may be so for long
         step = Fraction(max(_STEP[0], min(_STEP[1], ratio)))
         wanted = min(int(self.target / step), MAX_TARGET)
         target = Target(max(self._bounds.clamp(wanted), hardest))

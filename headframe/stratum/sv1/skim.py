@@ -6,7 +6,7 @@ the way of `ServerConnection`, which knows nothing of this.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from headframe.chain.job import BIP320_MASK, Job
 from headframe.chain.target import Target
@@ -16,10 +16,26 @@ from headframe.stratum.sv1.offers import Offer
 from headframe.stratum.sv1.replies import Kind
 from headframe.stratum.sv1.server import ServerConnection, ServerState
 
-__all__ = ["SkimmedConnection"]
+__all__ = ["SkimmedConnection", "Skimmer"]
 
 _CLOSED: Final = ServerState.CLOSED
 _SHARE: Final = Kind.SHARE
+
+
+class Skimmer(Protocol):
+    """Who takes lines before they are read."""
+
+    def skim(self, data: bytes) -> bytes:
+        """Take lines from the front of what came.
+
+        What is taken must be answered by `put`, or by `take` and `reply`.
+
+        Args:
+            data: from the beginning of a line on; nothing when what was left was no event.
+
+        Returns:
+            What is left: nothing, or from the beginning of a line on.
+        """
 
 
 class SkimmedConnection(ServerConnection):
@@ -30,31 +46,29 @@ class SkimmedConnection(ServerConnection):
             rolling. A `Seat` narrows it further.
 
     Attributes:
-        skim: gets what came, from the beginning of a line on, and returns what it left:
-            nothing, or from the beginning of a line on. What it took must be answered by
-            `put`, or by `take` and `reply`. Gets nothing when what it left was no event.
-            `None`: nothing is taken.
-        revision: rises with all that may change what a share of this rig means.
+        skimmer: takes what it can; `None`: nothing is taken.
+        revision: rises with all that may change what a share of this rig means,
+        identity: and with what changes who it is and where it sits.
     """
 
-    __slots__ = ("revision", "skim")
+    __slots__ = ("identity", "revision", "skimmer")
 
     def __init__(self, *, mask: int = BIP320_MASK) -> None:
         super().__init__(mask=mask)
-        self.skim: Callable[[bytes], bytes] | None = None
-        self.revision = 0
+        self.skimmer: Skimmer | None = None
+        self.revision = self.identity = 0
 
     def receive_data(self, data: bytes) -> Sequence[ServerEvent]:
         """Take bytes from the rig, cut in any way; tell what they mean, but for what is skimmed."""
-        skim = self.skim
-        if skim is None or self._lines.parts or self._state is _CLOSED:
+        skimmer = self.skimmer
+        if skimmer is None or self._lines.parts or self._state is _CLOSED:
             return super().receive_data(data)
-        rest = skim(data)
+        rest = skimmer.skim(data)
         if not rest:
             return ()
         events = super().receive_data(rest)
         if not events:
-            skim(b"")
+            skimmer.skim(b"")
         return events
 
     def data_to_send(self) -> bytes:
@@ -87,12 +101,12 @@ class SkimmedConnection(ServerConnection):
 
     def seat(self, ticket: Ticket, seat: Seat) -> None:
         """See `ServerConnection.seat`."""
-        self.revision += 1
+        self._change()
         super().seat(ticket, seat)
 
     def reseat(self, seat: Seat) -> bool:
         """See `ServerConnection.reseat`."""
-        self.revision += 1
+        self._change()
         return super().reseat(seat)
 
     def permit(self, mask: int) -> None:
@@ -107,7 +121,7 @@ class SkimmedConnection(ServerConnection):
 
     def authorize(self, ticket: Ticket, *, ok: bool, why: str = "") -> None:
         """See `ServerConnection.authorize`."""
-        self.revision += 1
+        self._change()
         super().authorize(ticket, ok=ok, why=why)
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
@@ -118,3 +132,7 @@ class SkimmedConnection(ServerConnection):
     def _receive_other(self, line: bytes) -> None:
         self.revision += 1  # it may be a configure
         super()._receive_other(line)
+
+    def _change(self) -> None:
+        self.revision += 1
+        self.identity += 1

@@ -20,9 +20,9 @@ class Skimmer:
 
     def __init__(self, core: SkimmedConnection) -> None:
         self.offered: list[bytes] = []
-        core.skim = self
+        core.skimmer = self
 
-    def __call__(self, data: bytes) -> bytes:
+    def skim(self, data: bytes) -> bytes:
         self.offered.append(data)
         while data.startswith(b"T") and b"\n" in data:
             data = data.partition(b"\n")[2]
@@ -106,6 +106,16 @@ def test_it_knows_who_may_send_and_what_was_shown():
     assert offer is not None
     assert (offer.job_id, offer.size) == (0x11, 4)
     assert core.shown("12") is None
+
+
+def test_a_new_job_leaves_a_rig_who_it_is():
+    core = seated()
+    before = core.identity
+    core.offer(0, job_of(0x12), DIFFICULTY_1, clean=False)
+    core.receive_data(PING)
+    assert core.identity == before
+    assert core.reseat(seat_of(slice_=b"\xc1\xc2\xc3")) is False
+    assert core.identity > before
 
 
 def test_the_revision_rises_with_all_that_may_change_a_share():
