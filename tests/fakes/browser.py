@@ -127,10 +127,12 @@ async def browsing(profile: Path, page: str) -> AsyncIterator[Tab]:
             aiohttp.ClientSession() as session,
             session.put(f"http://{port}/json/new?{page}") as answer,
         ):
-            tab = await answer.json()
-            address = tab["webSocketDebuggerUrl"]
+            address = (await answer.json())["webSocketDebuggerUrl"]
             async with session.ws_connect(address, max_msg_size=1 << 26) as socket:
-                yield Tab(socket)
+                tab = Tab(socket)
+                await tab.call("Page.bringToFront")
+                await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)  # it hears keys
+                yield tab
     finally:
         process.terminate()
         await process.wait()

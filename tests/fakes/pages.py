@@ -148,6 +148,8 @@ async def opened(
         browsing(folder / "profile", server.url) as tab,
     ):
         await until(tab, "document.querySelector('#rigs-states button') !== null")
+        # Before it has painted, Chromium lets keys go by.
+        await until(tab, "performance.getEntriesByType('paint').length > 0")
         await tab(f"location.hash = {place!r}")
         yield tab, desk
 

@@ -2,7 +2,8 @@
 
 const STOPS = "a[href], button:enabled, input:enabled, select:enabled, [tabindex='0']";
 
-// Opens a dialog; whoever had the focus gets it again.
+// Opens a dialog; whoever had the focus gets it again. Browsers see to that themselves, unless
+// what had it has gone; and who has moved on since must not be called back.
 export function openDialog(dialog, first = null) {
   if (dialog.open) return;
   const before = document.activeElement;
@@ -11,6 +12,7 @@ export function openDialog(dialog, first = null) {
   dialog.addEventListener(
     "close",
     () => {
+      if (document.activeElement !== document.body) return;
       const home = before?.isConnected && before !== document.body ? before : document.getElementById("main");
       home.focus({ preventScroll: true });
     },
