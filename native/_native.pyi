@@ -86,7 +86,7 @@ class Lib:
         size: int,
     ) -> int: ...
     def hf_send_all(
-        self, taken: CData, sockets: CData, count: int, data: bytes, size: int
+        self, taken: CData, next: CData, sockets: CData, count: int, data: bytes, size: int
     ) -> int: ...
 
 ffi: FFI

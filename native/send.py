@@ -7,7 +7,7 @@ interpreter's lock released, by two threads where there are two cores.
 import os
 from array import array
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeAlias
@@ -22,7 +22,7 @@ if not extension_missing:
 __all__ = ["Sender", "send_in_c", "send_in_python"]
 
 _WORTH_SHARING: Final = 32
-"""Sockets from which on a second thread takes half: to wake it costs as much as three."""
+"""Sockets from which on a second thread helps: to wake it costs as much as three."""
 
 Numbers: TypeAlias = "array[int]"
 
@@ -40,28 +40,27 @@ def send_in_python(data: bytes, sockets: Numbers) -> Numbers:
 
 
 def send_in_c(
-    data: bytes, sockets: Numbers, share: Callable[[Callable[[], None]], Callable[[], object]]
+    data: bytes, sockets: Numbers, share: Callable[[Callable[[], object]], Callable[[], object]]
 ) -> Numbers:
-    """Send in C, half of it elsewhere where there is much.
+    """Send in C, a part of it elsewhere where there is much.
 
     Args:
         data: as for `Sender.send`.
         sockets: likewise.
-        share: begins to call something elsewhere; returns what waits for its end.
+        share: begins to call something elsewhere, too, if that can be; returns what waits
+            until that call has ended or will never come.
     """
     count = len(sockets)
     taken = array("I", bytes(4 * count))
     numbers, results = ffi.from_buffer(_SOCKETS, sockets), ffi.from_buffer(_TAKEN, taken)
-
-    def send(first: int, end: int) -> None:
-        lib.hf_send_all(results + first, numbers + first, end - first, data, len(data))
-
+    # Whoever calls it takes sockets that nobody has taken, until there are none.
+    send = partial(lib.hf_send_all, results, ffi.new("uint32_t *"), numbers, count, data, len(data))
     if count < _WORTH_SHARING:
-        send(0, count)
-    else:
-        wait = share(partial(send, 0, count // 2))
-        send(count // 2, count)
-        wait()
+        send()
+        return taken
+    wait = share(send)
+    send()
+    wait()
     return taken
 
 
@@ -92,17 +91,18 @@ class Sender:
             return send_in_python(data, sockets)
         return send_in_c(data, sockets, self._share)
 
-    def _share(self, call: Callable[[], None]) -> Callable[[], object]:
+    def _share(self, call: Callable[[], object]) -> Callable[[], object]:
         if self._cores < 2:
-            call()
-            return _nothing
+            return bool
         if self._second is None:  # it ends with this object
             self._second = ThreadPoolExecutor(1, thread_name_prefix="send")
-        return self._second.submit(call).result
+        return partial(_finish, self._second.submit(call))
 
 
-def _nothing() -> None:
-    pass
+def _finish(part: Future[object]) -> None:
+    """Wait for what has begun; what has not is done already."""
+    if not part.cancel():
+        part.result()
 
 
 def _cores() -> int:

@@ -233,15 +233,19 @@ int hf_take_shares(hf_taken *taken, hf_task *task, const uint8_t *rig, size_t ri
                    uint32_t latest, const uint8_t *data, size_t size);
 
 /*
- * Send the same bytes to many connected sockets, to each what it takes at once.
+ * Send the same bytes to many connected sockets, to each what it takes at once. Several
+ * threads may call it with the same arguments: each socket is served by one of them, and a
+ * call that comes when all are taken returns at once.
  *
  * Out:  taken    bytes that each socket took: `size`, fewer, or 0, also after an error, which
  *                whoever uses that socket next will meet
- * In:   sockets  `count` descriptors that are open as long as this runs
+ * In:   next     the first socket that no call has taken; 0 at the start
+ *       sockets  `count` descriptors (fewer than 2^31) that are open until the last call that
+ *                found any has returned
  *       data     `size` bytes, fewer than 2^31
- * Returns how many sockets took all.
+ * Returns how many sockets of this call's took all.
  */
-uint32_t hf_send_all(uint32_t *taken, const int32_t *sockets, uint32_t count, const uint8_t *data,
-                     size_t size);
+uint32_t hf_send_all(uint32_t *taken, uint32_t *next, const int32_t *sockets, uint32_t count,
+                     const uint8_t *data, size_t size);
 
 #endif

@@ -285,7 +285,7 @@ static void check_sending(void)
     enum { PAIRS = 8, FULL = 2, GONE = 5, SIZE = 1000 };
     int32_t ours[PAIRS + 1];
     int theirs[PAIRS];
-    uint32_t taken[PAIRS + 1];
+    uint32_t taken[PAIRS + 1], next = 0;
     uint8_t *data = malloc(SIZE), got[2 * SIZE]; /* from the heap: reading beyond it is seen */
     ensure(data != NULL, "out of memory", "check");
     memset(data, 7, SIZE);
@@ -296,13 +296,18 @@ static void check_sending(void)
         theirs[i] = pair[1];
     }
     ours[PAIRS] = -1;
-    while (hf_send_all(taken, &ours[FULL], 1, data, SIZE) == 1) {
+    while (hf_send_all(taken, &next, &ours[FULL], 1, data, SIZE) == 1) {
+        next = 0;
         ensure(taken[0] == SIZE, "did not take all", "send");
     }
-    ensure(hf_send_all(taken, &ours[FULL], 1, data, SIZE) == 0 && taken[0] == 0, "took more",
-           "send");
+    next = 0;
+    ensure(hf_send_all(taken, &next, &ours[FULL], 1, data, SIZE) == 0 && taken[0] == 0,
+           "took more", "send");
     close(theirs[GONE]);
-    ensure(hf_send_all(taken, ours, PAIRS + 1, data, SIZE) == PAIRS - 2, "counts wrong", "send");
+    next = 0;
+    ensure(hf_send_all(taken, &next, ours, PAIRS + 1, data, SIZE) == PAIRS - 2, "counts wrong",
+           "send");
+    ensure(hf_send_all(taken, &next, ours, PAIRS + 1, data, SIZE) == 0, "sends twice", "send");
     for (int i = 0; i < PAIRS; i++) {
         int good = i != FULL && i != GONE;
         ensure(taken[i] == (good ? SIZE : 0), "says wrongly who took it", "send");
@@ -316,7 +321,8 @@ static void check_sending(void)
         }
     }
     ensure(taken[PAIRS] == 0, "sent to nobody", "send");
-    ensure(hf_send_all(taken, ours, 0, data, SIZE) == 0, "sent to none", "send");
+    next = 0;
+    ensure(hf_send_all(taken, &next, ours, 0, data, SIZE) == 0, "sent to none", "send");
     free(data);
 }
 

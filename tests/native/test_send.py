@@ -15,11 +15,18 @@ Pairs = Callable[[int], list[tuple[socket.socket, socket.socket]]]
 
 
 def in_one_go(data: bytes, numbers: "array[int]") -> "array[int]":
-    def at_once(call: Callable[[], None]) -> Callable[[], object]:
-        call()
-        return list
+    def nobody(_call: Callable[[], object]) -> Callable[[], object]:
+        return bool
 
-    return send_in_c(data, numbers, at_once)
+    return send_in_c(data, numbers, nobody)
+
+
+def all_elsewhere(data: bytes, numbers: "array[int]") -> "array[int]":
+    def elsewhere(call: Callable[[], object]) -> Callable[[], object]:
+        call()
+        return call  # and once more when nothing is left
+
+    return send_in_c(data, numbers, elsewhere)
 
 
 @pytest.fixture
@@ -46,6 +53,7 @@ def numbers_of(pairs: list[tuple[socket.socket, socket.socket]]) -> "array[int]"
     [
         pytest.param(send_in_python, id="python"),
         pytest.param(in_one_go, id="c", marks=needs_extension),
+        pytest.param(all_elsewhere, id="elsewhere", marks=needs_extension),
         pytest.param(Sender(cores=1).send, id="one core"),
         pytest.param(Sender(cores=2).send, id="two cores"),
     ],
