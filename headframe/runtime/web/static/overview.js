@@ -75,7 +75,7 @@ export class Overview {
     setText(at("hashrate-now"), format.hashrate(status.hashrate_hps));
     const means = [["5 s", status.hashrate_5s_hps], ["15 min", status.hashrate_15m_hps]];
     const told = means.every(([, hps]) => hps !== undefined);
-    setText(at("hashrate-spans"), told ? means.map(([span, hps]) => `${span}: ${format.hashrate(hps)}`).join(" · ") : "estimated from good shares");
+    setText(at("hashrate-spans"), told ? means.map(([span, hps]) => `${span}: ${format.hashrate(hps)}`.replaceAll(" ", "\u00a0")).join(" · ") : "estimated from good shares");
     document.title = `${format.hashrate(status.hashrate_hps)} – ${title}`;
     this.asHistory();
     if (this.spans.span === LIVE) this.chart.draw(this.joined());

@@ -268,7 +268,7 @@ async def test_a_browser_draws_the_figures_and_runs_no_strangers_markup(tmp_path
         assert await evaluate("document.querySelectorAll('main img').length") == 0
         assert await evaluate("document.getElementById('state').innerText") == "active"
     assert "46.2 MH/s" in cards["tile-hashrate"]
-    assert "5 s: 47.0 MH/s · 15 min: 45.0 MH/s" in cards["tile-hashrate"]
+    assert "5 s: 47.0 MH/s · 15 min: 45.0 MH/s" in cards["tile-hashrate"].replace("\u00a0", " ")
     assert "12\u202f345" in cards["tile-shares"]
     assert "67 rejected (0.54 %)" in cards["tile-shares"]
     assert "spare\n\nnewest job 12 s ago" in cards["tile-upstream"]
