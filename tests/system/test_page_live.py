@@ -90,9 +90,11 @@ async def test_a_lost_connection_is_told_and_comes_back_by_itself(tmp_path: Path
         assert told.startswith("No connection to the program. The figures are those of ")
         assert "s ago" in told
         happen(ring, "info", "rig_left", rig=RIG)
-        async with serving(tmp_path, 50, Desk(), ring=ring, port=server.port):
+        assert await tab("document.getElementById('ban').hidden") is False
+        async with serving(tmp_path, 50, Desk(), token="", ring=ring, port=server.port):
             await until(tab, f"{stale}.hidden && {words(EVENTS)}.length === 2")
             await until(tab, "document.querySelector('#rigs-states button').innerText === 'all 50'")
+            await until(tab, "document.getElementById('ban').hidden")  # it has no token now
 
 
 async def test_the_miners_chart_begins_with_its_history(tmp_path: Path):

@@ -43,4 +43,4 @@ function draw(status) {
   }
 }
 
-new Stream(draw, (event) => events.hear(event));
+new Stream(draw, (event) => events.hear(event), () => operator.learn());

@@ -2,10 +2,13 @@
 
 const UNFINISHED_SECONDS = 90; // what is newer may still grow
 
-let kept; // whether there is a history: a promise, asked for once
+let kept; // whether there is a history: a promise, asked for once, and again where nobody answered
 
 export function hasHistory() {
-  kept ??= fetch("/api/v1/history?limit=1").then((answer) => answer.ok, () => false);
+  kept ??= fetch("/api/v1/history?limit=1").then((answer) => answer.ok, () => {
+    kept = undefined;
+    return false;
+  });
   return kept;
 }
 

@@ -41,7 +41,7 @@ export class Operator {
     const answer = await fetch("/api/v1/actions").catch(() => null);
     if (!answer?.ok) return; // none here
     const told = await answer.json();
-    if (told.usable) this.names = new Set(told.actions);
+    this.names = new Set(told.usable ? told.actions : []);
     at("reload").hidden = !this.can("reload");
     at("changes-how").hidden = told.usable || told.actions.length === 0;
     at("changes").hidden = told.actions.length === 0;

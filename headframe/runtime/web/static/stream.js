@@ -9,10 +9,9 @@ const RETRY_SECONDS = 3;
 const at = (id) => document.getElementById(id);
 
 export class Stream {
-  // onStatus: status => ...; onEvent: event => ...
-  constructor(onStatus, onEvent) {
-    this.onStatus = onStatus;
-    this.onEvent = onEvent;
+  // onStatus: status => ...; onEvent: event => ...; onBack: called when it is back, perhaps another.
+  constructor(onStatus, onEvent, onBack) {
+    Object.assign(this, { onStatus, onEvent, onBack });
     this.newest = 0;
     this.lastHeard = performance.now();
     this.lastTime = null;
@@ -28,6 +27,7 @@ export class Stream {
     const source = new EventSource(`/api/v1/events?after=${this.newest}`);
     this.source = source;
     source.onmessage = (message) => {
+      if (performance.now() - this.lastHeard >= STALE_SECONDS * 1000) this.onBack();
       this.lastHeard = performance.now();
       this.lastTime = new Date();
       this.onStatus(JSON.parse(message.data));
