@@ -304,9 +304,13 @@ class Ledger:
     def send(self, row: Row, work: int, pool_work: int) -> None:
         """Book a good share that goes up at once; its work by the rig's target and the pool's."""
         for book in (row, self.total):
-            book.offered.add(work)
-            book.accepted.add(work)
-            book.leg(rescued=False).sent(pool_work)
+            leg = book.leg(rescued=False)
+            for tally in (book.offered, book.accepted):
+                tally.shares += 1
+                tally.work += work
+            for tally in (leg.forwarded, leg.pending):
+                tally.shares += 1
+                tally.work += pool_work
 
     def forward(self, row: Row, pool_work: int) -> None:
         """Book a queued share as gone up."""
