@@ -4,6 +4,7 @@ What is good and plain is in `c/headframe.h`. All else a caller judges by itself
 everything where the module in C was not built: this is a shortcut, not a rule.
 """
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -48,7 +49,9 @@ _SHARES: Final = ANSWERS + 2560
 _WORD: Final = (1 << 32) - 1
 _NUMBER: Final = (1 << 256) - 1
 _MOST_NAMES: Final = 64
-_LONGEST_NAME: Final = 256
+_is_plain: Final = re.compile(r"[ !#-\[\]-~]{0,256}").fullmatch
+_pack_size: Final = struct.Struct("<H").pack
+_pack_rig: Final = struct.Struct("<BBH").pack
 _MOST_EXTRANONCE: Final = 64
 _LONGEST_JOB: Final = 16
 
@@ -173,11 +176,12 @@ def pack_rig(slice_: bytes, size: int, names: Iterable[str]) -> tuple[bytes, Seq
     Returns:
         The bytes for `Judge.take`, and the names that are in them; `None` where there is none.
     """
-    known = [name for name in names if _is_plain(name)][:_MOST_NAMES]
+    known = [name for name in names if _is_plain(name)]
+    del known[_MOST_NAMES:]
     if not known or len(slice_) + size > _MOST_EXTRANONCE:
         return None
-    listed = b"".join(struct.pack("<H", len(name)) + name.encode() for name in known)
-    return struct.pack("<BBH", len(slice_), size, len(known)) + slice_ + listed, known
+    listed = b"".join([_pack_size(len(name)) + name.encode() for name in known])
+    return _pack_rig(len(slice_), size, len(known)) + slice_ + listed, known
 
 
 class Good(NamedTuple):
@@ -250,13 +254,3 @@ class Judge:
     def shares(self, count: int) -> list[Good]:
         """Return so many of them."""
         return [self.share(number) for number in range(count)]
-
-
-def _is_plain(name: str) -> bool:
-    return (
-        name.isascii()
-        and name.isprintable()
-        and len(name) <= _LONGEST_NAME
-        and '"' not in name
-        and "\\" not in name
-    )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 import native
-from headframe.chain.target import Target, work_of
+from headframe.chain.target import work_of
 from headframe.stratum.core import Seat
 from headframe.stratum.sv1.offers import Offer
 from native import Task, Terms
@@ -35,7 +35,7 @@ class Tasks:
 
     def __init__(self, book: JobBook) -> None:
         self.book = book
-        self._by_terms: dict[tuple[int, bytes, Target, int], Task] = {}
+        self._by_terms: dict[tuple[Offer, bytes, int, int], Task] = {}
         self._revision = book.revision
 
     def find(self, text: str, offer: Offer, seat: Seat, mask: int) -> Task | None:
@@ -55,20 +55,23 @@ class Tasks:
         if book.revision != self._revision:
             self._revision = book.revision
             self._by_terms.clear()
-        entry = book.living(offer.job_id)
-        if entry is None or offer.target is None or offer.size != seat.size:
-            return None
-        mask &= seat.mask & entry.mask & entry.job.version_mask
-        key = (offer.job_id, seat.lane, offer.target, mask)
+        key = (offer, seat.lane, seat.size, mask & seat.mask)
         task = self._by_terms.get(key)
         if task is None:
-            if entry.job.version != offer.version or book.hasher is not native:
+            entry = book.living(offer.job_id)
+            if (
+                entry is None
+                or offer.target is None
+                or offer.size != seat.size
+                or entry.job.version != offer.version
+                or book.hasher is not native
+            ):
                 return None
             terms = Terms(
                 job=text.encode(),
                 context=book.context(entry, seat.lane),
                 version=offer.version,
-                mask=mask,
+                mask=mask & seat.mask & entry.mask & entry.job.version_mask,
                 ntime_min=entry.job.ntime_min,
                 ntime_max=entry.job.ntime_max,
                 target=offer.target,
