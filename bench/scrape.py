@@ -120,7 +120,10 @@ def measure(folder: Path, wanted: argparse.Namespace) -> bool:
             for load in phase(fleets, scraper, wanted.shares, scraping=scraping):
                 waits[scraping].append(load.latency_ms["p99"])
                 worst[scraping] = max(worst[scraping], load.latency_ms["max"])
-        lists = [scraper.ask(path)[1] for path in LISTS for _ in range(5) if not time.sleep(1.1)]
+        lists = []
+        for path in 5 * LISTS:
+            time.sleep(1.1)
+            lists.append(scraper.ask(path)[1])
     rigs = re.search(r"^headframe_proxy_rigs (\S+)$", scraper.text, re.MULTILINE)
     middle = statistics.median(scraper.seconds)
     print(
