@@ -106,6 +106,8 @@ class SourceStatus:
             when it came; `None` before one.
         certificate_until: when the pool's certificate ends, in seconds since 1970; `None`
             without TLS.
+        pays_expected: whether the newest job pays the address that the settings expect;
+            `None`: they expect none, or there was no job.
         in_use: this source's job is the one that is worked on.
         rank: its place in its group, 1 for the preferred one.
         members: of a group, its sources in order of preference; see `members_of`.
@@ -131,6 +133,7 @@ class SourceStatus:
     answers: Histogram | None = None
     clock_skew_seconds: float | None = None
     certificate_until: float | None = None
+    pays_expected: bool | None = None
     in_use: bool = True
     rank: int = 1
     members: tuple["SourceStatus", ...] = ()

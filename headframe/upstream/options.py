@@ -234,6 +234,14 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "resolves the pool's name."
         ),
     ] = ""
+    expect_payout: Annotated[
+        str,
+        msgspec.Meta(
+            description="An address that a pool's blocks must pay, as a solo pool's pay their "
+            "finder. While a pool's jobs do not pay it, a warning says so, and a metric; they are "
+            "worked on all the same."
+        ),
+    ] = ""
     reconnect: Annotated[
         Reconnect,
         msgspec.Meta(

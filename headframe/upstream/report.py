@@ -126,6 +126,9 @@ class PoolFigures:
     certificate_expiry_timestamp: float | None = gauge(
         "When an upstream's TLS certificate ends, since 1970.", "seconds"
     )
+    pays_expected: int | None = gauge(
+        "1 when the newest job pays the address of `expect_payout`, 0 when it does not."
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -197,6 +200,8 @@ class _Pool:
         figures.answer = self._answers.follow(status.answers)
         figures.clock_skew = status.clock_skew_seconds
         figures.certificate_expiry_timestamp = status.certificate_until
+        pays = status.pays_expected
+        figures.pays_expected = None if pays is None else int(pays)
 
     def tell(self, status: SourceStatus) -> PoolStatus:
         figures, shares = self.figures, self.shares

@@ -130,6 +130,9 @@ def _make_stratum(
         reconnect=settings.reconnect,
         tunnel=parse_tunnel(settings.proxy) if settings.proxy else None,
     )
+    if settings.expect_payout:
+        script = _payable(settings.expect_payout, settings, endpoint)
+        options = replace(options, expects=(settings.expect_payout, script))
     candidates = parts.desk.candidates_of(parts.lineage.source)
     return StratumSource(
         options, lineage=parts.lineage, candidates=candidates, wire_log=parts.wire_log
@@ -170,8 +173,9 @@ def _make_node(settings: UpstreamSettings, endpoint: Endpoint, parts: Parts) -> 
     from headframe.upstream.gbt import GbtSource
     from headframe.upstream.gbt_options import GbtOptions
 
-    if settings.proxy:
-        raise ConfigError(f"upstream {endpoint.url} has a `proxy`: that is for pools alone")
+    for name in ("proxy", "expect_payout"):
+        if getattr(settings, name):
+            raise ConfigError(f"upstream {endpoint.url} has a `{name}`: that is for pools alone")
     shares = _shares(settings, endpoint)
     _ensure_zmq(settings, endpoint)
     access = access_of(settings, endpoint, parts.home)
@@ -276,21 +280,22 @@ def _shares(settings: UpstreamSettings, endpoint: Endpoint) -> "tuple[PayeeShare
     except ConfigError as error:
         raise ConfigError(f"upstream {endpoint.url}: {error}") from None
     for address in (settings.address, *(share.address for share in shares)):
-        _ensure_payable(address, settings, endpoint)
+        _payable(address, settings, endpoint)
     return shares
 
 
-def _ensure_payable(address: str, settings: UpstreamSettings, endpoint: Endpoint) -> None:
-    """Refuse an address that no chain we may mine on can pay; the rest waits for the node."""
+def _payable(address: str, settings: UpstreamSettings, endpoint: Endpoint) -> bytes:
+    """Return the script that pays an address; refuse one that no chain we may mine on can pay.
+
+    Whether it is one of the upstream's own chain is seen when the upstream is.
+    """
     first: AddressError | None = None
     networks = [each for each in Network if settings.allow_mainnet or each is not Network.MAIN]
     for network in reversed(networks):  # regtest first: its words fit most who get them
         try:
-            script_from_address(address, network)
+            return script_from_address(address, network)
         except AddressError as error:
             first = first or error
-        else:
-            return
     raise ConfigError(f"upstream {endpoint.url}: {first}")
 
 

@@ -53,6 +53,8 @@ _REDIRECTS: Final = 5
 """Times in a row that a pool may send us elsewhere."""
 _LASTING_SECONDS: Final = 60.0
 """A connection that lasted so long ends such a row."""
+_AMOUNT_BYTES: Final = 8
+"""Of an output's amount, ahead of its script."""
 _TELL_ANSWER_SECONDS: Final = 1.0
 """A fast miner's answers come by the hundred, and whoever reads the status is woken by each."""
 
@@ -69,6 +71,7 @@ class StratumOptions:
         limits: how long to wait for what.
         reconnect: how far the pool may send us.
         tunnel: a proxy to connect through.
+        expects: an address that the pool's blocks must pay, and its script; `None`: any.
     """
 
     endpoint: Endpoint
@@ -78,6 +81,7 @@ class StratumOptions:
     limits: Limits = field(default_factory=Limits)
     reconnect: Reconnect = Reconnect.SAME_HOST
     tunnel: Tunnel | None = None
+    expects: tuple[str, bytes] | None = None
 
 
 class StratumSource:
@@ -288,6 +292,7 @@ class StratumSource:
         self._ensure_allowed(job)
         self._tell(
             state=SourceState.ACTIVE,
+            pays_expected=self._look_for_payout(job),
             generation=job.generation,
             height=_height_of(job),
             job_at=job.received_at,
@@ -298,6 +303,21 @@ class StratumSource:
         if self._candidates is not None:
             self._candidates.remember(job)
         self._send_kept(job)
+
+    def _look_for_payout(self, job: Job) -> bool | None:
+        """Say whether a job pays whom it must; warn when it does no more, tell when it does."""
+        if self._options.expects is None:
+            return None
+        address, script = self._options.expects
+        pays = _pays(job, script)
+        before = self._status.get().pays_expected
+        if not pays and before is not False:
+            _log.warning(
+                "payout_missing", source=self._lineage.source, address=address, job_id=job.id
+            )
+        elif pays and before is False:
+            _log.info("payout_back", source=self._lineage.source, address=address)
+        return pays
 
     def _ensure_allowed(self, job: Job) -> None:
         if self._options.allow_mainnet:
@@ -317,6 +337,22 @@ class StratumSource:
 
     def _tell(self, **changes: object) -> None:
         self._status.set(replace(self._status.get(), **changes))  # type: ignore[arg-type]
+
+
+def _pays(job: Job, script: bytes) -> bool:
+    """Say whether an output of a job's coinbase pays a script more than nothing.
+
+    Outputs stand after the free bytes: 8 bytes of amount, the script's length, the script.
+    """
+    if not isinstance(job.commitment, SplitCoinbase):
+        return False
+    suffix, wanted = job.commitment.suffix, bytes((len(script),)) + script
+    at = suffix.find(wanted)
+    while at >= 0:
+        if at >= _AMOUNT_BYTES and any(suffix[at - _AMOUNT_BYTES : at]):
+            return True
+        at = suffix.find(wanted, at + 1)
+    return False
 
 
 def _height_of(job: Job) -> int | None:

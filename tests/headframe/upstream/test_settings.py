@@ -106,6 +106,8 @@ def test_default_ports_and_names(tmp_path: Path) -> None:
             {"url": NODE, "address": REGTEST_ADDRESS, "zmq": "127.0.0.1:28332"},
             "zmq '127.0.0.1:28332' is no address to listen to: write tcp://host:port",
         ),
+        ({"url": NODE, "address": REGTEST_ADDRESS, "expect_payout": "x"}, "for pools alone"),
+        ({"url": "stratum+tcp://h", "user": "u", "expect_payout": "nonsense"}, "nonsense"),
         (
             {"url": "stratum+tcp://h", "user": "u", "password": "x", "password_file": "/f"},
             "/f",
@@ -116,6 +118,11 @@ def test_settings_that_can_never_work_are_refused_in_one_line(
     tmp_path: Path, settings: dict[str, Any], words: str
 ) -> None:
     assert words in refusal(tmp_path, **settings)
+
+
+def test_a_pool_may_be_expected_to_pay_an_address_of_any_chain(tmp_path: Path) -> None:
+    for address in (REGTEST_ADDRESS, TESTNET_ADDRESS):
+        made(tmp_path, UpstreamSettings(url="stratum+tcp://h", user="u", expect_payout=address))
 
 
 def test_addresses_that_some_chain_may_pay_wait_for_the_node(tmp_path: Path) -> None:

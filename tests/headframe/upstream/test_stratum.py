@@ -14,7 +14,8 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from headframe.chain.job import Job, Lineage, SourceId
+from headframe.chain.coinbase import Output, build
+from headframe.chain.job import Job, Lineage, SourceId, SplitCoinbase
 from headframe.chain.share import Reason, Share, Verdict, proof_of
 from headframe.chain.target import (
     DIFFICULTY_1,
@@ -293,6 +294,51 @@ async def test_mainnet_is_refused_unless_allowed(pool: FakePool) -> None:
     source = source_for(pool, allow_mainnet=True)
     async with running(source):
         assert (await next_job(source)).nbits == MAINNET_BITS
+
+
+def paying(pool: FakePool, *outputs: tuple[int, bytes]) -> SplitCoinbase:
+    """Make a coinbase with these amounts and scripts, for the pool's next job."""
+    size = len(pool.extranonce1) + pool.size
+    coinbase = build(
+        height=101,
+        outputs=[Output(value=value, script=script) for value, script in outputs],
+        extranonce_size=size,
+        tag=b"",
+    )
+    return SplitCoinbase(
+        prefix=coinbase.prefix, suffix=coinbase.suffix, path=(), extranonce_size=size
+    )
+
+
+async def test_a_pool_whose_blocks_pay_somebody_else_is_told_of_once(pool: FakePool) -> None:
+    # BIP 173's example: the script of tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx
+    ours = bytes.fromhex("0014751e76e8199196d454941c45d1b3a323f1433bd6")
+    theirs = bytes.fromhex("0014" + "11" * 20)
+    source = source_for(pool, expects=("tb1qours", ours))
+    jobs = [
+        (((50, theirs), (7, ours)), True),
+        (((50, theirs), (0, ours)), False),  # it is named, and gets nothing
+        (((50, theirs),), False),
+        (((50, theirs[:2] + ours),), False),  # its bytes within another script
+        (((50, ours),), True),
+    ]
+    with capture_logs() as lines:
+        async with running(source):
+            before = await next_job(source)
+            assert source.status.get().pays_expected is False
+            for outputs, pays in jobs:
+                pool.new_job(commitment=paying(pool, *outputs))
+                before = await next_job(source, before)
+                assert source.status.get().pays_expected is pays
+    told = [(each["event"], each["address"]) for each in lines if "payout" in each["event"]]
+    assert told == [("payout_missing", "tb1qours"), ("payout_back", "tb1qours")] * 2
+
+
+async def test_any_payout_will_do_where_none_is_expected(pool: FakePool) -> None:
+    source = source_for(pool)
+    async with running(source):
+        await next_job(source)
+        assert source.status.get().pays_expected is None
 
 
 async def test_a_pools_faults_are_counted(pool: FakePool) -> None:
