@@ -99,6 +99,14 @@ class Twins:
         assert entry.current is not None
         self.jobs.append(f"{entry.current.job.id:x}")
 
+    def lose(self) -> None:
+        """Let all jobs die; nothing new is shown."""
+        for rig in self.both:
+            rig.maker.new_block()
+            book = rig.hub.book
+            assert book is not None
+            book.note_generation(rig.maker.lineage.source, rig.maker.lineage.generation)
+
     def pass_time(self, seconds: float) -> None:
         for rig in self.both:
             rig.time.now += seconds
@@ -204,7 +212,7 @@ def some_event(dice: Random, oddness: float) -> Any:
     """Draw what happens next: mostly that lines arrive."""
     match dice.randrange(20):
         case 0:
-            return "job", dice.choice(["same", "block", "mask"])
+            return "job", dice.choice(["same", "block", "mask", "lost", "lost"])
         case 1:
             return "time", dice.choice([0.0, 0.4, 2.0, 31.0])
         case 2 | 3:
@@ -239,6 +247,8 @@ def act(twins: Twins, event: Any) -> None:
                 for rig in twins.both:
                     if not rig.transport.closed:
                         rig.hear(piece)
+        case ("job", "lost"):
+            twins.lose()
         case ("job", kind):
             twins.publish(kind)
         case ("time", seconds):
@@ -274,3 +284,31 @@ def test_what_is_skimmed_is_judged_booked_and_answered_as_all_else(
             twins.compare()
 
     asyncio.run(play())
+
+
+@needs_extension
+@pytest.mark.parametrize("news", ["lose", "mask"])
+def test_what_changes_without_a_new_job_for_the_rig_counts_at_once(news: str) -> None:
+    twins = Twins(HubSettings(), ALL, RARE, noted=False, asks=False)
+    plain = {"shape": PLAIN, "id": "1", "worker": "rig", "job": 0, "odd_job": "%s", "ntime": 0}
+    lines = [
+        {**plain, "hex": "%08x", "bits": "10000000", "nonce": nonce, "extranonce": "00000000"}
+        for nonce in range(20)
+    ]
+    configure = OTHERS[1].replace("00ffe000", "1fffe000")
+    act(twins, ("read", [configure], []))
+    act(twins, ("read", lines[:10], []))
+    twins.compare()
+    if news == "lose":
+        twins.lose()
+    else:  # the pool allows fewer bits from now on, also for jobs that rigs have
+        for rig in twins.both:
+            book = rig.hub.book
+            assert book is not None
+            book.add(rig.maker.make(mask=0x00FFE000, coinbase=b"narrow"), 0.0)
+    act(twins, ("read", lines[10:], []))
+    twins.compare()
+    refused = twins.both[0].hub.ledger.total.refused
+    reason = Reason.STALE if news == "lose" else Reason.BAD_VERSION
+    assert refused[reason].shares >= 8
+    assert twins.both[0].hub.ledger.total.accepted.shares >= 8
