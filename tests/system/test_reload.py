@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +154,14 @@ async def test_devices_come_and_go_and_their_counters_do_not_fall(
 
             await until(ready, f"{names} to hash", desk.program)
 
+        def has_threads(count: int) -> bool:
+            return desk.threads() == count
+
         await more_shares(one)
         counted = 0
         for names in (("cpu", "python"), ("python",), ("cpu",)):
             await hash_with(*(f"{name}:0" for name in names))
-            assert desk.threads() == int("cpu" in names)
+            await until(partial(has_threads, int("cpu" in names)), "its threads", desk.program)
             _, metrics = await desk.program.get("/metrics")
             found = re.search(rb"^headframe_miner_hashes_total (\S+)", metrics, re.M)
             assert found is not None
