@@ -244,6 +244,28 @@ static void check_shares(uint32_t hasher, uint32_t portable)
     }
 }
 
+/* Merkle paths of trees of every small size, each hasher against the portable one. */
+static void check_paths(uint32_t hasher, uint32_t portable)
+{
+    const char *name = hf_hasher_name(hasher);
+    for (uint32_t count = 0; count <= 70; count++) {
+        piece ours = make_piece(32 * ((size_t)count + 1)); /* the last is the room for one more */
+        piece theirs = make_piece(32 * ((size_t)count + 1));
+        uint8_t path[2][32 * 7];
+        uint32_t steps = 0;
+        memcpy(theirs.bytes, ours.bytes, 32 * ((size_t)count + 1));
+        while (1U << steps < count + 1) {
+            steps++;
+        }
+        ensure(hf_leaf_path(path[0], hasher, ours.bytes, count) == steps, "path's length", name);
+        ensure(hf_leaf_path(path[1], portable, theirs.bytes, count) == steps, "path's length", name);
+        ensure(memcmp(path[0], path[1], 32 * (size_t)steps) == 0, "path differs", name);
+        free(ours.whole);
+        free(theirs.whole);
+    }
+    ensure(hf_leaf_path(NULL, hf_hasher_count(), NULL, 5) == 0, "a path by no hasher", name);
+}
+
 /* Tables of every small size, filled to the last slot, against a plain list. */
 static void check_tables(void)
 {
@@ -394,6 +416,7 @@ int main(void)
     for (uint32_t hasher = 0; hasher <= plain; hasher++) {
         if (hf_hasher_usable(hasher)) {
             check_shares(hasher, plain);
+            check_paths(hasher, plain);
             check_judge(hasher);
             printf("%s-hasher ", hf_hasher_name(hasher));
         }
