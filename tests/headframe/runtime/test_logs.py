@@ -3,8 +3,6 @@ import io
 import json
 import logging
 import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -31,15 +29,6 @@ class Terminal(io.StringIO):
 
 def fail(text: str) -> None:
     raise ValueError(text)
-
-
-def test_a_process_that_logs_has_no_rich_in_memory_and_may_still_import_it():
-    code = (
-        "import sys, headframe.runtime.logs; assert 'rich' not in sys.modules; "
-        "from rich.console import Console; Console(file=sys.stdout).print('here')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "here\n"
 
 
 def test_json_lines_hold_event_level_logger_time_and_keys():
