@@ -177,6 +177,9 @@ class Monitor:
                 },
                 state={state: int(state == device.stats.state) for state in DEVICE_STATES},
                 kernel={device.stats.kernel: 1},
+                kernel_self_test={
+                    name: int(passed) for name, passed in device.stats.self_tests.items()
+                },
                 temperature_celsius=device.stats.sensors.get("temperature_celsius"),
                 power_watts=device.stats.sensors.get("power_watts"),
                 clock_hertz=device.stats.sensors.get("clock_hertz"),

@@ -147,6 +147,13 @@ class DeviceFigures:
     kernel: dict[str, int] = by_label(
         "1 for the kernel that a device uses.", "kernel", (), kind="gauge"
     )
+    kernel_self_test: dict[str, int] = by_label(
+        "1 for a kernel that computed rightly when the device tried it, 0 for one that did not "
+        "and is not used.",
+        "kernel",
+        (),
+        kind="gauge",
+    )
     temperature_celsius: float | None = gauge("Temperature of a device that tells it.")
     power_watts: float | None = gauge("Power that a device takes, where it tells.")
     clock_hertz: float | None = gauge("Clock of a device that tells it.")

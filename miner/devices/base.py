@@ -112,6 +112,7 @@ class DeviceStats:
         wrong: of these, nonces that hashlib refused.
         retired: kernels given up because they claimed too many wrong nonces.
         kernel: the kernel in use, or "".
+        self_tests: whether kernels computed rightly when the device tried them, by name.
         state: "idle", "hashing" or "failed".
         sensors: what the device tells of itself, by name and unit, such as "power_watts".
         first_hashes: seconds from a job's arrival to the first hash of it, of each job
@@ -123,6 +124,7 @@ class DeviceStats:
     wrong: int = 0
     retired: int = 0
     kernel: str = field(default="")
+    self_tests: dict[str, bool] = field(default_factory=dict)
     state: str = field(default="idle")
     sensors: dict[str, float] = field(default_factory=dict)
     first_hashes: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_FIRST_HASHES))

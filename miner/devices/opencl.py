@@ -127,6 +127,7 @@ class OpenClDevice:
         threads = ThreadedDevice(self.name, IN_FLIGHT, choice, self._manners, self._clock)
         threads.stats, self._threads = self.stats, threads
         self.stats.kernel = kernels[0].name
+        self.stats.self_tests = {kernel.name: True for kernel in kernels}  # or it were not open
         self._faults = 0
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(self._watch(kernels))

@@ -102,10 +102,14 @@ def test_a_pool_that_is_down_does_not_make_the_miner_ill(desk: Desk) -> None:
 
 
 def test_metrics_have_devices_and_kernels_as_labels(desk: Desk) -> None:
+    desk.devices[0].stats.self_tests = {"sound": True, "unsound": False}
     desk.hash(1000, 3000)
     text = desk.monitor.metrics().decode()
     assert 'headframe_miner_device_hashes_total{device="fake:1"} 3000.0' in text
     assert 'headframe_miner_device_kernel{device="fake:0",kernel="fake"} 1.0' in text
+    name = "headframe_miner_device_kernel_self_test"
+    assert f'{name}{{device="fake:0",kernel="sound"}} 1.0' in text
+    assert f'{name}{{device="fake:0",kernel="unsound"}} 0.0' in text
     assert "headframe_miner_hashes_total 4000.0" in text
 
 

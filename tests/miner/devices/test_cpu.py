@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from headframe.runtime.errors import ConfigError
 from miner.devices.base import Wishes
-from miner.devices.cpu import CpuDevice, find, rank, tell_missing
+from miner.devices.cpu import CpuDevice, find, rank, ranking, tell_missing
 from miner.devices.manners import Manners, usable_cores
 from native import ScanResult, StopFlag, kernels
 from tests.contracts.device import DeviceContract
@@ -106,8 +106,18 @@ def test_a_kernel_that_fails_its_self_test_is_told_and_not_used() -> None:
     assert [(line["log_level"], line["event"], line["kernel"]) for line in lines] == [
         ("error", "kernel_not_used", "liar")
     ]
+    with capture_logs():
+        assert ranking(known=[liar, REFERENCE])[1] == ("liar",)
     with pytest.raises(ConfigError, match="liar fails its self-test"):
         rank("liar", known=[liar, REFERENCE])
+
+
+def test_a_device_tells_which_kernels_passed_their_self_test() -> None:
+    (device,) = find(Wishes())
+    names = {kernel.name for kernel in kernels()[:-1]}
+    assert device.stats.self_tests == dict.fromkeys(names, True)
+    liars = CpuDevice("cpu:0", 1, (REFERENCE,), unsound=("liar",))
+    assert liars.stats.self_tests == {"liar": False}
 
 
 def test_a_miner_without_compiled_kernels_says_why_it_is_slow() -> None:
