@@ -60,9 +60,16 @@ class Solo:
             newer = await next_job(self.roster.group, newer)
         return newer
 
-    async def mine_accepted(self, count: int) -> None:
-        """Find blocks one after the other; each is accepted."""
+    async def mine_accepted(self, count: int, parent: str = "") -> None:
+        """Find blocks one after the other; each is accepted.
+
+        Args:
+            count: how many.
+            parent: the first is found on this block, as people write its hash; "": on any.
+        """
         job = await next_job(self.roster.group)
+        while parent and hash_to_hex(job.prev_hash) != parent:
+            job = await next_job(self.roster.group, job)
         for _ in range(count):
             answers = Answers()
             self.roster.group.submit(find_share(job), None, answers.done)
@@ -120,7 +127,7 @@ async def test_a_reorganisation_of_several_blocks_is_followed(
         for height in (2, 3, 4):
             await solo.told.wait("orphaned", height)
         await node.acall("reconsiderblock", first)
-        await solo.mine_accepted(1)  # mining goes on, on their branch
+        await solo.mine_accepted(1, theirs[-1])  # mining goes on, on their branch
         assert await asyncio.to_thread(agree, node, solo.records())
         await node.acall("invalidateblock", theirs[0])
         for height in (2, 3, 4):
