@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.reload import Reloader
-from headframe.runtime.web import Action, Actions, Answer, Endpoint, Served, reloading, respond
+from headframe.runtime.web import Action, Actions, Answer, Endpoint, Served, reloading, telling
 from headframe.runtime.web.common import RELOAD
 from headframe.upstream.base import members_of
 from headframe.upstream.preference import (
@@ -65,13 +64,12 @@ def actions_of(
 
 
 def _pools(service: ApiService) -> Served:
-    async def handle(_request: web.Request, _asked: None) -> web.Response:
+    def tell() -> PoolsTold:
         roster = service.roster
         status = roster.group.status.get()
-        told = tell_pools(_ROUTE, status, roster.settings, roster.pools)
-        return respond(PoolsTold(routes=(told,)))
+        return PoolsTold(routes=(tell_pools(_ROUTE, status, roster.settings, roster.pools),))
 
-    return Served(POOLS, handle)
+    return telling(POOLS, tell)
 
 
 def _switching(service: ApiService) -> Action:

@@ -15,8 +15,9 @@ import msgspec
 from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
-from headframe.runtime.moments import HOW_TO_GIVE, MomentError, parse_time, stamp
+from headframe.runtime.moments import MomentError, stamp
 from headframe.runtime.web import Endpoint, Problem, Reply, Served, given, respond
+from headframe.runtime.web.span import SpanAsked, csv_response
 from miner.devices.base import DeviceStats
 from miner.stats import MinerStats
 
@@ -29,7 +30,6 @@ _MINUTE: Final = 60
 _MOST_DEVICES: Final = 64
 """Those that are told one by one; all of them are in the sum."""
 _MOST_ROWS: Final = 100_000
-_TIMES: Final = {"examples": ["6h", "2026-11-22", "2026-11-22T21:30:00Z", "0s"]}
 _WRONG_CLOCK_SECONDS: Final = 120
 """A clock that goes back further was wrong before: what it dated is forgotten."""
 
@@ -69,18 +69,9 @@ class _Totals:
     work: int
 
 
-class HistoryAsked(
-    msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}
-):
+class HistoryAsked(SpanAsked, frozen=True, kw_only=True):
     """Parameters of the history."""
 
-    since: Annotated[
-        str,
-        Meta(max_length=40, description=f"From then on: {HOW_TO_GIVE}.", extra_json_schema=_TIMES),
-    ] = "1h"
-    until: Annotated[
-        str, Meta(max_length=40, description="Up to then, likewise.", extra_json_schema=_TIMES)
-    ] = "0s"
     step: Annotated[Literal["minute", ""], Meta(description="How long a row is.")] = ""
     by: Annotated[
         Literal["total", "device"],
@@ -221,15 +212,14 @@ def history_served(history: MinerHistory) -> Served:
     async def handle(_request: web.Request, asked: HistoryAsked) -> web.Response:
         now = history.wall()
         try:
-            since, until = parse_time(asked.since, now), parse_time(asked.until, now)
+            since, until = asked.seconds(now)
         except MomentError as error:
             raise Problem(422, str(error)) from None
         device = given(asked.device)
         rows = list(history.rows(since, until, by_device=asked.by == "device", device=device))
         more, rows = len(rows) > asked.limit, rows[: asked.limit]
         if asked.format == "csv":
-            headers = {"Headframe-More": "true"} if more else {}
-            return web.Response(text=_as_csv(rows), content_type="text/csv", headers=headers)
+            return csv_response(_as_csv(rows), more=more)
         return respond(
             HistoryPage(since=since, until=until, step="minute", more=more, rows=tuple(rows))
         )

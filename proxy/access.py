@@ -6,10 +6,9 @@ from ipaddress import ip_address
 from typing import Annotated, Final
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.logs import get_logger
-from headframe.runtime.web import Action, Answer, Endpoint, Reply, Served, respond
+from headframe.runtime.web import Action, Answer, Endpoint, Reply, Served, telling
 from proxy.bans import Ban
 from proxy.routing import Routing
 from proxy.session import Session
@@ -150,11 +149,7 @@ KICK: Final = Endpoint(
 
 def bans_served(routing: Routing) -> Served:
     """Make the row of `/api/v1/bans`."""
-
-    async def handle(_request: web.Request, _asked: None) -> web.Response:
-        return respond(list_bans(routing))
-
-    return Served(BANS, handle)
+    return telling(BANS, lambda: list_bans(routing))
 
 
 def access_actions(routing: Routing) -> Mapping[Endpoint, Action]:

@@ -10,8 +10,9 @@ import msgspec
 from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
-from headframe.runtime.moments import HOW_TO_GIVE, MomentError, parse_time
+from headframe.runtime.moments import MomentError
 from headframe.runtime.web import Endpoint, Problem, Reply, Served, given, respond
+from headframe.runtime.web.span import SpanAsked, csv_response
 from proxy.history_read import (
     FIELDS,
     HistoryError,
@@ -27,22 +28,12 @@ __all__ = ["HISTORY", "HistoryAsked", "HistoryPage", "HistoryRow", "history_serv
 Meta = msgspec.Meta
 
 _MOST_ROWS: Final = 100_000
-_TIMES: Final = {"examples": ["6h", "2026-11-22", "2026-11-22T21:30:00Z", "0s"]}
 Name = Annotated[str, Meta(max_length=500)]
 
 
-class HistoryAsked(
-    msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}
-):
+class HistoryAsked(SpanAsked, frozen=True, kw_only=True):
     """Parameters of the history."""
 
-    since: Annotated[
-        str,
-        Meta(max_length=40, description=f"From then on: {HOW_TO_GIVE}.", extra_json_schema=_TIMES),
-    ] = "1h"
-    until: Annotated[
-        str, Meta(max_length=40, description="Up to then, likewise.", extra_json_schema=_TIMES)
-    ] = "0s"
     step: Annotated[
         Literal["minute", "hour", ""],
         Meta(description="How long a row is; by default minutes for up to a day."),
@@ -125,7 +116,7 @@ def _query(asked: HistoryAsked, now: int) -> Query:
     Raises:
         MomentError: a time is none.
     """
-    since, until = parse_time(asked.since, now), parse_time(asked.until, now)
+    since, until = asked.seconds(now)
     fields: dict[str, Any] = {"step": asked.step or step_of(since, until), "by": asked.by}
     return Query(
         since=since, until=until, route=given(asked.route), worker=given(asked.worker), **fields
@@ -138,7 +129,7 @@ def _answer(path: Path, asked: HistoryAsked, query: Query) -> web.Response:
     del found[asked.limit :]
     if asked.format == "csv":
         text = "".join(as_csv(found))
-        return web.Response(text=text, content_type="text/csv", headers=_told(more=more))
+        return csv_response(text, more=more)
     page = HistoryPage(
         since=query.since,
         until=query.until,
@@ -147,10 +138,6 @@ def _answer(path: Path, asked: HistoryAsked, query: Query) -> web.Response:
         rows=tuple(_plain(record) for record in found),
     )
     return respond(page)
-
-
-def _told(*, more: bool) -> dict[str, str]:
-    return {"Headframe-More": "true"} if more else {}
 
 
 def _plain(record: Record) -> msgspec.Struct:

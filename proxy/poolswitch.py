@@ -1,11 +1,10 @@
 """The API of a proxy's upstreams: how they stand, and which of a route is preferred."""
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.logs import get_logger
-from headframe.runtime.web import Action, Answer, Served, respond
+from headframe.runtime.web import Action, Answer, Served, telling
 from headframe.upstream.base import SourceStatus, members_of
 from headframe.upstream.options import UpstreamSettings
 from headframe.upstream.preference import (
@@ -30,11 +29,7 @@ log = get_logger(__name__)
 
 def pools_served(routing: Routing) -> Served:
     """Make the row of `/api/v1/pools`."""
-
-    async def handle(_request: web.Request, _asked: None) -> web.Response:
-        return respond(PoolsTold(routes=tuple(map(_tell, routing.routes.values()))))
-
-    return Served(POOLS, handle)
+    return telling(POOLS, lambda: PoolsTold(routes=tuple(map(_tell, routing.routes.values()))))
 
 
 def switching(routing: Routing) -> Action:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.errors import ConfigError, HeadframeError
-from headframe.runtime.web import Action, Answer, Endpoint, Reply, Served, respond
+from headframe.runtime.web import Action, Answer, Endpoint, Reply, Served, telling
 from headframe.upstream.payees import PayTo
 from proxy.config import ProxyConfig
 from proxy.payouts import objection_to
@@ -135,11 +134,7 @@ TRY: Final = Endpoint(
 
 def routes_served(routing: Routing) -> Served:
     """Make the row of `/api/v1/routes`."""
-
-    async def handle(_request: web.Request, _asked: None) -> web.Response:
-        return respond(overview(routing))
-
-    return Served(ROUTES, handle)
+    return telling(ROUTES, lambda: overview(routing))
 
 
 def parse_rig(text: str) -> Trial:

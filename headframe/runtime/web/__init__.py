@@ -7,7 +7,7 @@ elsewhere.
 """
 
 from headframe.runtime.web.actions import Action, Actions, Answer, read_token, reloading
-from headframe.runtime.web.endpoints import Endpoint, Reply, Served, given
+from headframe.runtime.web.endpoints import Endpoint, Reply, Served, given, telling
 from headframe.runtime.web.problems import Problem, respond
 from headframe.runtime.web.server import WebServer
 
@@ -24,4 +24,5 @@ __all__ = [
     "read_token",
     "reloading",
     "respond",
+    "telling",
 ]

@@ -12,9 +12,19 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from aiohttp import web
 
-from headframe.runtime.web.problems import SEE_API, Problem
+from headframe.runtime.web.problems import SEE_API, Problem, respond
 
-__all__ = ["API", "JSON", "Endpoint", "Handler", "Reply", "Served", "add_routes", "given"]
+__all__ = [
+    "API",
+    "JSON",
+    "Endpoint",
+    "Handler",
+    "Reply",
+    "Served",
+    "add_routes",
+    "given",
+    "telling",
+]
 
 T = TypeVar("T")
 
@@ -90,6 +100,15 @@ class Served:
 
     endpoint: Endpoint
     handler: Handler
+
+
+def telling(endpoint: Endpoint, tell: Callable[[], object]) -> Served:
+    """Make a row that is asked nothing, and tells what `tell` returns, as JSON."""
+
+    async def handle(_request: web.Request, _asked: None) -> web.Response:
+        return respond(tell())
+
+    return Served(endpoint, handle)
 
 
 def add_routes(app: web.Application, rows: Iterable[Served], guard: Guard) -> None:
