@@ -11,9 +11,8 @@ from headframe.runtime.metrics import by_label, counter, gauge
 from headframe.upstream.base import SourceState
 from headframe.upstream.report import UpstreamStatus, upstream_of
 from proxy.hub import Hub
-from proxy.ledger import Row
 from proxy.routing import Routing
-from proxy.stats import REASONS, shares_by_reason, work_by_reason
+from proxy.stats import REASONS, flows_of
 from proxy.switches import UpstreamSwitch
 
 __all__ = [
@@ -154,31 +153,11 @@ def route_figures(routing: Routing, rates: Mapping[str, float]) -> Mapping[str, 
     """
     found = {}
     for name, route in routing.known.items():
-        figures = found[name] = _books_of(route.hub.ledger.total)
+        figures = found[name] = RouteFigures(**flows_of(route.hub.ledger.total))
         figures.up = int(name in routing.routes and has_work(route.hub))
         figures.connections = sum(len(each.guests) for each in route.hubs)
         figures.hashrate = rates.get(name, 0.0)
     return found
-
-
-def _books_of(total: Row) -> RouteFigures:
-    pool = total.pool
-    return RouteFigures(
-        shares_offered=total.offered.shares,
-        shares_accepted=total.accepted.shares,
-        shares_refused=shares_by_reason(total.refused),
-        shares_forwarded=pool.forwarded.shares,
-        shares_acknowledged=pool.acknowledged.shares,
-        shares_refused_upstream=shares_by_reason(pool.refused),
-        shares_lost=pool.lost.shares,
-        work_offered=total.offered.work,
-        work_accepted=total.accepted.work,
-        work_refused=work_by_reason(total.refused),
-        work_forwarded=pool.forwarded.work,
-        work_acknowledged=pool.acknowledged.work,
-        work_refused_upstream=work_by_reason(pool.refused),
-        work_lost=pool.lost.work,
-    )
 
 
 def summed(kind: type[T], each: Sequence[T]) -> T:

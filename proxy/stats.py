@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from headframe.chain.share import Reason
 from headframe.runtime.metrics import Histogram, by_label, counter, gauge, histograms
 from headframe.upstream.blocks import BlockStats
 from headframe.upstream.report import CLEAN, PoolBook
-from proxy.ledger import Tally
+from proxy.ledger import Row, Tally
 from proxy.totals import AllBooks
 
 __all__ = [
@@ -24,8 +24,7 @@ __all__ = [
     "Rate",
     "Stats",
     "books_of",
-    "shares_by_reason",
-    "work_by_reason",
+    "flows_of",
 ]
 
 STAGES: Final = ("job_to_rigs", "share_to_sent", "sent_to_verdict")
@@ -201,28 +200,36 @@ class Books:
     blocks_rescued: int = counter("Candidates sent although the share was refused here.")
 
 
+def flows_of(total: Row) -> dict[str, Any]:
+    """Read what the metrics of all books and of one route have in common, by field."""
+    pool = total.pool
+    return {
+        "shares_offered": total.offered.shares,
+        "shares_accepted": total.accepted.shares,
+        "shares_refused": _shares_by_reason(total.refused),
+        "shares_forwarded": pool.forwarded.shares,
+        "shares_acknowledged": pool.acknowledged.shares,
+        "shares_refused_upstream": _shares_by_reason(pool.refused),
+        "shares_lost": pool.lost.shares,
+        "work_offered": total.offered.work,
+        "work_accepted": total.accepted.work,
+        "work_refused": _work_by_reason(total.refused),
+        "work_forwarded": pool.forwarded.work,
+        "work_acknowledged": pool.acknowledged.work,
+        "work_refused_upstream": _work_by_reason(pool.refused),
+        "work_lost": pool.lost.work,
+    }
+
+
 def books_of(ledger: AllBooks) -> Books:
     """Read the totals of the books."""
     total, pool = ledger.total, ledger.total.pool
     return Books(
-        shares_offered=total.offered.shares,
-        shares_accepted=total.accepted.shares,
-        shares_refused=shares_by_reason(total.refused),
+        **flows_of(total),
         shares_kept=total.kept,
         shares_queued=total.queued,
-        shares_forwarded=pool.forwarded.shares,
         shares_pending=pool.pending.shares,
-        shares_acknowledged=pool.acknowledged.shares,
-        shares_refused_upstream=shares_by_reason(pool.refused),
-        shares_lost=pool.lost.shares,
-        work_offered=total.offered.work,
-        work_accepted=total.accepted.work,
-        work_refused=work_by_reason(total.refused),
-        work_forwarded=pool.forwarded.work,
         work_pending=pool.pending.work,
-        work_acknowledged=pool.acknowledged.work,
-        work_refused_upstream=work_by_reason(pool.refused),
-        work_lost=pool.lost.work,
         blocks_found=ledger.blocks_found,
         blocks_accepted=ledger.blocks_accepted,
         blocks_refused=ledger.blocks_refused,
@@ -230,12 +237,12 @@ def books_of(ledger: AllBooks) -> Books:
     )
 
 
-def shares_by_reason(tallies: Mapping[Reason, Tally]) -> dict[str, int]:
+def _shares_by_reason(tallies: Mapping[Reason, Tally]) -> dict[str, int]:
     """Return the shares of each of `REASONS`."""
     return {reason: tallies[reason].shares if reason in tallies else 0 for reason in REASONS}
 
 
-def work_by_reason(tallies: Mapping[Reason, Tally]) -> dict[str, int]:
+def _work_by_reason(tallies: Mapping[Reason, Tally]) -> dict[str, int]:
     """Return the work of each of `REASONS`."""
     return {reason: tallies[reason].work if reason in tallies else 0 for reason in REASONS}
 
