@@ -130,8 +130,9 @@ class Account:
     def _hear(self, event: BlockEvent) -> None:
         record = event.block
         shown = hash_to_hex(record.hash)
-        if event.kind is BlockEventKind.FOUND:
-            return  # its verdict is told
+        if event.kind is BlockEventKind.FOUND:  # what becomes of it is told where that happens
+            log.info("block_found", source=record.source, height=record.height, hash=shown)
+            return
         sent = self._waiting.pop(shown, None)
         if sent is not None:
             self._stats.shares_pending = len(self._waiting)

@@ -178,7 +178,8 @@ class Court:
         )
         if checked.block:
             accepted = checked.reason is Reason.ACCEPTED
-            self.uplink.block(parcel, checked.proof, accepted=accepted, work=work)
+            proof, height = checked.proof, entry.upstream.height
+            self.uplink.block(parcel, proof, accepted=accepted, work=work, height=height)
         else:
             self.uplink.forward(parcel, work=work)
 

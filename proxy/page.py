@@ -194,6 +194,7 @@ class Page:
                     verdict=str(block.verdict),
                     detail=block.detail,
                     worker=block.worker,
+                    source=block.source,
                     payout=block.payout,
                 )
                 for block in found[:_MOST_BLOCKS]

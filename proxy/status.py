@@ -55,6 +55,7 @@ class BlockStatus(msgspec.Struct, frozen=True, kw_only=True):
     ]
     detail: Annotated[str, msgspec.Meta(description="The upstream's words.")]
     worker: Annotated[str, msgspec.Meta(description="Who found it, as its rigs call it.")]
+    source: Annotated[str, msgspec.Meta(description="The upstream whose job it answers.")] = ""
     payout: Annotated[
         str,
         msgspec.Meta(

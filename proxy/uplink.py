@@ -73,15 +73,17 @@ class Block:
     """A block candidate, for people to see.
 
     Attributes:
-        height: of the block, where the source knows it.
+        height: of the block, where its job tells.
         hash: in display order.
         time: when it was found, in seconds since 1970.
         worker: who found it, as its rigs call it; "" for a block of an earlier run.
         verdict: `Reason` of the upstream's answer, "sent" before there is one, or "orphaned"
             when it left the chain again.
         detail: the upstream's words.
+        source: whose job it answers.
         payout: the address that the rig gave to be paid to; "" where the upstream's settings
             say who is paid, and for a block of an earlier run.
+        said: the log has it.
     """
 
     height: int | None
@@ -90,7 +92,15 @@ class Block:
     worker: str
     verdict: str = "sent"
     detail: str = ""
+    source: str = ""
     payout: str = ""
+    said: bool = False
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What log lines say of it."""
+        whose = {"worker": self.worker, "source": self.source}
+        return {**whose, "height": self.height, "hash": self.hash}
 
 
 class Witness(Protocol):
@@ -147,7 +157,9 @@ class Uplink:
             self.tap.sent(parcel)
         self._submit(parcel, self._answered)
 
-    def block(self, parcel: Parcel, proof: int, *, accepted: bool, work: int) -> None:
+    def block(
+        self, parcel: Parcel, proof: int, *, accepted: bool, work: int, height: int | None = None
+    ) -> None:
         """Send a block candidate, at once.
 
         Args:
@@ -156,6 +168,7 @@ class Uplink:
             accepted: it was good as a share too; else the rig was refused, and only the
                 block goes up.
             work: hashes that it stands for by the rig's target.
+            height: of the block, where its job tells.
         """
         repeated = proof in self._proofs
         if accepted and repeated:
@@ -175,16 +188,16 @@ class Uplink:
             del self._proofs[next(iter(self._proofs))]
         self._ledger.blocks_found += 1
         found = Block(
-            height=self._source.status.get().height,
+            height=height,
             hash=hash_to_hex(proof.to_bytes(32, "little")),
             time=self._wall(),
             worker=parcel.row.name,
+            source=parcel.source,
             payout=parcel.payout,
         )
         self.blocks.append(found)
-        paid = {"payout": found.payout} if found.payout else {}
-        log.info("block_found", hash=found.hash, height=found.height, worker=found.worker, **paid)
         self._submit(parcel, partial(self._block_answered, proof, found, rescued=not accepted))
+        self._say_found(found)
 
     def share_blocks(self, other: "Uplink") -> None:
         """Know the blocks that another uplink of the same books knows: each is sent once."""
@@ -229,6 +242,7 @@ class Uplink:
                 time=record.found_at,
                 worker="",
                 verdict=Reason.PENDING,
+                source=record.source,
             )
             if record.reason is not Reason.PENDING:
                 row.verdict, row.detail = record.state, record.detail
@@ -278,15 +292,25 @@ class Uplink:
     ) -> None:
         self._book(parcel, verdict, rescued=rescued)
         found.verdict, found.detail = verdict.reason, verdict.detail
-        facts = {"hash": found.hash, "height": found.height, "worker": found.worker}
+        self._say_found(found)
         match verdict.reason:
-            case Reason.ACCEPTED:  # who submitted it to a node has said so already
-                log.info("block_credited" if verdict.block else "block_sent_to_pool", **facts)
             case Reason.PENDING:
                 self._wait_for(found.hash, parcel, rescued=rescued)
-                log.warning("block_pending", detail=verdict.detail, **facts)
+                log.warning("block_pending", detail=verdict.detail, **found.facts)
             case Reason.LOST:
                 self._proofs.pop(proof, None)
-                log.error("block_lost", detail=verdict.detail, **facts)
+                log.error("block_lost", detail=verdict.detail, **found.facts)
+            case _ if verdict.block:
+                pass  # who submitted it to a node has said what that did
+            case Reason.ACCEPTED:
+                log.info("block_sent_to_pool", **found.facts)
             case reason:
-                log.warning("block_refused", reason=reason, detail=verdict.detail, **facts)
+                log.warning("block_refused", reason=reason, detail=verdict.detail, **found.facts)
+
+    @staticmethod
+    def _say_found(found: Block) -> None:
+        """Log a block, once: when its source has it in safety, and before what came of it."""
+        if not found.said:
+            found.said = True
+            paid = {"payout": found.payout} if found.payout else {}
+            log.info("block_found", **found.facts, **paid)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NewType, Self
 
+from headframe.chain.coinbase import height_in
 from headframe.chain.hashes import sha256d
 from headframe.chain.merkle import fold
 from headframe.chain.target import Target
@@ -206,6 +207,12 @@ class Job:
     def extranonce_size(self) -> int:
         """Free extranonce bytes; 0 where the root is fixed."""
         return self.commitment.extranonce_size
+
+    @property
+    def height(self) -> int | None:
+        """The height of the block, where its coinbase shows as far as that."""
+        commitment = self.commitment
+        return height_in(commitment.prefix) if isinstance(commitment, SplitCoinbase) else None
 
     def narrow(self, slice_: Slice, *, target: Target, id: JobId) -> Self:
         """Make the job that the owner of a slice sees.

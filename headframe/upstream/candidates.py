@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from headframe.chain.coinbase import height_in
 from headframe.chain.hashes import hash_to_hex
 from headframe.chain.job import Job, JobId, SourceId, SplitCoinbase
 from headframe.chain.share import Reason, Share, Verdict, header_of, proof_of
@@ -101,7 +100,7 @@ class Candidates:
             return True
         record = BlockRecord(
             hash=block_hash,
-            height=_height_of(job),
+            height=job.height or 0,
             source=self._source,
             found_at=self._wall(),
         )
@@ -197,12 +196,6 @@ def _is_same_work(candidate: Candidate, job: Job) -> bool:
         and job.commitment == known.commitment
         and not (candidate.share.version ^ job.version) & ~job.version_mask
     )
-
-
-def _height_of(job: Job) -> int:
-    commitment = job.commitment
-    height = height_in(commitment.prefix) if isinstance(commitment, SplitCoinbase) else None
-    return height or 0
 
 
 def _facts(candidate: Candidate) -> dict[str, object]:

@@ -138,8 +138,7 @@ class Dispatch:
             self._write(case)
         else:
             self._journal.found(block)
-        _log.info("block_found", **facts_of(block))
-        self._tell(BlockEventKind.FOUND, block)
+        self._tell(BlockEventKind.FOUND, block)  # the program logs it: it knows the finder
         if not running:
             done(_PENDING)
 

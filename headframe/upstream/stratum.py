@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from headframe.chain.coinbase import height_in
 from headframe.chain.job import Job, Lineage, SplitCoinbase
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.chain.target import difficulty_from_target, target_from_nbits
@@ -294,7 +293,7 @@ class StratumSource:
             state=SourceState.ACTIVE,
             pays_expected=self._look_for_payout(job),
             generation=job.generation,
-            height=_height_of(job),
+            height=job.height,
             job_at=job.received_at,
             difficulty=float(difficulty_from_target(job.target)),
             clock_skew_seconds=float(job.ntime - wall_seconds()),
@@ -353,8 +352,3 @@ def _pays(job: Job, script: bytes) -> bool:
             return True
         at = suffix.find(wanted, at + 1)
     return False
-
-
-def _height_of(job: Job) -> int | None:
-    """Read the block's height out of a job's coinbase, where it shows."""
-    return height_in(job.commitment.prefix) if isinstance(job.commitment, SplitCoinbase) else None

@@ -222,6 +222,18 @@ def test_a_block_that_was_put_off_gets_its_verdict_later(
     assert desk.stats.block_stats.blocks_judged[verdict.reason] == 1
 
 
+def test_a_found_block_is_told_once_with_all_that_is_known(
+    desk: Desk, tmp_path: Path, lines: list[EventDict]
+) -> None:
+    blocks = _Blocks(desk, tmp_path / "j")
+    blocks.tell(BlockEventKind.FOUND)
+    desk.answer(Reason.ACCEPTED, checked=BLOCK, told=True)
+    blocks.tell(BlockEventKind.ACCEPTED, YES)
+    [told] = lines
+    assert (told["event"], told["log_level"]) == ("block_found", "info")
+    assert (told["source"], told["height"], told["hash"]) == (NODE, 840_000, "0" * 61 + "abc")
+
+
 def test_a_block_that_leaves_the_chain_is_shown_so(desk: Desk, tmp_path: Path) -> None:
     blocks = _Blocks(desk, tmp_path / "j")
     desk.answer(Reason.ACCEPTED, checked=BLOCK, told=True)

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from headframe.chain.job import JobId, SourceId
 from headframe.chain.share import Reason, Share, Verdict
-from headframe.upstream.base import SourceState, SourceStatus
+from headframe.upstream.base import Done, SourceState, SourceStatus
 from headframe.upstream.blocks import BlockEvent, BlockEventKind
 from headframe.upstream.journal_lines import BlockRecord
 from proxy.ledger import Ledger, Tally
@@ -78,6 +80,52 @@ async def test_a_block_goes_up_and_is_shown():
     [block] = uplink.blocks
     assert block.hash == f"{PROOF:064x}"
     assert (block.verdict, block.worker, block.time) == ("accepted", "alice", NTIME)
+
+
+ALICES: Final = {"worker": "alice", "source": POOL, "height": 7, "hash": f"{PROOF:064x}"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "after"),
+    [
+        (Verdict(reason=Reason.ACCEPTED, block=True), []),
+        (Verdict(reason=Reason.OTHER, block=True), []),
+        (Verdict(reason=Reason.ACCEPTED), ["block_sent_to_pool"]),
+        (Verdict(reason=Reason.OTHER), ["block_refused"]),
+        (Verdict(reason=Reason.PENDING, block=True), ["block_pending"]),
+        (Verdict(reason=Reason.LOST), ["block_lost"]),
+    ],
+)
+@pytest.mark.parametrize("late", [True, False])
+async def test_a_block_is_told_once_and_what_a_node_did_with_it_by_who_asked_the_node(
+    verdict: Verdict, after: list[str], late: bool
+):
+    source = ManualSource()
+    source.verdict = None if late else verdict
+    uplink, ledger = make(source)
+    with capture_logs() as lines:
+        uplink.block(parcel(ledger), PROOF, accepted=True, work=1, height=7)
+        if late:
+            source.sent[0][2](verdict)
+    assert [line["event"] for line in lines] == ["block_found", *after]
+    for line in lines:
+        assert line.items() >= ALICES.items()
+    assert uplink.blocks[0].source == POOL
+
+
+async def test_a_block_is_told_when_its_source_has_it_in_safety():
+    order: list[str] = []
+
+    class Keeping(ManualSource):
+        def submit(self, share: Share, worker: str | None, done: Done) -> None:
+            order.extend(line["event"] for line in lines)
+            super().submit(share, worker, done)
+
+    uplink, ledger = make(Keeping())
+    with capture_logs() as lines:
+        uplink.block(parcel(ledger), PROOF, accepted=True, work=1)
+    assert order == []
+    assert [line["event"] for line in lines] == ["block_found", "block_sent_to_pool"]
 
 
 @pytest.mark.parametrize("accepted", [True, False])

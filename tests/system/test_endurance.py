@@ -67,8 +67,8 @@ def events(text: str, name: str) -> list[dict[str, Any]]:
 
 
 def hashes(text: str, name: str) -> set[str]:
-    """Blocks of which the way to the node (not the books) said this."""
-    return {event["hash"] for event in events(text, name) if "source" in event}
+    """Blocks of which the log says this."""
+    return {event["hash"] for event in events(text, name)}
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:

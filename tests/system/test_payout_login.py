@@ -128,6 +128,9 @@ async def test_two_rigs_are_paid_each_to_its_own_address(make_node: Any, tmp_pat
                 assert row["payout"] == users[row["worker"]]
                 [owner] = [p for p in (WITNESS_KEY, TAPROOT) if p.address == row["payout"]]
                 assert chain[each] == owner.script
+                [told] = [e for e in events(proxy.log(), "block_found") if e["hash"] == each]
+                shown = ("worker", "source", "height", "payout")
+                assert {name: told[name] for name in shown} == {name: row[name] for name in shown}
 
 
 @pytest.mark.node
@@ -161,7 +164,7 @@ async def test_an_address_of_another_network_is_refused_and_the_rig_told_why(
 def found_at(proxy: Program, height: int) -> set[str]:
     """Return the blocks that were found on the tip below a height, and written down."""
     told = events(proxy.log(), "block_found")
-    return {each["hash"] for each in told if "source" in each and each["height"] == height}
+    return {each["hash"] for each in told if each["height"] == height}
 
 
 @pytest.mark.node

@@ -189,3 +189,11 @@ def test_a_lineage_numbers_jobs_and_tells_switching_from_ending():
     assert (lineage.epoch, lineage.generation) == (1, 0)
     lineage.end()
     assert (lineage.epoch, lineage.generation) == (2, 1)
+
+
+def test_the_height_is_what_the_coinbase_says():
+    """BIP 34: the script begins with the height, little-endian behind its length."""
+    start = bytes.fromhex("0100000001" + "00" * 32 + "ffffffff20030f730d")
+    job = replace(JOB, commitment=replace(SPLIT, prefix=start))
+    assert job.height == 881_423
+    assert (JOB.height, job.fix(bytes(8)).height) == (None, None)

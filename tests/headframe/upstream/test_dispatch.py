@@ -213,7 +213,6 @@ async def test_a_block_is_offered_again_until_there_is_a_verdict(tmp_path: Path)
     assert verdict.reason is Reason.ACCEPTED
     assert len(bench.submitted()) == 4
     assert [log["event"] for log in logs if log["log_level"] != "debug"] == [
-        "block_found",
         "block_not_delivered_yet",
         "block_not_delivered_yet",
         "block_not_delivered_yet",

@@ -21,6 +21,7 @@ const BLOCKS = [
   { title: "Found", of: (row) => row.time, show: (row) => format.clock(new Date(row.time * 1000)), hint: (row) => (Number.isFinite(row.time) ? new Date(row.time * 1000).toISOString() : "") },
   { title: "Age", kind: "number", of: (row) => row.time, show: (row) => format.ago(Date.now() / 1000 - row.time) },
   { title: "Found by", optional: true, of: (row) => row.worker, show: (row) => text(row.worker) },
+  { title: "Upstream", optional: true, of: (row) => row.source, show: (row) => text(row.source) },
   { title: "Pays", kind: "code", optional: true, of: (row) => row.payout, show: (row) => text(row.payout) },
   { title: "Hash", kind: "code", of: (row) => row.hash, show: (row) => format.shortHash(text(row.hash)), hint: (row) => text(row.hash) },
   { title: "Why", optional: true, of: (row) => row.detail, show: (row) => text(row.detail) },
