@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
+from headframe.runtime.http import web
 from headframe.runtime.moments import MomentError, stamp
 from headframe.runtime.web import Endpoint, Problem, Reply, Served, given, respond
 from headframe.runtime.web.span import SpanAsked, csv_response

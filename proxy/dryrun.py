@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import aiohttp
 import msgspec
 
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.http import aiohttp, trust
 from headframe.runtime.wire import format_peer
 from proxy.config import ProxyConfig
 from proxy.tryout import Trial, parse_rig, parse_rigs, try_rigs
@@ -53,7 +53,7 @@ async def live_rigs_at(url: str) -> list[Trial]:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/api/v1/routes") as answer,
+            session.get(f"{url.rstrip('/')}/api/v1/routes", ssl=await trust()) as answer,
         ):
             body = await answer.read()
             status = answer.status

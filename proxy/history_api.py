@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.clock import wall_seconds
+from headframe.runtime.http import web
 from headframe.runtime.moments import MomentError
 from headframe.runtime.web import Endpoint, Problem, Reply, Served, given, respond
 from headframe.runtime.web.span import SpanAsked, csv_response

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 import msgspec
-from aiohttp import web
 
+from headframe.runtime.http import web
 from headframe.runtime.web import Endpoint, Problem, Reply, Served
 from proxy.hub import Clock
 from proxy.rig import Rig, RigState

@@ -9,11 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from aiohttp import web
-
 from headframe.node.errors import NodeError
 from headframe.node.rpc import answer_request
 from headframe.node.service import NodeService
+from headframe.runtime.http import web
 from headframe.runtime.wire import format_peer, listen_error
 
 __all__ = ["COOKIE_USER", "RpcServer"]

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import click
 import msgspec
 
@@ -17,6 +16,7 @@ from headframe.runtime import process
 from headframe.runtime.children import Children
 from headframe.runtime.clock import monotonic
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.http import aiohttp
 from headframe.up.parts import (
     ANYWHERE,
     Node,

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-import aiohttp
-
 from headframe.chain.network import Network
 from headframe.runtime.children import ChildError, Children, free_port
 from headframe.runtime.clock import monotonic
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.http import aiohttp
 from headframe.upstream.base import RefusedError, UpstreamError
 from headframe.upstream.node import NodeRpc
 from headframe.upstream.zmq import has_zmq

@@ -9,15 +9,16 @@ counted. Its URL often is a secret in itself, so logs name its host alone.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 
 from headframe.chain.hashes import hash_to_hex
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.http import aiohttp, trust
 from headframe.runtime.logs import get_logger
 from headframe.runtime.retry import Backoff
 from headframe.upstream.blocks import BlockEvent, BlockFeed
@@ -61,6 +62,7 @@ class WebHook:
         self._tries = tries
         self._timeout = aiohttp.ClientTimeout(total=call_seconds)
         self._backoff = backoff
+        self._trust: ssl.SSLContext | None = None  # made when the URL first is https
         self._queue: asyncio.Queue[BlockEvent] = asyncio.Queue(_QUEUE)
         feed.watch(self._on_event)
 
@@ -106,9 +108,15 @@ class WebHook:
     async def _post(self, session: aiohttp.ClientSession, body: bytes) -> tuple[str, bool]:
         """Make one call; what went wrong or "", and whether another try is worth it."""
         headers = {"Content-Type": "application/json"}
+        if self._trust is None and urlsplit(self._url).scheme == "https":
+            self._trust = await trust()
         try:
             async with session.post(
-                self._url, data=body, headers=headers, allow_redirects=False
+                self._url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._trust or True,
             ) as answer:
                 status = answer.status
         except TimeoutError:

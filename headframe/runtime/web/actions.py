@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiohttp import web
-
 from headframe.runtime.errors import ConfigError
+from headframe.runtime.http import web
 from headframe.runtime.logs import get_logger
 from headframe.runtime.reload import Reloader
 from headframe.runtime.settings import read_secret

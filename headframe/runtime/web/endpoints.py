@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-from aiohttp import web
 
+from headframe.runtime.http import web
 from headframe.runtime.web.problems import SEE_API, Problem, respond
 
 __all__ = [

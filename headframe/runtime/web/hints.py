@@ -8,8 +8,7 @@ this machine, and a flood of them costs no more than a few looks.
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from aiohttp import web
-
+from headframe.runtime.http import web
 from headframe.runtime.web.endpoints import Handler
 from headframe.runtime.web.problems import Problem
 

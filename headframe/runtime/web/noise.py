@@ -3,8 +3,7 @@
 import logging
 from typing import Final
 
-from aiohttp.http_exceptions import HttpProcessingError
-
+from headframe.runtime.http import HttpProcessingError
 from headframe.runtime.logs import get_logger
 from headframe.runtime.text import printable
 

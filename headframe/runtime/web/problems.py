@@ -5,8 +5,8 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 import msgspec
-from aiohttp import web
 
+from headframe.runtime.http import web
 from headframe.runtime.text import printable
 
 __all__ = ["Problem", "ProblemAnswer", "answer_http_error", "respond"]

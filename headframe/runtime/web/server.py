@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from aiohttp import web
 
 from headframe import __version__
 from headframe.runtime.events import RECENT, EventRing
+from headframe.runtime.http import web
 from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
 from headframe.runtime.web import common

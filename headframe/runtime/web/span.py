@@ -3,8 +3,8 @@
 from typing import Annotated, Final
 
 import msgspec
-from aiohttp import web
 
+from headframe.runtime.http import web
 from headframe.runtime.moments import HOW_TO_GIVE, parse_time
 
 __all__ = ["SpanAsked", "csv_response"]

@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Annotated, Final
 
 import msgspec
-from aiohttp import web
 
 from headframe.runtime.events import MOST_KEPT, EventLevel, EventRing
+from headframe.runtime.http import web
 from headframe.runtime.web.problems import Problem
 
 __all__ = ["EventStream", "EventsAsked"]

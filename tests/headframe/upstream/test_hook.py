@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
 from structlog.testing import capture_logs
 
@@ -25,8 +28,9 @@ SECRET = "s3cr3t-in-the-path"
 class Listener:
     """The other side: answers with these statuses, the last one for ever."""
 
-    def __init__(self, *statuses: int) -> None:
+    def __init__(self, *statuses: int, tls: ssl.SSLContext | None = None) -> None:
         self._statuses = list(statuses)
+        self._tls = tls
         self.heard: list[Any] = []
         self.asked = 0
         self.hold = asyncio.Event()
@@ -50,9 +54,11 @@ class Listener:
         app.router.add_post(f"/{SECRET}", self._serve)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/{SECRET}"
+        self.url = (
+            f"http{'' if self._tls is None else 's'}://127.0.0.1:{runner.addresses[0][1]}/{SECRET}"
+        )
         try:
             yield
         finally:
@@ -136,6 +142,26 @@ async def test_one_that_does_not_answer_holds_up_nothing_else() -> None:
             feed.tell(BlockEventKind.FOUND, FOUND)  # returns at once
             await until(lambda: feed.stats.block_hook_failures == 1)
     assert "no answer within 0.05 s" in str(logs)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "elsewhere.example"])
+@pytest.mark.parametrize("known", [True, False])
+async def test_over_https_the_system_s_authorities_and_the_name_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, known: bool
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    (authority if known else other).cert_pem.write_to_path(tmp_path / "system.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))  # OpenSSL's own switch
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(tls)
+    listener = Listener(200, tls=tls)
+    with capture_logs() as logs:
+        async with listener.listening(), hooked(listener.url, tries=2) as feed:
+            feed.tell(BlockEventKind.FOUND, FOUND)
+            await until(lambda: feed.stats.block_hook_calls + feed.stats.block_hook_failures == 1)
+    good = known and name == "127.0.0.1"
+    assert (feed.stats.block_hook_calls, listener.asked) == (int(good), int(good))
+    assert [each["error"] for each in logs] == ([] if good else ["ClientConnectorCertificateError"])
 
 
 async def test_nobody_there() -> None:
