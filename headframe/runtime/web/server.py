@@ -1,10 +1,11 @@
 """`WebServer`: page, status, events, metrics and health of one program, and its own API."""
 
+import asyncio
 import html
-import importlib.resources
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
@@ -15,7 +16,7 @@ from headframe.runtime.logs import get_logger, redact
 from headframe.runtime.metrics import CONTENT_TYPE
 from headframe.runtime.web import common
 from headframe.runtime.web.actions import Actions
-from headframe.runtime.web.endpoints import Served, add_routes, given
+from headframe.runtime.web.endpoints import Endpoint, Served, add_routes, given
 from headframe.runtime.web.hints import hinted
 from headframe.runtime.web.hosts import HostGuard
 from headframe.runtime.web.noise import server_log
@@ -33,6 +34,8 @@ MOST_EVENT_STREAMS = 64
 """Each open page holds one; a browser opens at most six to one server."""
 
 SHUTDOWN_SECONDS = 2.0
+
+_FILES: Final = Path(__file__).with_name("static")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -138,7 +141,7 @@ class WebServer:
         self._stream = EventStream(
             self._snapshot, ring, interval_seconds=interval_seconds, most=most_streams
         )
-        self._description = b""
+        self._served: tuple[Endpoint, ...] = ()
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -193,16 +196,14 @@ class WebServer:
         app = web.Application(middlewares=[self._catch, self._check_host])
         app.on_response_prepare.append(_add_security_headers)
         rows = self.rows()
-        description = describe(self._title, __version__, [each.endpoint for each in rows])
-        self._description = msgspec.json.encode(description)
+        self._served = tuple(each.endpoint for each in rows)
         add_routes(app, rows, self._actions.guard)
         return app
 
     def _common(self) -> Iterator[Served]:
-        files = importlib.resources.files(__package__) / "static"
-        page = (files / "index.html").read_text(encoding="utf-8")
+        page = (_FILES / "index.html").read_text(encoding="utf-8")
         page = page.replace("{{title}}", html.escape(self._title))
-        contents = {name: (files / name).read_bytes() for name in STATIC_TYPES}
+        contents = {name: (_FILES / name).read_bytes() for name in STATIC_TYPES}
 
         async def get_page(_request: web.Request, _asked: None) -> web.Response:
             return _file(page.encode(), "text/html")
@@ -274,12 +275,17 @@ class WebServer:
         return respond(self._ring.page(given(asked.after), limit=asked.limit, level=asked.level))
 
     async def _get_description(self, _request: web.Request, _asked: None) -> web.Response:
-        return web.Response(body=self._description, content_type="application/json")
+        # Some milliseconds and half a megabyte, for what most runs are never asked.
+        body = await asyncio.to_thread(self._describe)
+        return web.Response(body=body, content_type="application/json")
 
     async def _get_schema(self, _request: web.Request, _asked: None) -> web.Response:
         assert self._schema is not None  # noqa: S101 # else it is not served
         body = msgspec.json.encode(schema_of(self._schema))
         return web.Response(body=body, content_type="application/schema+json")
+
+    def _describe(self) -> bytes:
+        return msgspec.json.encode(describe(self._title, __version__, self._served))
 
     def _snapshot(self) -> bytes:
         return msgspec.json.encode(redact(self._status()), enc_hook=str)
