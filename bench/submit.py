@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 from headframe.chain.coinbase import Output
+from headframe.chain.hashes import hashes_from_hex
 from headframe.chain.job import BIP320_MASK, Job, Lineage, SourceId
 from headframe.chain.merkle import first_leaf_path
 from headframe.chain.network import Network
@@ -101,9 +102,9 @@ def make_work(transactions: int, lineage: Lineage) -> tuple[Template, Job]:
     """Make a template with that many transactions, and its job: half of all hashes are blocks."""
     txs = tuple(
         TemplateTx(
-            encoded=os.urandom(TX_BYTES).hex(),
-            txid=os.urandom(32),
-            wtxid=os.urandom(32),
+            data=os.urandom(TX_BYTES).hex(),
+            txid=os.urandom(32).hex(),
+            hash=os.urandom(32).hex(),
             fee=1000,
             weight=TX_BYTES * 2,
         )
@@ -126,7 +127,7 @@ def make_work(transactions: int, lineage: Lineage) -> tuple[Template, Job]:
         weight_limit=4_000_000,
         sigop_limit=80_000,
         aux=b"",
-        path=tuple(first_leaf_path([tx.txid for tx in txs])),
+        path=tuple(first_leaf_path(hashes_from_hex([tx.txid for tx in txs]))),
         commitment=bytes.fromhex("6a24aa21a9ed") + os.urandom(32),
     )
     job = make_job(

@@ -12,7 +12,7 @@ from typing import Final
 
 from headframe.chain.errors import CoinbaseError, WireError
 from headframe.chain.hashes import sha256d
-from headframe.chain.merkle import PathMaker, first_leaf_path, merkle_root
+from headframe.chain.merkle import PathMaker, first_leaf_path, fold
 from headframe.chain.wire import Reader, compact_size, var_bytes
 
 __all__ = [
@@ -131,16 +131,16 @@ def height_from_push(script_sig: bytes) -> int | None:
     return height
 
 
-def witness_commitment(wtxids: Sequence[bytes], path: PathMaker = first_leaf_path) -> bytes:
+def witness_commitment(wtxids: bytes, path: PathMaker = first_leaf_path) -> bytes:
     """Make the output script that commits to a block's witnesses (38 bytes).
 
     Args:
-        wtxids: of all transactions but the coinbase, in block order; each 32 bytes,
-            header order. The coinbase counts as 32 zero bytes, and so does the
-            reserved value in its witness.
+        wtxids: of all transactions but the coinbase, in block order, one after the
+            other; each 32 bytes, header order. The coinbase counts as 32 zero bytes, and
+            so does the reserved value in its witness.
         path: how a merkle path is made.
     """
-    root = merkle_root((bytes(32), *wtxids), path)
+    root = fold(bytes(32), path(wtxids))
     return _COMMITMENT_HEAD + sha256d(root + _RESERVED_VALUE)
 
 

@@ -5,19 +5,27 @@ hash with itself; a parent is SHA-256d of left and right.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from headframe.chain.hashes import sha256d
 
 __all__ = ["PathMaker", "first_leaf_path", "fold", "merkle_root"]
 
-PathMaker = Callable[[Sequence[bytes]], tuple[bytes, ...]]
+_HASH_BYTES: Final = 32
+
+PathMaker = Callable[[bytes], tuple[bytes, ...]]
 """Does what `first_leaf_path` does; programs may know a faster way."""
 
 
-def first_leaf_path(others: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Make the path of the first leaf from all leaves but it: Stratum's merkle branch."""
+def first_leaf_path(others: bytes) -> tuple[bytes, ...]:
+    """Make the path of the first leaf from all leaves but it: Stratum's merkle branch.
+
+    Args:
+        others: their hashes, one after the other.
+    """
     path = []
-    row = list(others)  # the row without its first hash, which is not known yet
+    # The row without its first hash, which is not known yet.
+    row = [others[at : at + _HASH_BYTES] for at in range(0, len(others), _HASH_BYTES)]
     while row:
         path.append(row[0])
         if len(row) % 2 == 0:  # with the unknown first: an odd row
@@ -26,19 +34,15 @@ def first_leaf_path(others: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(path)
 
 
-def merkle_root(leaves: Sequence[bytes], path: PathMaker = first_leaf_path) -> bytes:
-    """Compute the root over all leaves, the coinbase's hash first.
-
-    Args:
-        leaves: each 32 bytes.
-        path: how the first one's path is made.
+def merkle_root(leaves: Sequence[bytes]) -> bytes:
+    """Compute the root over all leaves, the coinbase's hash first; each has 32 bytes.
 
     Raises:
         ValueError: there is no leaf.
     """
     if not leaves:
         raise ValueError("a merkle tree has at least one leaf")
-    return fold(leaves[0], path(leaves[1:]))
+    return fold(leaves[0], first_leaf_path(b"".join(leaves[1:])))
 
 
 def fold(leaf: bytes, path: Iterable[bytes]) -> bytes:

@@ -7,54 +7,67 @@ listed ids is enough for a job, and the bytes can be hashed when it has gone out
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 from headframe.chain.errors import WireError
 from headframe.chain.fields import Fields
-from headframe.chain.hashes import hash_to_hex, sha256d
+from headframe.chain.hashes import hash_to_hex, hashes_from_hex, sha256d
 
-__all__ = ["TemplateTx", "check_offer", "read_offers", "without_witness"]
+__all__ = ["Offers", "TemplateTx", "check_offer", "read_offers", "without_witness"]
 
 _SEGWIT_MARK: Final = b"\x00\x01"
 _OUTPOINT_BYTES: Final = 36
 _VALUE_BYTES: Final = 8
-_HASH_BYTES: Final = 32
 _LONG_COUNTS: Final = 0xFD  # from here on 2, 4 or 8 bytes follow
 
 
-class TemplateTx(NamedTuple):
-    """A transaction to put into the block.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateTx:
+    """A transaction to put into the block: what a node says of it, in the node's words.
+
+    Its members have the names of those in the node's answer, so that a decoder of JSON can
+    make thousands of these in one go. Nothing of it is certain until `check_offer` has looked.
 
     Attributes:
-        encoded: its full serialisation in hex, witness included: as the node gave it, and
-            as it takes it back in a block.
-        txid: 32 bytes, header order; without the witness.
-        wtxid: 32 bytes, header order; with it.
+        data: its full serialisation in hex, witness included: a block takes it back so.
+        txid: its hash without the witness, display order.
+        hash: its hash with the witness, display order.
         fee: satoshi.
         weight: weight units.
         sigops: what its signature checks cost, as the block's limit counts it; 0 where the
             node does not say.
     """
 
-    encoded: str
-    txid: bytes
-    wtxid: bytes
+    data: str
+    txid: str
+    hash: str
     fee: int
     weight: int
     sigops: int = 0
 
-    @property
-    def data(self) -> bytes:
-        """Its full serialisation."""
-        return bytes.fromhex(self.encoded)
+
+class Offers(NamedTuple):
+    """All transactions of a template.
+
+    Attributes:
+        transactions: in block order.
+        txids: of all of them in turn, each 32 bytes in header order; without the witness.
+        wtxids: the same with the witness.
+    """
+
+    transactions: tuple[TemplateTx, ...]
+    txids: bytes
+    wtxids: bytes
 
 
-def read_offers(fields: Fields, known: Mapping[bytes, TemplateTx]) -> tuple[TemplateTx, ...]:
+def read_offers(fields: Fields, known: Mapping[str, TemplateTx]) -> Offers:
     """Read a template's `transactions`; that each is what it is called is for `check_offer`.
 
     Args:
-        fields: the template.
-        known: transactions of earlier templates by their wtxid, to keep each once.
+        fields: the template; its transactions are of `TemplateTx`, or as JSON says them.
+        known: checked transactions of earlier templates by their `hash`, to keep each once.
+            Whatever else the node says of one this time is not looked at.
 
     Raises:
         TemplateError: the list is none, or in an entry a field is missing or of the wrong
@@ -62,41 +75,22 @@ def read_offers(fields: Fields, known: Mapping[bytes, TemplateTx]) -> tuple[Temp
     """
     entries = fields.members.get("transactions")
     try:
-        read = _read_quickly(entries if isinstance(entries, list) else [None])
-    except (KeyError, TypeError, ValueError):
-        read = [_read_strictly(entry) for entry in fields.mappings("transactions")]
-    found = []
-    for tx in read:
-        earlier = known.get(tx.wtxid)
-        found.append(earlier if earlier is not None and earlier.txid == tx.txid else tx)
-    return tuple(found)
+        return _gather(entries if isinstance(entries, list) else [None], known)
+    except (AttributeError, ValueError):  # some are not of `TemplateTx`, or have odd hashes
+        if isinstance(entries, list):
+            plain = [asdict(entry) if type(entry) is TemplateTx else entry for entry in entries]
+            fields = Fields({"transactions": plain})
+        return _gather([_read_strictly(each) for each in fields.mappings("transactions")], known)
 
 
-def _read_quickly(entries: Sequence[Any]) -> list[TemplateTx]:
-    """Read entries that are as they should be, all of them at once, field by field.
-
-    Whatever is odd about one raises, and is left to `_read_strictly` to name.
-    """
-    data = [entry["data"] for entry in entries]
-    txids = _hashes([entry["txid"] for entry in entries])
-    wtxids = _hashes([entry["hash"] for entry in entries])
-    fees = [entry["fee"] for entry in entries]
-    weights = [entry["weight"] for entry in entries]
-    sigops = [entry.get("sigops", 0) for entry in entries]
-    numbers = {*map(type, fees), *map(type, weights), *map(type, sigops)} <= {int}
-    texts = {*map(type, data)} <= {str}
-    if not numbers or not texts or min(*fees, *weights, *sigops, 0, 0) < 0:
-        raise ValueError("not as it should be")
-    return [*map(TemplateTx, data, txids, wtxids, fees, weights, sigops)]
-
-
-def _hashes(shown: Sequence[str]) -> list[bytes]:
-    """Read hashes in display order, in one go."""
-    size = _HASH_BYTES * len(shown)
-    turned = bytes.fromhex("".join(shown))[::-1]
-    if not {*map(len, shown)} <= {2 * _HASH_BYTES} or len(turned) != size:
-        raise ValueError("no hash")
-    return [turned[at : at + _HASH_BYTES] for at in range(size - _HASH_BYTES, -1, -_HASH_BYTES)]
+def _gather(entries: Sequence[Any], known: Mapping[str, TemplateTx]) -> Offers:
+    """Take entries together, if they are as they should be; all at once, miners wait."""
+    found = [known.get(tx.hash, tx) for tx in entries]
+    return Offers(
+        transactions=tuple(found),
+        txids=hashes_from_hex([tx.txid for tx in found]),
+        wtxids=hashes_from_hex([tx.hash for tx in found]),
+    )
 
 
 def check_offer(index: int, tx: TemplateTx) -> None:
@@ -114,24 +108,20 @@ def check_offer(index: int, tx: TemplateTx) -> None:
     except ValueError:  # no hex digits, or no transaction
         right = False
     if not right:
-        entry = {
-            "data": tx.encoded,
-            "hash": hash_to_hex(tx.wtxid),
-            "txid": hash_to_hex(tx.txid),
-            "fee": tx.fee,
-            "weight": tx.weight,
-        }
-        _read_strictly(Fields(entry, f"transactions.{index}."))  # names what is wrong
+        _read_strictly(Fields(asdict(tx), f"transactions.{index}."))  # names what is wrong
 
 
 def _is_right(tx: TemplateTx) -> bool:
-    data = tx.data
+    data = bytes.fromhex(tx.data)
     stripped = without_witness(data)
+    wtxid = hash_to_hex(sha256d(data))
     return (
-        2 * len(data) == len(tx.encoded)
+        2 * len(data) == len(tx.data)
         and tx.weight == 3 * len(stripped) + len(data)
-        and sha256d(data) == tx.wtxid
-        and (sha256d(stripped) if stripped is not data else tx.wtxid) == tx.txid
+        and tx.hash == wtxid
+        and tx.txid == (hash_to_hex(sha256d(stripped)) if stripped is not data else wtxid)
+        and tx.fee >= 0
+        and tx.sigops >= 0
     )
 
 
@@ -151,9 +141,9 @@ def _read_strictly(fields: Fields) -> TemplateTx:
     if fields.integer("weight", low=1) != weight:
         raise fields.fault("weight", f"is not what data weighs, {weight}")
     return TemplateTx(
-        encoded=data.hex(),
-        txid=txid,
-        wtxid=wtxid,
+        data=data.hex(),
+        txid=hash_to_hex(txid),
+        hash=hash_to_hex(wtxid),
         fee=fields.integer("fee"),
         weight=weight,
         sigops=fields.integer("sigops", default=0),

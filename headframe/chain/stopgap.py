@@ -91,7 +91,7 @@ def stopgap(last: Template, tip: TipHeader, network: Network, *, now: int) -> Te
         longpoll_id="",
         transactions=(),
         path=(),
-        commitment=None if last.commitment is None else witness_commitment(()),
+        commitment=None if last.commitment is None else witness_commitment(b""),
     )
     if not network.allows_easy_blocks:
         return probe

@@ -46,7 +46,7 @@ EASY_AFTER_SECONDS: Final = 1200
 """A testnets' block that is later than its parent by more than this must be easy."""
 _SIGOP_LIMIT: Final = 80_000  # consensus, with segwit
 _U32_MAX: Final = 2**32 - 1
-_NONE_KNOWN: Final[Mapping[bytes, TemplateTx]] = MappingProxyType({})
+_NONE_KNOWN: Final[Mapping[str, TemplateTx]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class Template:
     @property
     def fees(self) -> int:
         """Satoshi of all fees together."""
-        return sum(tx.fee for tx in self.transactions)
+        return sum([tx.fee for tx in self.transactions])
 
     def bounded_by_parent(self, parent_time: int) -> Self:
         """Keep the block's time where its nbits stay right, on testnet3 and testnet4.
@@ -139,7 +139,7 @@ def parse_template(answer: Mapping[str, object]) -> Template:
 
 def skim_template(
     answer: Mapping[str, object],
-    known: Mapping[bytes, TemplateTx] = _NONE_KNOWN,
+    known: Mapping[str, TemplateTx] = _NONE_KNOWN,
     path: PathMaker = first_leaf_path,
 ) -> Template:
     """Read the result of `getblocktemplate`, for a job that must go out soon.
@@ -148,8 +148,9 @@ def skim_template(
     `check_offer` does that, for those that are not among the known ones.
 
     Args:
-        answer: the decoded JSON object.
-        known: transactions of earlier templates, by wtxid; they are kept once.
+        answer: the decoded JSON object; its transactions may be of `TemplateTx` already,
+            which is by far the quickest.
+        known: checked transactions of earlier templates, by `hash`; they are kept once.
         path: how a merkle path is made.
 
     Raises:
@@ -163,7 +164,7 @@ def skim_template(
     mintime = fields.integer("mintime", high=_U32_MAX)
     if curtime < mintime:
         raise TemplateError(f"template: curtime {curtime} is before mintime {mintime}")
-    transactions = read_offers(fields, known)
+    offers = read_offers(fields, known)
     return Template(
         version=fields.integer("version", low=-(2**31), high=_U32_MAX) & _U32_MAX,
         version_required=fields.integer("vbrequired", high=_U32_MAX, default=0),
@@ -175,7 +176,7 @@ def skim_template(
         maxtime=min(curtime + MAX_FUTURE_SECONDS, _U32_MAX),
         nbits=nbits,
         longpoll_id=fields.text("longpollid", default=""),
-        transactions=transactions,
+        transactions=offers.transactions,
         rules=rules,
         signet_challenge=fields.hex("signet_challenge") if "signet" in rules else None,
         weight_limit=fields.integer(
@@ -183,8 +184,8 @@ def skim_template(
         ),
         sigop_limit=fields.integer("sigoplimit", low=1, default=_SIGOP_LIMIT),
         aux=_aux(fields),
-        path=path([tx.txid for tx in transactions]),
-        commitment=_commitment(fields, transactions, path) if "segwit" in rules else None,
+        path=path(offers.txids),
+        commitment=_commitment(fields, offers.wtxids, path) if "segwit" in rules else None,
     )
 
 
@@ -220,8 +221,8 @@ def _aux(fields: Fields) -> bytes:
     return b"".join(aux.hex(name) for name in aux)
 
 
-def _commitment(fields: Fields, transactions: Sequence[TemplateTx], path: PathMaker) -> bytes:
-    own = witness_commitment([tx.wtxid for tx in transactions], path)
+def _commitment(fields: Fields, wtxids: bytes, path: PathMaker) -> bytes:
+    own = witness_commitment(wtxids, path)
     theirs = fields.hex("default_witness_commitment", default=own)
     if theirs != own:
         raise TemplateError(
@@ -309,9 +310,9 @@ def room_of(template: Template) -> Room:
     """Say what room a template's transactions leave for a coinbase."""
     count = len(compact_size(1 + len(template.transactions)))
     return Room(
-        weight=4 * (HEADER_BYTES + count) + sum(tx.weight for tx in template.transactions),
+        weight=4 * (HEADER_BYTES + count) + sum([tx.weight for tx in template.transactions]),
         weight_limit=template.weight_limit,
-        sigops=sum(tx.sigops for tx in template.transactions),
+        sigops=sum([tx.sigops for tx in template.transactions]),
         sigop_limit=template.sigop_limit,
         has_witness=template.commitment is not None,
     )
@@ -369,7 +370,7 @@ def assemble_block(template: Template, job: Job, share: ShareFields) -> bytes:
     Raises:
         ValueError: the share's extranonce has the wrong size, or the job's root is fixed.
     """
-    transactions = "".join([tx.encoded for tx in template.transactions])
+    transactions = "".join([tx.data for tx in template.transactions])
     return assemble_head(template, job, share) + bytes.fromhex(transactions)
 
 

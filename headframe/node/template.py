@@ -62,7 +62,7 @@ class Draft:
     @property
     def commitment(self) -> bytes:
         """The output script that commits to the witnesses (38 bytes)."""
-        return witness_commitment([entry.tx.wtxid for entry in self.entries])
+        return witness_commitment(b"".join([entry.tx.wtxid for entry in self.entries]))
 
     @property
     def longpoll_id(self) -> str:

@@ -17,18 +17,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Generic, Self, TypeVar
 
-import aiohttp
 import msgspec
 
+from headframe.runtime.http import aiohttp
 from headframe.upstream.base import (
     BadUpstreamError,
     RefusedError,
     UnreachableError,
 )
 
-__all__ = ["METHOD_NOT_FOUND", "NodeRpc", "RpcError"]
+__all__ = ["METHOD_NOT_FOUND", "NodeRpc", "RpcError", "Shape"]
 
 METHOD_NOT_FOUND: Final = -32601
 _WARMING_UP: Final = -28
@@ -37,6 +37,8 @@ _CALL_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10.0
 _LONGEST_ANSWER: Final = 64 << 20
 """Bytes; a template of a full block is 3 to 9 MB of JSON."""
+_UNREAD_BYTES: Final = 16 << 20
+"""A template is read as soon as it comes: nodes are not told to wait with the rest of it."""
 _EXCERPT: Final = 60
 
 
@@ -61,9 +63,29 @@ class _Error(msgspec.Struct):
     message: str = ""
 
 
-class _Answer(msgspec.Struct):
-    result: Any = None
+_Result = TypeVar("_Result")
+
+
+class _Answer(msgspec.Struct, Generic[_Result]):
+    result: _Result | None = None
     error: _Error | str | None = None
+
+
+class Shape:
+    """What the result of a call looks like, so that thousands of objects are read at once.
+
+    Args:
+        type: as msgspec takes it; what JSON has beside it is not read. A number with a
+            decimal point is a `Decimal` where nothing else is said.
+    """
+
+    def __init__(self, type: Any) -> None:
+        self.decode: Callable[[bytes], _Answer[Any]] = msgspec.json.Decoder(
+            _Answer[type], float_hook=Decimal
+        ).decode
+
+
+_ANYTHING: Final = Shape(Any)
 
 
 class NodeRpc:
@@ -85,9 +107,6 @@ class NodeRpc:
         self._cookie = None if password else cookie
         self._token: str | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._decode: Callable[[bytes], _Answer] = msgspec.json.Decoder(
-            _Answer, float_hook=Decimal
-        ).decode
         self._serial = 0
 
     @property
@@ -113,7 +132,11 @@ class NodeRpc:
             await session.close()
 
     async def call(
-        self, method: str, *params: object, timeout_seconds: float = _CALL_SECONDS
+        self,
+        method: str,
+        *params: object,
+        timeout_seconds: float = _CALL_SECONDS,
+        shape: Shape = _ANYTHING,
     ) -> Any:
         """Call a method.
 
@@ -121,9 +144,11 @@ class NodeRpc:
             method: its name.
             params: its arguments, in order; whatever JSON can say.
             timeout_seconds: for the whole call; what it waits on the node's side included.
+            shape: what the result should look like.
 
         Returns:
-            The result as JSON says it; a number with a decimal point is a `Decimal`.
+            The result in its shape. Where it has another one, or none is given, as JSON says
+            it; a number with a decimal point is a `Decimal`.
 
         Raises:
             RpcError: the node answered with an error.
@@ -137,7 +162,7 @@ class NodeRpc:
             self._token = None  # the node was started anew, and so is its cookie
             status, body = await self._send(method, params, timeout_seconds)
         self._ensure_served(status)
-        return self._result(method, status, body)
+        return self._result(method, status, body, shape)
 
     async def _send(
         self, method: str, params: tuple[object, ...], timeout_seconds: float
@@ -173,14 +198,15 @@ class NodeRpc:
         async with self._opened().post(
             self._url, data=request, headers=headers, allow_redirects=False
         ) as response:
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(1 << 16):
-                body += chunk
-                if len(body) > _LONGEST_ANSWER:
+            pieces, size = [], 0
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
+                size += len(piece)
+                if size > _LONGEST_ANSWER:
                     raise BadUpstreamError(
                         f"the node at {self._url} answers with more than {_LONGEST_ANSWER} bytes"
                     )
-            return response.status, bytes(body)
+            return response.status, b"".join(pieces)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -189,6 +215,7 @@ class NodeRpc:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
                 auto_decompress=False,
+                read_bufsize=_UNREAD_BYTES,
             )
         return self._session
 
@@ -223,9 +250,12 @@ class NodeRpc:
                 "allows"
             )
 
-    def _result(self, method: str, status: int, body: bytes) -> Any:
+    def _result(self, method: str, status: int, body: bytes, shape: Shape) -> Any:
         try:
-            answer = self._decode(body)
+            try:
+                answer = shape.decode(body)
+            except msgspec.ValidationError:  # JSON, but not in that shape
+                answer = _ANYTHING.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             excerpt = body[:_EXCERPT].decode("ascii", "replace")
             raise BadUpstreamError(

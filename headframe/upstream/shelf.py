@@ -96,7 +96,7 @@ class Shelf:
             del self._kept[next(iter(self._kept))]
 
     def _write(self, template: Template) -> tuple[str, bytes]:
-        data = bytes.fromhex("".join([tx.encoded for tx in template.transactions]))
+        data = bytes.fromhex("".join([tx.data for tx in template.transactions]))
         return self._bodies.keep(data), data
 
 
@@ -106,4 +106,4 @@ def _key(template: Template) -> tuple[bytes, ...]:
 
 
 def _size(transactions: Sequence[TemplateTx]) -> int:
-    return sum(len(tx.encoded) for tx in transactions) // 2
+    return sum(len(tx.data) for tx in transactions) // 2

@@ -7,7 +7,7 @@ transactions are what they are called is checked apart, so that a job may go out
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from headframe.chain.errors import TemplateError
 from headframe.chain.hashes import hash_from_hex, hash_to_hex
@@ -23,7 +23,7 @@ from headframe.chain.template import (
 from headframe.runtime.logs import get_logger
 from headframe.runtime.metrics import Histogram
 from headframe.upstream.base import ANSWER_BOUNDS, BadUpstreamError
-from headframe.upstream.node import NodeRpc
+from headframe.upstream.node import NodeRpc, Shape
 from headframe.upstream.preflight import Chain
 
 __all__ = ["Templates"]
@@ -39,6 +39,8 @@ _CHECKED_AT_ONCE: Final = 100
 _BEFORE_CHECKS_SECONDS: Final = 0.03
 _BETWEEN_CHECKS_SECONDS: Final = 0.002
 """Rigs are being given the job at that time."""
+_ANSWER: Final = Shape(dict[str, str | int | bool | list[TemplateTx | str] | dict[str, Any] | None])
+"""The transactions come ready to use; what else they have, such as `depends`, is not read."""
 _MAX_AHEAD_SECONDS: Final = 7200
 """Nodes refuse a block whose time is further ahead of their clock (consensus)."""
 
@@ -75,7 +77,7 @@ class Templates:
         self._last_at = 0.0
         self._header: TipHeader | None = None
         self._told_fees_alone = False
-        self._checked: dict[bytes, TemplateTx] = {}  # by wtxid
+        self._checked: dict[str, TemplateTx] = {}  # by hash
         self.answer_seconds: float | None = None
         """How long the node took for the last template that it gave when asked."""
         self.answers = Histogram(ANSWER_BOUNDS)
@@ -130,7 +132,7 @@ class Templates:
         fresh = [
             (index, tx)
             for index, tx in enumerate(template.transactions)
-            if self._checked.get(tx.wtxid) is not tx
+            if self._checked.get(tx.hash) is not tx
         ]
         for start in range(0, len(fresh), _CHECKED_AT_ONCE):
             await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if start else pause)
@@ -138,7 +140,7 @@ class Templates:
                 return
             for index, tx in fresh[start : start + _CHECKED_AT_ONCE]:
                 check_offer(index, tx)
-        self._checked = {tx.wtxid: tx for tx in template.transactions}
+        self._checked = {tx.hash: tx for tx in template.transactions}
 
     async def stopgap(self, tip: str) -> Template | None:
         """Make a template without transactions on a tip, from its header alone.
@@ -193,7 +195,7 @@ class Templates:
 
     async def _ask(self) -> Template:
         asked_at = self._clock()
-        answer = await self._rpc.call("getblocktemplate", _request(self._chain))
+        answer = await self._rpc.call("getblocktemplate", _request(self._chain), shape=_ANSWER)
         self.answer_seconds = self._clock() - asked_at
         self.answers.observe(self.answer_seconds)
         if not isinstance(answer, Mapping):

@@ -20,7 +20,7 @@ from headframe.chain.coinbase import (
     witness_commitment,
 )
 from headframe.chain.errors import ChainError, CoinbaseError, WireError
-from headframe.chain.hashes import hash_from_hex, hash_to_hex, sha256d
+from headframe.chain.hashes import hash_from_hex, hash_to_hex, hashes_from_hex, sha256d
 from headframe.chain.merkle import merkle_root
 from headframe.chain.target import target_from_nbits
 from tests.fakes.blocks import Block, read_block
@@ -282,14 +282,14 @@ def test_junk_raises_nothing_but_chain_errors(data, cut, place):
 
 @pytest.mark.parametrize("vector", [*BLOCKS, *cases("gbt_to_job")])
 def test_the_commitment_is_the_one_that_the_node_computed(vector):
-    wtxids = [hash_from_hex(tx["hash"]) for tx in vector["template"]["transactions"]]
+    wtxids = hashes_from_hex([tx["hash"] for tx in vector["template"]["transactions"]])
     script = witness_commitment(wtxids)
     assert script.hex() == vector["template"]["default_witness_commitment"]
     assert len(script) == 38
 
 
 def test_the_last_commitment_counts():
-    first, last = b"\x6a\x24\xaa\x21\xa9\xed" + b"1" * 32, witness_commitment([]) + b"more"
+    first, last = b"\x6a\x24\xaa\x21\xa9\xed" + b"1" * 32, witness_commitment(b"") + b"more"
     outputs = [*PAY, *(Output(value=0, script=s) for s in (first, last, first[:37], b"\x6a"))]
     assert (
         parse(whole(build(height=1, outputs=outputs, extranonce_size=1), b"x")).commitment

@@ -1,7 +1,13 @@
 import pytest
 
-from headframe.chain.hashes import hash_from_hex, hash_to_hex, hash_to_int, sha256d
-from tests.fakes.vectors import cases
+from headframe.chain.hashes import (
+    hash_from_hex,
+    hash_to_hex,
+    hash_to_int,
+    hashes_from_hex,
+    sha256d,
+)
+from tests.fakes.vectors import cases, load
 
 
 def test_sha256d_hashes_twice():
@@ -26,3 +32,14 @@ def test_a_hash_is_shown_as_people_write_it(vector):
 def test_what_is_not_64_hex_digits_is_no_hash(text):
     with pytest.raises(ValueError, match="hex"):
         hash_from_hex(text)
+    with pytest.raises(ValueError, match="hex"):
+        hashes_from_hex(["00" * 32, text])
+
+
+def test_many_hashes_keep_their_order():
+    shown = [vector["hash"] for vector in load("headers")["vectors"]]
+    assert hashes_from_hex(shown) == b"".join(map(hash_from_hex, shown))
+    assert hashes_from_hex([]) == b""
+    for odd in (["00" * 31, "00" * 33], ["00" * 33, "00" * 31]):  # as long together as two
+        with pytest.raises(ValueError, match="64 hex digits"):
+            hashes_from_hex(odd)

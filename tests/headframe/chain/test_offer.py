@@ -15,9 +15,20 @@ ANSWER = next(v for v in load("gbt_blocks")["vectors"] if v["id"] == "h113-11tx-
 SEGWIT = next(tx for tx in ANSWER["transactions"] if tx["txid"] != tx["hash"])
 
 
-def offer(entry: dict[str, Any], **known: TemplateTx) -> TemplateTx:
-    (tx,) = read_offers(Fields({"transactions": [entry]}), {tx.wtxid: tx for tx in known.values()})
-    if tx not in known.values():
+READ = ("data", "txid", "hash", "fee", "weight", "sigops")
+
+
+def typed(entry: dict[str, Any], **changes: Any) -> TemplateTx:
+    """The same as a decoder that knows the type makes it."""
+    return TemplateTx(**{name: {**entry, **changes}[name] for name in READ})
+
+
+def offer(entry: dict[str, Any] | TemplateTx, *known: TemplateTx) -> TemplateTx:
+    offers = read_offers(Fields({"transactions": [entry]}), {tx.hash: tx for tx in known})
+    (tx,) = offers.transactions
+    assert offers.txids == hash_from_hex(tx.txid)
+    assert offers.wtxids == hash_from_hex(tx.hash)
+    if tx not in known:
         check_offer(0, tx)
     return tx
 
@@ -29,12 +40,14 @@ def test_ids_of_a_nodes_transactions_are_the_hashes_of_their_bytes(vector):
         assert hash_to_hex(sha256d(without_witness(data))) == entry["txid"]
         assert len(data) + 3 * len(without_witness(data)) == entry["weight"]
         tx = offer(entry)
-        assert (tx.data, tx.fee, tx.sigops) == (data, entry["fee"], entry["sigops"])
+        assert (tx.data, tx.fee, tx.sigops) == (entry["data"], entry["fee"], entry["sigops"])
+        assert offer(typed(entry)) == tx
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
+        ("fee", -1, "fee is -1, outside"),
         ("txid", "00" * 32, "txid 0+ is not the hash of data without witness"),
         ("txid", SEGWIT["hash"], "txid .* is not the hash of data without witness"),
         ("hash", SEGWIT["txid"], "hash .* is not the hash of data"),
@@ -49,6 +62,9 @@ def test_ids_of_a_nodes_transactions_are_the_hashes_of_their_bytes(vector):
 def test_a_transaction_that_is_not_what_it_is_called_is_refused(name, value, message):
     with pytest.raises(TemplateError, match=f"^template: transactions.0.{message}"):
         offer({**SEGWIT, name: value})
+    if type(value) is type(SEGWIT[name]):  # else no decoder makes one of that type
+        with pytest.raises(TemplateError, match=f"^template: transactions.0.{message}"):
+            offer(typed(SEGWIT, **{name: value}))
 
 
 def test_bytes_that_are_no_transaction_are_refused_whatever_their_hash():
@@ -58,8 +74,11 @@ def test_bytes_that_are_no_transaction_are_refused_whatever_their_hash():
         with pytest.raises(WireError, match=f"ends too early, at byte {size}"):
             without_witness(cut)
         entry = {**SEGWIT, "data": cut.hex(), "hash": hash_to_hex(sha256d(cut))}
-        with pytest.raises(TemplateError, match="data is no transaction: the data ends"):
-            offer(entry)
+        for form in (entry, typed(entry)):
+            with pytest.raises(TemplateError, match="data is no transaction: the data ends"):
+                offer(form)
+    with pytest.raises(TemplateError, match=r"transactions.0.data should be hex digits, not 'zz'"):
+        offer(typed(SEGWIT, data="zz"))
 
 
 @pytest.mark.parametrize("count", [0xFC, 0xFD, 0xFFFF, 0x10000])
@@ -85,16 +104,21 @@ def test_a_node_that_counts_no_signature_checks():
 
 def test_a_transaction_without_witness_has_one_hash():
     legacy = next(tx for tx in ANSWER["transactions"] if tx["txid"] == tx["hash"])
-    assert offer(legacy).txid == offer(legacy).wtxid
-    with pytest.raises(TemplateError, match=r"txid 0+ is not the hash"):
-        offer({**legacy, "txid": "00" * 32})
+    assert offer(legacy).txid == offer(legacy).hash
+    for wrong in ({**legacy, "txid": "00" * 32}, typed(legacy, txid="00" * 32)):
+        with pytest.raises(TemplateError, match=r"txid 0+ is not the hash"):
+            offer(wrong)
 
 
 def test_hex_of_either_case_is_read():
-    assert offer({**SEGWIT, "data": SEGWIT["data"].upper()}).data == offer(SEGWIT).data
+    loud = {name: SEGWIT[name].upper() for name in ("data", "txid", "hash")}
+    assert offer({**SEGWIT, **loud}) == offer(SEGWIT)
+    assert bytes.fromhex(offer(typed(SEGWIT, **loud)).data) == bytes.fromhex(SEGWIT["data"])
     spaced = SEGWIT["data"][:2] + " " + SEGWIT["data"][2:]  # nodes would not read that
     with pytest.raises(TemplateError, match=r"transactions.0.data should be hex digits"):
         offer({**SEGWIT, "data": spaced})
+    with pytest.raises(TemplateError, match=r"transactions.0.data should be hex digits"):
+        offer(typed(SEGWIT, data=spaced))
 
 
 def test_numbers_of_another_json_reader_are_read():
@@ -106,20 +130,30 @@ def test_numbers_of_another_json_reader_are_read():
 
 def test_a_list_of_many_keeps_its_order():
     entries = ANSWER["transactions"]
-    read = read_offers(Fields({"transactions": entries}), {})
-    assert [hash_to_hex(tx.txid) for tx in read] == [entry["txid"] for entry in entries]
-    assert [hash_to_hex(tx.wtxid) for tx in read] == [entry["hash"] for entry in entries]
+    for listed in (entries, [*map(typed, entries)]):
+        read = read_offers(Fields({"transactions": listed}), {})
+        assert [tx.txid for tx in read.transactions] == [entry["txid"] for entry in entries]
+        assert read.txids == b"".join(hash_from_hex(entry["txid"]) for entry in entries)
+        assert read.wtxids == b"".join(hash_from_hex(entry["hash"]) for entry in entries)
+
+
+def test_a_list_in_which_one_is_odd_names_that_one():
+    entries: list[Any] = [*map(typed, ANSWER["transactions"])]
+    entries[4] = "text"
+    with pytest.raises(TemplateError, match=r"^template: transactions.4 should be an object"):
+        read_offers(Fields({"transactions": entries}), {})
+    entries[4] = typed(ANSWER["transactions"][4], hash="abc")
+    with pytest.raises(TemplateError, match=r"^template: transactions.4.hash should be 64 hex"):
+        read_offers(Fields({"transactions": entries}), {})
 
 
 def test_the_transaction_that_is_wrong_is_named_by_its_place():
     with pytest.raises(TemplateError, match=r"^template: transactions.7.weight is not what"):
-        check_offer(7, offer(SEGWIT)._replace(weight=4))
+        check_offer(7, typed(SEGWIT, weight=4))
 
 
 def test_what_was_read_before_is_not_read_again():
     tx = offer(SEGWIT)
-    assert offer({**SEGWIT, "data": "not looked at"}, tx=tx) is tx
-    # but the id that the merkle root is made of must be the one that was checked
-    with pytest.raises(TemplateError, match="data should be hex digits"):
-        offer({**SEGWIT, "data": "zz", "txid": "00" * 32}, tx=tx)
-    assert hash_from_hex(SEGWIT["hash"]) == tx.wtxid
+    assert offer(typed(SEGWIT, data="not looked at"), tx) is tx
+    # and the merkle root is made of the id that was checked, whatever the node calls it now
+    assert offer(typed(SEGWIT, txid="00" * 32), tx) is tx

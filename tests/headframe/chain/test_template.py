@@ -86,10 +86,10 @@ def test_what_a_real_node_answered_is_read(vector):
     assert template.weight_limit == answer["weightlimit"]
     assert template.version_required == answer["vbrequired"]
     assert template.commitment == bytes.fromhex(answer["default_witness_commitment"])
-    assert [hash_to_hex(tx.txid) for tx in template.transactions] == [
+    assert [tx.txid for tx in template.transactions] == [
         tx["txid"] for tx in answer["transactions"]
     ]
-    assert [(tx.data.hex(), hash_to_hex(tx.wtxid)) for tx in template.transactions] == [
+    assert [(tx.data, tx.hash) for tx in template.transactions] == [
         (tx["data"], tx["hash"]) for tx in answer["transactions"]
     ]
     assert [(tx.fee, tx.weight) for tx in template.transactions] == [
@@ -383,7 +383,7 @@ def test_signature_checks_over_the_limit_are_refused_and_those_at_it_are_not():
 
 def test_transactions_of_an_earlier_template_are_kept_once():
     first = parse_template(ANSWER)
-    known = {tx.wtxid: tx for tx in first.transactions}
+    known = {tx.hash: tx for tx in first.transactions}
     second = skim_template(copy.deepcopy(ANSWER), known)
     assert second == first
     assert all(a is b for a, b in zip(first.transactions, second.transactions, strict=True))

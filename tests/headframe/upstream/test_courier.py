@@ -150,11 +150,11 @@ class Broken(NodeRpc):
 
     bugs = 1
 
-    async def call(self, method: str, *params: object, timeout_seconds: float = 30) -> Any:
+    async def call(self, method: str, *params: object, **rest: Any) -> Any:
         if self.bugs:
             self.bugs -= 1
             raise ZeroDivisionError
-        return await super().call(method, *params, timeout_seconds=timeout_seconds)
+        return await super().call(method, *params, **rest)
 
 
 async def test_a_bug_of_ours_costs_no_block() -> None:

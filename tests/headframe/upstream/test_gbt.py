@@ -629,13 +629,13 @@ class WatchedRpc(NodeRpc):
         self.templates.set()
         self._called = asyncio.Condition()
 
-    async def call(self, method: str, *params: object, timeout_seconds: float = 30.0) -> Any:
+    async def call(self, method: str, *params: object, **rest: Any) -> Any:
         self.calls.append(method)
         async with self._called:
             self._called.notify_all()
         if method == "getblocktemplate":
             await self.templates.wait()
-        return await super().call(method, *params, timeout_seconds=timeout_seconds)
+        return await super().call(method, *params, **rest)
 
     async def wait_called(self, method: str, more: int) -> None:
         """Wait until a method is called so many times more."""
@@ -682,10 +682,10 @@ async def test_a_tip_that_all_ways_tell_of_costs_one_template(
 class DeafRpc(WatchedRpc):
     """Cannot wait for blocks: the node refuses the calls that do."""
 
-    async def call(self, method: str, *params: object, timeout_seconds: float = 30.0) -> Any:
+    async def call(self, method: str, *params: object, **rest: Any) -> Any:
         if method == "waitfornewblock":
             await asyncio.Event().wait()
-        return await super().call(method, *params, timeout_seconds=timeout_seconds)
+        return await super().call(method, *params, **rest)
 
 
 @pytest.mark.node

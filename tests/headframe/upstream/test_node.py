@@ -1,6 +1,7 @@
 """`NodeRpc` against a scripted server, and a real bitcoind."""
 
 import asyncio
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from headframe.upstream.base import (
     UnreachableError,
     UpstreamError,
 )
-from headframe.upstream.node import METHOD_NOT_FOUND, NodeRpc, RpcError
+from headframe.upstream.node import METHOD_NOT_FOUND, NodeRpc, RpcError, Shape
 from tests.fakes.bitcoind import free_port, running_bitcoind
 from tests.fakes.rpcnode import DROP, Fault, Hold, Raw, RpcNode, Script
 
@@ -44,6 +45,25 @@ async def test_amounts_are_never_floats() -> None:
         result = await rpc.call("x")
     assert result == {"fee": Decimal("0.00001234"), "value": 5_000_000_000, "big": Decimal("1e-8")}
     assert not any(isinstance(value, float) for value in result.values())
+
+
+@dataclass
+class Coin:
+    value: int
+    script: str = ""
+
+
+async def test_a_result_comes_in_the_shape_that_it_should_have() -> None:
+    shape = Shape(list[Coin])
+    coins = [{"value": 5, "depends": [1, 2]}, {"value": 6, "script": "51"}]
+    odd = [{"value": "5"}]
+    script = Script(coins, odd, None, Raw(500, b'{"error":{"code":-8,"message":"no"}}'))
+    async with RpcNode({"x": script}) as node, NodeRpc(node.url, user="u") as rpc:
+        assert await rpc.call("x", shape=shape) == [Coin(5), Coin(6, "51")]
+        assert await rpc.call("x", shape=shape) == odd  # for who asked to say what is wrong
+        assert await rpc.call("x", shape=shape) is None
+        with pytest.raises(RpcError, match="the node refused x: no"):
+            await rpc.call("x", shape=shape)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from headframe.chain.errors import TemplateError
-from headframe.chain.hashes import hash_to_hex
+from headframe.chain.hashes import hash_to_hex, hashes_from_hex
 from headframe.chain.merkle import first_leaf_path
 from headframe.chain.network import Network
 from headframe.chain.target import target_from_nbits
+from headframe.chain.template import parse_template
 from headframe.upstream.base import BadUpstreamError
 from headframe.upstream.node import NodeRpc
 from headframe.upstream.preflight import Chain
@@ -85,12 +86,24 @@ async def test_a_template_is_known_before_its_transactions_are_hashed() -> None:
         await templates.check(await templates.fetch(""))  # what is wrong is not kept
 
 
+async def test_what_is_odd_about_an_answer_is_named() -> None:
+    odd = copy.deepcopy(TEMPLATE)
+    odd["transactions"][2]["fee"] = "12"
+    pointed = {**TEMPLATE, "difficulty": 0.5}  # a member that no node has, of a type of its own
+    async with templates_of({"getblocktemplate": Script(odd, pointed, TEMPLATE)}) as (templates, _):
+        with pytest.raises(
+            TemplateError, match=r"transactions\.2\.fee should be a whole number, not '12'"
+        ):
+            await templates.fetch("")
+        assert await templates.fetch("") == await templates.fetch("") == parse_template(TEMPLATE)
+
+
 async def test_all_of_many_transactions_are_hashed() -> None:
     async with templates_of({"getblocktemplate": TEMPLATE}) as (templates, _):
         template = await templates.fetch("")
         many = template.transactions * 30
         await templates.check(replace(template, transactions=many))
-        odd = many[200]._replace(encoded=many[201].encoded)
+        odd = replace(many[200], data=many[201].data)
         with pytest.raises(TemplateError, match=r"transactions\.200\.hash .* is not the hash"):
             await templates.check(replace(template, transactions=(*many[:200], odd, *many[201:])))
 
@@ -98,8 +111,8 @@ async def test_all_of_many_transactions_are_hashed() -> None:
 async def test_merkle_paths_are_made_as_it_is_told() -> None:
     asked: list[int] = []
 
-    def path(others: Sequence[bytes]) -> tuple[bytes, ...]:
-        asked.append(len(others))
+    def path(others: bytes) -> tuple[bytes, ...]:
+        asked.append(len(others) // 32)
         return first_leaf_path(others)
 
     chain = Chain(network=Network.REGTEST, private=True, height=112, tip=TIP)
@@ -112,7 +125,9 @@ async def test_merkle_paths_are_made_as_it_is_told() -> None:
         )
         template = await templates.fetch(TIP)
     assert asked == [11, 11]  # the transactions' tree, and that of the witnesses
-    assert template.path == first_leaf_path([tx.txid for tx in template.transactions])
+    assert template.path == first_leaf_path(
+        hashes_from_hex([tx.txid for tx in template.transactions])
+    )
 
 
 async def test_a_template_on_an_old_tip_is_asked_for_again() -> None:

@@ -182,7 +182,7 @@ class FarNode(NodeRpc):
         super().__init__("http://192.0.2.1:8332")
         self._address = address
 
-    async def call(self, method: str, *params: object, timeout_seconds: float = 1.0) -> Any:
+    async def call(self, method: str, *params: object, **rest: Any) -> Any:
         return said(self._address)
 
 
