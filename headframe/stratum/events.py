@@ -3,7 +3,8 @@
 Client cores tell of jobs and verdicts, server cores of rigs and their shares. Events of
 a server carry the channel that they belong to; a Stratum V1 connection has the one
 channel 0. `ShareSubmitted` is made once per share and therefore is the leanest
-structure there is; it meets `chain.share.ShareFields`.
+structure there is; it meets `chain.share.ShareFields`. What every rig says when it comes
+is lean, too.
 """
 
 from dataclasses import dataclass
@@ -107,8 +108,7 @@ class PeerFault:
     fatal: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Server: a rig subscribed, and waits for a seat.
 
     Attributes:
@@ -124,8 +124,7 @@ class Joined:
     session: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizeAsked:
+class AuthorizeAsked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Server: a rig gave a worker's name, and waits for `ServerCore.authorize`."""
 
     channel: int

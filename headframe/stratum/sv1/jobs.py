@@ -16,7 +16,15 @@ from headframe.stratum.errors import LocalProtocolError, RemoteProtocolError
 from headframe.stratum.sv1.dialect import bytes_from_hex, u32_from_hex
 from headframe.stratum.sv1.messages import decode_notify
 
-__all__ = ["NotifyLines", "Room", "WireJob", "make_job", "parse_notify", "swap_words"]
+__all__ = [
+    "NOTIFY_LINES",
+    "NotifyLines",
+    "Room",
+    "WireJob",
+    "make_job",
+    "parse_notify",
+    "swap_words",
+]
 
 _SWAPPED: Final = struct.Struct(">8I")
 _PLAIN: Final = struct.Struct("<8I")
@@ -171,6 +179,10 @@ class NotifyLines:
         if len(self._lines) > self._size:
             del self._lines[next(iter(self._lines))]
         return line
+
+
+NOTIFY_LINES: Final = NotifyLines()
+"""Shared by all connections of the process, so that a job is encoded once."""
 
 
 def _encode_notify(job: Job, lane: bytes, *, clean: bool) -> bytes:

@@ -43,6 +43,8 @@ class LineBuffer:
         if self.overflow:
             return ()
         if not self.parts and data[-1:] == b"\n" and len(data) <= self._limit:
+            if data.find(b"\n") == len(data) - 1:  # one line, as nearly always
+                return () if data.isspace() else (data[:-1],)
             return [line for line in data.split(b"\n") if line and not line.isspace()]
         longest = self._size + len(data)
         *lines, rest = data.split(b"\n")

@@ -1,12 +1,12 @@
 """The messages as msgspec structs: where bytes become values.
 
 An envelope is decoded first, with its id kept as the very bytes that came, because it
-must be echoed so; what it holds is decoded when it is known what it is. The exception
-is a submit, the one message that matters for speed: it is decoded whole, at once.
+must be echoed so; what it holds is decoded when it is known what it is. The exceptions
+are a submit and what every rig asks when it comes: they are decoded whole, at once.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -15,15 +15,20 @@ from headframe.stratum.errors import RemoteProtocolError
 __all__ = [
     "SIMPLE_ANSWERS",
     "UNREADABLE",
+    "Authorize",
+    "Configure",
+    "ExtranonceSubscribe",
     "FromClient",
     "FromServer",
     "LooseSubmitParams",
     "NotifyParams",
     "Submit",
     "SubmitParams",
+    "Subscribe",
     "decode_any",
     "decode_loose_submit",
     "decode_notify",
+    "decode_request",
     "decode_submit",
     "encode_answer",
     "encode_request",
@@ -58,6 +63,29 @@ class Submit(msgspec.Struct, tag_field="method", tag="mining.submit", gc=False):
 
     params: SubmitParams
     id: msgspec.Raw = _ABSENT
+
+
+class _Request(msgspec.Struct, tag_field="method", gc=False):
+    """A request that is decoded whole, with whatever params it has."""
+
+    params: Any = None
+    id: msgspec.Raw = _ABSENT
+
+
+class Subscribe(_Request, tag="mining.subscribe", gc=False):
+    """A whole `mining.subscribe`."""
+
+
+class Authorize(_Request, tag="mining.authorize", gc=False):
+    """A whole `mining.authorize`."""
+
+
+class Configure(_Request, tag="mining.configure", gc=False):
+    """A whole `mining.configure`."""
+
+
+class ExtranonceSubscribe(_Request, tag="mining.extranonce.subscribe", gc=False):
+    """A whole `mining.extranonce.subscribe`."""
 
 
 class LooseSubmitParams(msgspec.Struct, array_like=True):
@@ -106,6 +134,10 @@ class NotifyParams(msgspec.Struct, array_like=True):
 
 decode_submit: Final = msgspec.json.Decoder(Submit).decode
 """Decode a line that is a well-formed submit; raises one of `UNREADABLE` if it is not."""
+decode_request: Final = msgspec.json.Decoder(
+    Subscribe | Authorize | Configure | ExtranonceSubscribe
+).decode
+"""Decode a line that is one of these; raises one of `UNREADABLE` if it is none, or not readable."""
 _loose: Final = msgspec.json.Decoder(LooseSubmitParams)
 _notify: Final = msgspec.json.Decoder(NotifyParams)
 _from_client: Final = msgspec.json.Decoder(FromClient)

@@ -9,7 +9,7 @@ order of their requests; a subscribe's answer leaves before any job.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from headframe.chain.job import BIP320_MASK, Job
 from headframe.chain.share import Reason, Verdict
@@ -30,7 +30,7 @@ from headframe.stratum.sv1 import dialect, messages
 from headframe.stratum.sv1.codes import METHOD_NOT_FOUND, TRUE, deny, encode_error, encode_verdict
 from headframe.stratum.sv1.extensions import Terms, answer_all
 from headframe.stratum.sv1.foreign import foreign_client, foreign_line
-from headframe.stratum.sv1.jobs import NotifyLines
+from headframe.stratum.sv1.jobs import NOTIFY_LINES
 from headframe.stratum.sv1.lines import SERVER_LINE_LIMIT, LineBuffer
 from headframe.stratum.sv1.messages import UNREADABLE, decode_submit
 from headframe.stratum.sv1.offers import Offers, difficulty_line
@@ -44,13 +44,10 @@ MAX_WAITING: Final = 4096
 """Requests that may wait for their answers. One read hands over at most some 2,000
 submits, and answers come between reads, so a peer with more does not listen."""
 
-_NOTIFY_LINES: Final = NotifyLines()
-"""Shared by all connections of the process, so that a job is encoded once."""
-
-
 # An enum's member is looked up anew each time; these are needed for every share.
 _CLOSED: Final = ServerState.CLOSED
 _SHARE: Final = Kind.SHARE
+_NEVER: Final = Ticket(-1)
 
 
 class ServerConnection:
@@ -76,6 +73,7 @@ class ServerConnection:
         "_terms",
         "_workers",
     )
+    _events: list[ServerEvent]  # only while a read is looked at
 
     def __init__(self, *, mask: int = BIP320_MASK) -> None:
         self._mask = mask
@@ -83,10 +81,9 @@ class ServerConnection:
         self._lines = LineBuffer(SERVER_LINE_LIMIT)
         self._begun = False
         self._replies = Replies()
-        self._events: list[ServerEvent] = []
         self._terms = Terms(own_mask=mask)
         self._subscribing: tuple[Ticket, ...] = ()
-        self._subscribed = Ticket(-1)  # nothing is held back for it before there is one
+        self._subscribed = _NEVER  # nothing is held back for it before there is one
         self._seat: Seat | None = None
         self._workers = Workers()
         self._offers = Offers()
@@ -116,32 +113,35 @@ class ServerConnection:
 
     def receive_data(self, data: bytes) -> Sequence[ServerEvent]:
         """Take bytes from the rig, cut in any way; tell what they mean."""
-        if self._closed() or not data:
+        if not data or self._closed():
             return ()
+        events = self._events = []
         if not self._begun:
             self._begun = True
-            strange = foreign_client(data[0])
-            if strange is not None:
+            if (strange := foreign_client(data[0])) is not None:
                 self._fail(strange)
         replies = self._replies
         for line in self._lines.feed(data):
             try:
-                submit = decode_submit(line)
+                submit = decode_submit(line) if b"submit" in line else None
             except UNREADABLE:
-                self._receive_other(line)
-            else:
+                submit = None
+            if submit is not None:
                 self._receive_submit(bytes(submit.id), submit.params)
+            else:
+                self._receive_other(line)
             if replies.waiting > MAX_WAITING:
                 self._fail(f"does not wait for answers: {MAX_WAITING} requests are open")
-            if self._closed():
+            if self._state is _CLOSED:
                 break
         if self._lines.overflow:
             self._fail(f"sent a line of more than {SERVER_LINE_LIMIT} bytes")
-        return self._take_events()
+        del self._events
+        return events
 
     def receive_eof(self) -> Sequence[ServerEvent]:
         """Take note that the rig hung up."""
-        self._state = ServerState.CLOSED
+        self._state = _CLOSED
         return ()
 
     def data_to_send(self) -> bytes:
@@ -182,8 +182,8 @@ class ServerConnection:
         if not self._terms.extranonce_changes:
             return False
         self._seat = seat
-        params = (seat.slice.hex(), seat.size)
-        self._push(messages.encode_request(None, "mining.set_extranonce", params))
+        place = seat.slice.hex(), seat.size
+        self._push(messages.encode_request(None, "mining.set_extranonce", place))
         return True
 
     def authorize(self, ticket: Ticket, *, ok: bool, why: str = "") -> None:
@@ -192,8 +192,7 @@ class ServerConnection:
         Raises:
             LocalProtocolError: nobody waits under this ticket.
         """
-        body = TRUE if ok else deny(why)
-        self._replies.answer(Kind.AUTHORIZE, ticket, body)
+        self._replies.answer(Kind.AUTHORIZE, ticket, TRUE if ok else deny(why))
         self._workers.settle(ticket, ok=ok)
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
@@ -216,7 +215,7 @@ class ServerConnection:
                 f"job {job.id} has {job.extranonce_size} free bytes, the seat needs "
                 f"{len(seat.lane)} + {len(seat.slice)} + {seat.size}"
             )
-        line = _NOTIFY_LINES.line(job, seat.lane, clean=clean)
+        line = NOTIFY_LINES.line(job, seat.lane, clean=clean)
         asked, sent = difficulty_line(target, seat.numbers)
         if asked != self._difficulty:
             self._difficulty = asked
@@ -273,6 +272,17 @@ class ServerConnection:
 
     def _receive_other(self, line: bytes) -> None:
         try:
+            request = messages.decode_request(line)
+        except UNREADABLE:
+            return self._receive_odd(line)
+        kind, request_id = type(request), bytes(request.id)
+        try:
+            self._METHODS[kind](self, request_id, request.params)
+        except RemoteProtocolError as error:
+            self._refuse_request(request_id, str(kind.__struct_config__.tag), error)
+
+    def _receive_odd(self, line: bytes) -> None:
+        try:
             request = messages.parse_from_client(line)
         except RemoteProtocolError as error:
             return self._fail(foreign_line(line, str(error)))
@@ -280,24 +290,21 @@ class ServerConnection:
             return None  # an answer: cgminer's to a ping, p2pool-like clients' to jobs
         if request.method == "mining.submit":
             return self._receive_odd_submit(request)
-        ticket_id = bytes(request.id)
-        handler = self._METHODS.get(request.method)
+        request_id = bytes(request.id)
         try:
-            params = messages.decode_any(request.params)
-            if handler is not None:
-                handler(self, ticket_id, params)
-            else:
-                self._receive_simple(request.method, ticket_id, params)
+            self._receive_simple(request.method, request_id, messages.decode_any(request.params))
         except RemoteProtocolError as error:
-            self._answer(ticket_id, encode_error(20, "Malformed request"))
-            self._fault(f"{dialect.printable(request.method)}: {error}")
+            self._refuse_request(request_id, request.method, error)
         return None
+
+    def _refuse_request(self, request_id: bytes, method: str, error: RemoteProtocolError) -> None:
+        self._answer(request_id, encode_error(20, "Malformed request"))
+        self._events.append(PeerFault(what=f"{dialect.printable(method)}: {error}", fatal=False))
 
     def _receive_odd_submit(self, request: messages.FromClient) -> None:
         request_id = bytes(request.id)
         try:
-            odd = messages.decode_loose_submit(request.params)
-            params = dialect.strict_submit(odd)
+            params = dialect.strict_submit(messages.decode_loose_submit(request.params))
         except RemoteProtocolError:
             ticket = self._replies.take(Kind.SHARE, request_id)
             return self._refuse(ticket, Reason.MALFORMED)
@@ -312,7 +319,7 @@ class ServerConnection:
         self._subscribing = (*self._subscribing, ticket)
         if len(self._subscribing) == 1:
             agent = dialect.printable(dialect.text_or_empty(items, 0))
-            session = dialect.printable(dialect.text_or_empty(items, 1))
+            session = dialect.printable(dialect.text_or_empty(items, 1)) if items[1:] else ""
             self._events.append(Joined(channel=0, ticket=ticket, agent=agent, session=session))
         return None
 
@@ -353,9 +360,6 @@ class ServerConnection:
 
     # helpers
 
-    def _closed(self) -> bool:
-        return self._state is _CLOSED
-
     def _answer(self, request_id: bytes, body: bytes) -> None:
         self._replies.answer(Kind.PLAIN, self._replies.take(Kind.PLAIN, request_id), body)
 
@@ -367,32 +371,27 @@ class ServerConnection:
             raise LocalProtocolError("the rig has no seat yet: nothing can be shown to it")
         return self._seat
 
+    def _closed(self) -> bool:
+        return self._state is _CLOSED
+
     def _allow(self, mask: int) -> None:
         """Set the version bits that configure grants from now on, and tell who has some."""
         granted = self._terms.allow(mask)
         if granted is not None:
-            params = (f"{granted:08x}",)
-            self._push(messages.encode_request(None, "mining.set_version_mask", params))
-
-    def _fault(self, what: str) -> None:
-        self._events.append(PeerFault(what=what, fatal=False))
+            self._push(messages.encode_request(None, "mining.set_version_mask", [f"{granted:08x}"]))
 
     def _fail(self, what: str) -> None:
         if not self._closed():
-            self._state = ServerState.CLOSED
+            self._state = _CLOSED
             self._events.append(PeerFault(what=what, fatal=True))
 
-    def _take_events(self) -> Sequence[ServerEvent]:
-        events, self._events = self._events, []
-        return events
-
-    _METHODS: ClassVar[Mapping[str, Callable[["ServerConnection", bytes, object], None]]] = {
-        "mining.subscribe": _receive_subscribe,
-        "mining.authorize": _receive_authorize,
-        "mining.configure": _receive_configure,
-        "mining.extranonce.subscribe": _receive_extranonce_subscribe,
+    _METHODS: ClassVar[Mapping[type, Callable[["ServerConnection", bytes, Any], None]]] = {
+        messages.Subscribe: _receive_subscribe,
+        messages.Authorize: _receive_authorize,
+        messages.Configure: _receive_configure,
+        messages.ExtranonceSubscribe: _receive_extranonce_subscribe,
     }
-    """What a rig may ask; `mining.submit` has a way of its own."""
+    """What every rig may ask; `mining.submit` has a way of its own."""
 
 
 def _ensure_channel(channel: int) -> None:

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -78,6 +79,48 @@ def test_a_submit_is_decoded_at_once(params: list[str], request_id: object) -> N
 def test_everything_else_is_not_a_well_formed_submit(line: bytes) -> None:
     with pytest.raises(messages.UNREADABLE):
         messages.decode_submit(line)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("mining.subscribe", messages.Subscribe),
+        ("mining.authorize", messages.Authorize),
+        ("mining.configure", messages.Configure),
+        ("mining.extranonce.subscribe", messages.ExtranonceSubscribe),
+    ],
+)
+@settings(max_examples=20, deadline=None)
+@given(params=values, request_id=ids)
+def test_what_every_rig_asks_is_decoded_at_once(
+    method: str, kind: type, params: object, request_id: object
+) -> None:
+    for keys in (("id", "method", "params"), ("params", "id", "method")):
+        message = {"id": request_id, "method": method, "params": params}
+        line = json.dumps({key: message[key] for key in keys}).encode()
+        request: Any = messages.decode_request(line)
+        assert type(request) is kind
+        assert request.params == params
+        assert json.loads(bytes(request.id)) == request_id
+    bare: Any = messages.decode_request(json.dumps({"method": method}).encode())
+    assert bare.params is None
+    assert messages.is_silent(bytes(bare.id))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"method":"mining.submit","params":["a","b","c","d","e"]}',
+        b'{"method":"mining.subscribe","params":[1e999]}',
+        b'{"method":5}',
+        b'{"id":1,"result":true}',
+        b"[]",
+        b"",
+    ],
+)
+def test_everything_else_is_no_such_request(line: bytes) -> None:
+    with pytest.raises(messages.UNREADABLE):
+        messages.decode_request(line)
 
 
 @pytest.mark.parametrize(

@@ -388,6 +388,15 @@ def test_a_request_without_an_id_gets_no_answer() -> None:
     assert sent(core) == []
 
 
+def test_a_request_may_spell_its_method_with_escapes() -> None:
+    core = ServerConnection()
+    [joined] = core.receive_data(SUBSCRIBE.replace(b"mining.", b"\\u006dining."))
+    assert isinstance(joined, Joined)
+    core.seat(joined.ticket, seat_of())
+    [share] = core.receive_data(submit().replace(b"mining.submit", b"mining.s\\u0075bmit"))
+    assert isinstance(share, ShareSubmitted)
+
+
 def test_an_unknown_method_is_refused_and_told() -> None:
     core = ServerConnection()
     (notice,) = core.receive_data(request(9, "mining.term\n"))
