@@ -16,9 +16,7 @@ from headframe.chain.job import Job, SourceId
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import JobSource, SourceStatus, members_of
 from headframe.upstream.payees import Payee, Payer, PayTo
-from native.send import Sender
-from proxy.broadcast import Broadcast
-from proxy.court import Court
+from proxy.audience import BATCH, Audience
 from proxy.jobbook import Entry, Hasher, JobBook
 from proxy.ledger import Ledger, LedgerError
 from proxy.lives import Lives
@@ -35,15 +33,13 @@ __all__ = ["Clock", "Guest", "Hub", "HubSettings"]
 
 log = get_logger(__name__)
 
-_BATCH: Final = 64
-"""Rigs shown a job before others get a turn: a millisecond or two of work."""
 _TICK_SECONDS: Final = 1.0
 _LOOK_TICKS: Final = 5
 """Every so many ticks each session looks at its clock."""
 _BURY_TICKS: Final = 60
 
 
-class Hub(Court):
+class Hub(Audience):
     """Between the source and the sessions.
 
     Args:
@@ -86,15 +82,11 @@ class Hub(Court):
         self._shelf = shelf or ProofShelf()
         self._job: Job | None = None
         self._epoch: int | None = None  # of the newest job
-        self._guests: dict[Guest, None] = {}
-        self._impatient: dict[Guest, None] = {}
-        self._shown_at = 0.0
         self._idle_since: float | None = self.clock.monotonic()
         self._ticks = 0
         self._fault = ""
         self._sources: set[SourceId] = set()
         self._lives = Lives()
-        self._sender = Sender()
         self._layout_left_at = 0.0
         self.payouts = Payouts(
             lambda: self.settings.pay_to, lambda: self.source.status.get().network
@@ -105,11 +97,6 @@ class Hub(Court):
         self.busy_since = 0.0
         """Since when there has been work; monotonic seconds."""
         self.enlist()
-
-    @property
-    def guests(self) -> tuple[Guest, ...]:
-        """All sessions, the oldest first."""
-        return tuple(self._guests)
 
     @property
     def layout(self) -> Layout | None:
@@ -125,15 +112,6 @@ class Hub(Court):
     def slices(self) -> Slices | None:
         """The slices of that layout."""
         return self.space.slices
-
-    def join(self, guest: Guest) -> None:
-        """Let a session hear of jobs."""
-        self._guests[guest] = None
-
-    def leave(self, guest: Guest) -> None:
-        """Forget a session."""
-        self._guests.pop(guest, None)
-        self._impatient.pop(guest, None)
 
     def entry_for(self, entry: Entry, payee: Payee | None) -> Entry | None:
         """Say what is shown to rigs that are paid to this payee where others are shown an entry.
@@ -156,10 +134,6 @@ class Hub(Court):
     def _pay(self, payee: Payee, job: Job) -> Job | None:
         source = self.source
         return source.paying(job, payee) if isinstance(source, Payer) else None
-
-    def hurry(self, guest: Guest) -> None:
-        """Show this session a job soon: its target changed."""
-        self._impatient[guest] = None
 
     def enlist(self) -> None:
         """Share the space; done when it is made, and to be done when it is used again."""
@@ -256,22 +230,6 @@ class Hub(Court):
         self.space.note_generation(job.source, job.generation)
         return entry
 
-    async def show_all(self, entry: Entry) -> None:
-        """Show a job to all sessions; stops when there is a newer one, or another layout."""
-        serial, book = self.source.jobs.serial, self._book
-        self._shown_at = self.clock.monotonic()
-        broadcast = Broadcast(self._sender)
-        for count, guest in enumerate(self.guests, start=1):
-            if guest in self._guests:
-                guest.settle(self._shown_at)
-                guest.show(entry, self._shown_at, broadcast)
-            if count % _BATCH == 0:
-                broadcast.send()
-                await asyncio.sleep(0)
-                if self.source.jobs.serial != serial or self._book is not book:
-                    return  # with another book, all have been shown what it has
-        broadcast.send()
-
     async def tick(self) -> None:
         """Do what time asks for; called each second."""
         now = self.clock.monotonic()
@@ -293,7 +251,7 @@ class Hub(Court):
         if self._ticks % _LOOK_TICKS == 0:
             for count, guest in enumerate(self.guests, start=1):
                 guest.tick(now)
-                if count % _BATCH == 0:
+                if count % BATCH == 0:
                     await asyncio.sleep(0)
         await self._refresh(now)
 
@@ -307,14 +265,6 @@ class Hub(Court):
             entry = book.refresh(now, dry=True)
             if entry is not None:
                 await self.show_all(entry)
-
-    def close_all(self, why: str) -> None:
-        """End every session."""
-        guests = self.guests
-        if guests:
-            log.warning("rigs_closed", reason=why, count=len(guests))
-        for guest in guests:
-            guest.close(why)
 
     async def _refresh(self, now: float) -> None:
         book = self._book

@@ -19,6 +19,7 @@ from headframe.chain.target import (
     target_from_difficulty,
 )
 from headframe.stratum.core import Seat, ServerCore
+from proxy.choir import Choir
 from proxy.jobbook import Entry
 from proxy.quirks import Traits, traits_of
 from proxy.slices import Layout, Lease
@@ -122,6 +123,7 @@ class Rig:
     __slots__ = (
         "_asked",
         "_bounds",
+        "_choir",
         "_entry",
         "_epoch",
         "_joined",
@@ -158,6 +160,7 @@ class Rig:
         self._rate = Rate(now)
         self._epoch: int | None = None
         self._entry: Entry | None = None
+        self._choir: Choir | None = None  # then that knows what it was shown last
         self._joined = now
         self._last_share: float | None = None
         self._refused_run = 0
@@ -213,7 +216,18 @@ class Rig:
     @property
     def entry(self) -> Entry | None:
         """The job it was shown last."""
-        return self._entry
+        return self._entry if self._choir is None else self._choir.entry
+
+    def join(self, choir: Choir) -> None:
+        """Be shown what a choir is, beginning with its last entry, which it was shown."""
+        self._choir, self._entry = choir, None
+
+    def part(self) -> None:
+        """Be shown jobs by itself again."""
+        choir, self._choir = self._choir, None
+        if choir is not None and choir.entry is not None:
+            self._entry, self._epoch = choir.entry, choir.epoch
+            self._lease.mark(choir.entry.mark)  # of one source: its latest outlives all others
 
     def show(self, core: ServerCore, entry: Entry) -> None:
         """Show it a job, at its own target, but never one harder than the job's."""
@@ -297,7 +311,7 @@ class Rig:
         One that rolls does so in nearly every share; by chance all bits are those of the job
         in one of 65,536.
         """
-        entry = self._entry
+        entry = self.entry
         if entry is not None and version != entry.job.version:
             self._unrolled = 1
         elif 0 < self._unrolled < _STOPPED:
@@ -310,9 +324,10 @@ class Rig:
 
     def retarget(self, now: float) -> bool:
         """Look at its rate; say whether it has a new target."""
-        if self._entry is None or not self.vardiff.is_due(now):
+        entry = self.entry
+        if entry is None or not self.vardiff.is_due(now):
             return False
-        return self.vardiff.retarget(now, hardest=self._entry.upstream.target) is not None
+        return self.vardiff.retarget(now, hardest=entry.upstream.target) is not None
 
     def quiet_seconds(self, now: float) -> float:
         """Return the time since its last good share, or since it joined."""
@@ -342,7 +357,8 @@ class Rig:
         """
         if not self.traits.rows:
             return []
-        coinbase = 0 if self._entry is None else _coinbase_bytes(self._entry.job)
+        entry = self.entry
+        coinbase = 0 if entry is None else _coinbase_bytes(entry.job)
         return list(
             self.traits.problems(
                 slice_size=len(self.seat.slice), size=self.seat.size, coinbase=coinbase, user=user

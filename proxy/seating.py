@@ -11,6 +11,8 @@ from headframe.runtime.logs import get_logger
 from headframe.runtime.wire import Batch
 from headframe.stratum.core import Seat, ServerCore
 from headframe.stratum.events import Joined, ShareSubmitted
+from headframe.stratum.sv1.skim import SkimmedConnection
+from proxy.choir import Choir
 from proxy.hub import Hub
 from proxy.jobbook import Entry
 from proxy.ledger import Row
@@ -55,6 +57,7 @@ class Seating(Presence):
         "_settings",
         "_start",
         "_waiting",
+        "choir",
     )
 
     def __init__(self, hub: Hub, settings: RigSettings, core: ServerCore, door: Door) -> None:
@@ -71,6 +74,8 @@ class Seating(Presence):
         self._doom = ""
         self._done = False
         self._waiting: Waiting | None = None  # with verdict = "pool"
+        self.choir: Choir | None = None
+        """With whom its rig is shown jobs; `None`: by itself."""
 
     # what the hub asks for
 
@@ -86,6 +91,7 @@ class Seating(Presence):
 
     def reseat(self, now: float) -> None:
         """Take another place, as the layout has changed; end the connection if it cannot."""
+        self.part()
         seated = self._rigs
         self.settle(now)
         layout, slices = self._hub.layout, self._hub.slices
@@ -113,6 +119,7 @@ class Seating(Presence):
         """Go to another route, or take the settings of the one it is on as they are now."""
         if self._done:
             return
+        self.part()
         if place.settings is not self._settings:
             mask, self._settings = place.settings.mask, place.settings
             self._core.permit(mask)
@@ -152,6 +159,7 @@ class Seating(Presence):
         del now
         if self._done or not self._named:
             return None
+        self.part()
         try:
             paid = self._hub.entry_for(entry, self._payee)
         except ChainError as error:
@@ -166,7 +174,36 @@ class Seating(Presence):
             self.wire.flush()
         else:
             self.wire.flush_with(batch)
+        if rigs and self._payee is None:
+            self._join(paid)
         return None
+
+    def _join(self, entry: Entry) -> None:
+        """Be shown what others are from now on, if that began with this entry."""
+        choir, core = self._hub.choir, self._core
+        if (
+            choir.entry is entry
+            and isinstance(core, SkimmedConnection)
+            and self.wire.core is core  # else all that is sent is written down there
+            and core.join(choir.chorus, entry.job, self._rigs[0].told, self)
+        ):
+            self.choir = choir
+            self._rigs[0].join(choir)
+
+    def hear(self, line: bytes, batch: Batch) -> None:
+        """Have the line of its choir sent."""
+        self.wire.send_with(line, batch)
+
+    def part(self) -> None:
+        """Be shown jobs by itself again: something about it changes."""
+        if self.choir is not None and isinstance(self._core, SkimmedConnection):
+            self._core.part()
+
+    def parted(self) -> None:
+        """Take note that it is shown jobs by itself; its core says so."""
+        self.choir = None
+        for rig in self._rigs:
+            rig.part()
 
     def tick(self, now: float) -> None:
         """Look at deadlines and rates."""
@@ -317,6 +354,7 @@ class Seating(Presence):
         if self._done:
             return
         self._done = True
+        self.part()
         if self._waiting is not None:
             self._waiting.clear()
         self._hub.stats.rigs -= len(self._rigs)

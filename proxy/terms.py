@@ -10,6 +10,7 @@ from headframe.runtime.wire import Batch
 from headframe.stratum.events import ShareSubmitted
 from headframe.upstream.base import Done
 from headframe.upstream.payees import PayTo
+from proxy.choir import Choir
 from proxy.jobbook import Entry
 from proxy.names import Sender, own_name
 from proxy.policy import Stale, VerdictBy, WhenDry
@@ -66,9 +67,18 @@ class Asker(Protocol):
 class Guest(Protocol):
     """What the hub needs of a session."""
 
+    choir: Choir | None
+    """With whom it is shown jobs; `None`: by itself."""
+
     @property
     def is_known(self) -> bool:
         """It has authorised."""
+
+    def hear(self, line: bytes, batch: Batch) -> None:
+        """Have the line of its choir sent."""
+
+    def part(self) -> None:
+        """Be shown jobs by itself again: something about it changes."""
 
     def settle(self, now: float) -> None:
         """Take a seat, if a rig waits for one: the layout is known."""

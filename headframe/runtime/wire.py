@@ -180,11 +180,14 @@ class Wire(asyncio.Protocol, Generic[E]):
 
         Until the batch has sent nothing may be written here.
         """
+        data = b"" if self._busy or self.closing else self.core.data_to_send()
+        if data:
+            self.send_with(data, batch)
+
+    def send_with(self, data: bytes, batch: Batch) -> None:
+        """As `flush_with`, but bytes that the core knows nothing of; what it made has left."""
         transport = self._transport
-        if self._busy or transport is None or transport.is_closing():
-            return
-        data = self.core.data_to_send()
-        if not data:
+        if transport is None or transport.is_closing():
             return
         number = self._socket
         if number is None:

@@ -1,5 +1,6 @@
 """A rig's session without a socket: lines go in, and what would be sent comes out."""
 
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import native
 from headframe.chain.job import Job
 from headframe.stratum.core import ServerCore
 from proxy.hub import Hub, HubSettings
+from proxy.jobbook import Entry
 from proxy.rig import Rig, RigSettings
 from proxy.routes import Visitor
 from proxy.seating import Place
@@ -105,11 +107,13 @@ class WirelessRig:
         self.source.publish(job)
         entry = self.hub.take(job)
         assert entry is not None
-        now = self.time.monotonic()
-        for guest in self.hub.guests:
-            guest.settle(now)
-            guest.show(entry, now)
+        self.show_all(entry)
         return job
+
+    def show_all(self, entry: Entry) -> None:
+        """Let the hub show an entry to all of its rigs."""
+        with contextlib.suppress(StopIteration):  # for so few it waits for nothing
+            self.hub.show_all(entry).send(None)
 
     def hear(self, data: bytes) -> None:
         """Let bytes of the rig arrive."""
@@ -128,6 +132,12 @@ class WirelessRig:
         data = b"".join(self.transport.sent)
         self.transport.sent.clear()
         return data
+
+    @property
+    def resting(self) -> int:
+        """Slices that nobody has, and that jobs still know."""
+        slices = self.hub.slices
+        return 0 if slices is None else slices.quarantined
 
     @property
     def rig(self) -> Rig:

@@ -1,4 +1,3 @@
-import asyncio
 import itertools
 import random
 from collections.abc import Container
@@ -14,6 +13,7 @@ from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.wire import Batch
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ShareSubmitted, Ticket
+from proxy.choir import Choir
 from proxy.hub import Clock, Hub, HubSettings
 from proxy.jobbook import Entry
 from proxy.space import Space, SpaceSettings
@@ -34,6 +34,17 @@ class Guest:
     ticks: int = 0
     why: str = ""
     is_known: bool = True
+    choir: Choir | None = None
+    heard: list[bytes] = field(default_factory=list)
+    parted: int = 0
+
+    def hear(self, line: bytes, batch: Batch) -> None:
+        del batch
+        self.heard.append(line)
+
+    def part(self) -> None:
+        self.choir = None
+        self.parted += 1
 
     def settle(self, now: float) -> None:
         del now
@@ -104,63 +115,6 @@ def share_of(entry: Entry, nonce: int = 0, **changes: object) -> ShareSubmitted:
         "target": Target(MAX_TARGET),
     }
     return ShareSubmitted(**(fields | changes))  # type: ignore[arg-type] # a test's own business
-
-
-async def test_everyone_is_shown_each_job():
-    stage = Stage()
-    other = Guest()
-    stage.hub.join(other)
-    entries = [await stage.show(), await stage.show(coinbase=b"2")]
-    assert stage.guest.shown == other.shown == entries
-    assert stage.guest.settled == 2
-
-
-async def test_a_guest_that_left_is_shown_nothing():
-    stage = Stage()
-    stage.hub.leave(stage.guest)
-    await stage.show()
-    assert stage.guest.shown == []
-    stage.hub.leave(stage.guest)
-
-
-async def test_a_long_broadcast_gives_way_to_a_new_layout():
-    """Another route's upstream may leave less room meanwhile: then places fit the new one."""
-    stage = Stage()
-    guests = [Guest() for _ in range(200)]
-    before = await stage.show()
-
-    class Interrupts(Guest):
-        def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
-            super().show(entry, now, batch)
-            if entry.job.extranonce_size == before.job.extranonce_size:
-                asyncio.get_running_loop().call_soon(stage.hub.space.shrink, 4)
-
-    for guest in (Interrupts(), *guests):
-        stage.hub.join(guest)
-    await stage.show(coinbase=b"2")
-    assert stage.hub.book is not None
-    newest = stage.hub.book.current
-    assert newest is not None
-    assert {guest.reseated for guest in guests} == {1}
-    assert all(guest.shown[-1] is newest for guest in guests)
-    assert {len(guest.shown) for guest in guests} == {1, 2}
-
-
-async def test_a_long_broadcast_gives_way_to_a_newer_job():
-    stage = Stage()
-    guests = [Guest() for _ in range(200)]
-
-    class Interrupts(Guest):
-        def show(self, entry: Entry, now: float, batch: Batch | None = None) -> None:
-            super().show(entry, now, batch)
-            stage.source.publish(stage.maker.make(coinbase=b"newer"))
-
-    stage.hub.join(Interrupts())
-    for guest in guests:
-        stage.hub.join(guest)
-    await stage.show()
-    counts = [len(guest.shown) for guest in guests]
-    assert sum(counts) < 100
 
 
 async def test_silence_is_broken_by_a_refresh_for_all():

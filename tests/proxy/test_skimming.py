@@ -91,9 +91,9 @@ class Twins:
             if kind == "block":
                 rig.maker.new_block()
             mask = 0x1FFFE000 if kind != "mask" else 0x00FFE000
-            rig.publish(
-                target=self.up, block_target=BLOCK, mask=mask, coinbase=str(len(self.jobs)).encode()
-            )
+            target = self.up if kind != "target" else Target(self.up // 3)
+            coinbase = str(len(self.jobs)).encode()
+            rig.publish(target=target, block_target=BLOCK, mask=mask, coinbase=coinbase)
         entry = self.both[0].hub.book
         assert entry is not None
         assert entry.current is not None
@@ -106,16 +106,28 @@ class Twins:
             book = rig.hub.book
             assert book is not None
             book.note_generation(rig.maker.lineage.source, rig.maker.lineage.generation)
+            rig.hub.space.note_generation(rig.maker.lineage.source, rig.maker.lineage.generation)
 
-    def pass_time(self, seconds: float) -> None:
+    def pass_time(self, seconds: float, *, alone: bool) -> None:
         for rig in self.both:
             rig.time.now += seconds
             book = rig.hub.book
             assert book is not None
             again = book.refresh(rig.time.monotonic())
-            if again is not None:
+            if again is not None and alone:
                 rig.session.show(again, rig.time.monotonic())
+            elif again is not None:
+                rig.show_all(again)
             rig.session.tick(rig.time.monotonic())
+
+    def leave(self) -> None:
+        """Let both rigs go: their slices rest until the last job that they were shown is dead."""
+        for rig in self.both:
+            rig.session.close("idle")
+        self.compare()
+        assert len({rig.resting for rig in self.both}) == 1
+        self.lose()
+        assert {rig.resting for rig in self.both} == {0}
 
     def answer(self, number: int, verdict: Verdict) -> None:
         """Let the pool answer one of the shares that are open."""
@@ -144,6 +156,7 @@ class Twins:
             "up": [(share, worker) for share, worker, _ in rig.source.sent],
             "noted": notes.told,
             "counts": [(each.accepted, each.rejected, each.told) for each in seats],
+            "shown": [each.entry and each.entry.job.id for each in seats],
             "targets": [each.vardiff.target for each in seats],
             "hps": [round(each.hps(rig.time.now), 6) for each in seats],
             "unanswered": rig.core.unanswered,
@@ -212,9 +225,9 @@ def some_event(dice: Random, oddness: float) -> Any:
     """Draw what happens next: mostly that lines arrive."""
     match dice.randrange(20):
         case 0:
-            return "job", dice.choice(["same", "block", "mask", "lost", "lost"])
+            return "job", dice.choice(["same", "same", "block", "mask", "target", "lost", "lost"])
         case 1:
-            return "time", dice.choice([0.0, 0.4, 2.0, 31.0])
+            return "time", dice.choice([0.0, 0.4, 2.0, 31.0]), dice.random() < 0.5
         case 2 | 3:
             return "answer", dice.randrange(6), dice.choice(ANSWERS)
     lines = [some_line(dice, oddness) for _ in range(dice.choice([1, 1, 2, 8, 50]))]
@@ -251,8 +264,8 @@ def act(twins: Twins, event: Any) -> None:
             twins.lose()
         case ("job", kind):
             twins.publish(kind)
-        case ("time", seconds):
-            twins.pass_time(seconds)
+        case ("time", seconds, alone):
+            twins.pass_time(seconds, alone=alone)
         case ("answer", number, reason):
             twins.answer(number, Verdict(reason=reason))
 
@@ -282,6 +295,7 @@ def test_what_is_skimmed_is_judged_booked_and_answered_as_all_else(
         for event in script:
             act(twins, event)
             twins.compare()
+        twins.leave()
 
     asyncio.run(play())
 

@@ -12,6 +12,7 @@ from headframe.chain.job import BIP320_MASK, Job
 from headframe.chain.target import Target
 from headframe.stratum.core import Seat
 from headframe.stratum.events import ServerEvent, Ticket
+from headframe.stratum.sv1.chorus import Chorus, Member
 from headframe.stratum.sv1.offers import Offer
 from headframe.stratum.sv1.replies import Kind
 from headframe.stratum.sv1.server import ServerConnection, ServerState
@@ -51,11 +52,12 @@ class SkimmedConnection(ServerConnection):
         identity: and with what changes who it is and where it sits.
     """
 
-    __slots__ = ("identity", "revision", "skimmer")
+    __slots__ = ("_member", "identity", "revision", "skimmer")
 
     def __init__(self, *, mask: int = BIP320_MASK) -> None:
         super().__init__(mask=mask)
         self.skimmer: Skimmer | None = None
+        self._member: Member | None = None  # while it hears a chorus
         self.revision = self.identity = 0
 
     def receive_data(self, data: bytes) -> Sequence[ServerEvent]:
@@ -97,6 +99,36 @@ class SkimmedConnection(ServerConnection):
         """Sends answers to shares; false where an earlier request is open: then it does not."""
         return self._replies.put
 
+    # with many others
+
+    def join(self, chorus: Chorus, job: Job, target: Target, member: Member) -> bool:
+        """Hear a chorus from now on, until something about this rig changes.
+
+        What that shows is sent to the rig by others.
+
+        Args:
+            chorus: the newest that it showed is
+            job: this, which is what this rig was offered last,
+            target: with this target.
+            member: told when it is over.
+
+        Returns:
+            False where that cannot be now: a request is open.
+        """
+        if self._replies.waiting:
+            return False
+        size = self._seated().size
+        self._offers.join(chorus, job, mask=self._terms.mask or 0, size=size, target=target)
+        self._member = member
+        return True
+
+    def part(self) -> None:
+        """Hear no chorus any more."""
+        member, self._member = self._member, None
+        if member is not None:
+            self._offers.part()
+            member.parted()
+
     # what changes what shares mean
 
     def seat(self, ticket: Ticket, seat: Seat) -> None:
@@ -111,11 +143,13 @@ class SkimmedConnection(ServerConnection):
 
     def permit(self, mask: int) -> None:
         """See `ServerConnection.permit`."""
+        self.part()
         self.revision += 1
         super().permit(mask)
 
     def recall(self, shown: object) -> None:
         """See `ServerConnection.recall`."""
+        self.part()
         self.revision += 1
         super().recall(shown)
 
@@ -126,13 +160,18 @@ class SkimmedConnection(ServerConnection):
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
         """See `ServerConnection.offer`."""
+        if self._member is not None:
+            self.part()
         self.revision += 1
         return super().offer(channel, job, target, clean=clean)
 
     def _receive_other(self, line: bytes) -> None:
+        if self._member is not None:
+            self.part()
         self.revision += 1  # it may be a configure
         super()._receive_other(line)
 
     def _change(self) -> None:
+        self.part()
         self.revision += 1
         self.identity += 1

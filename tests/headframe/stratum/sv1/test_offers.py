@@ -11,6 +11,7 @@ from headframe.chain.job import JobId
 from headframe.chain.share import Reason, fault_of
 from headframe.chain.target import DIFFICULTY_1, MAX_TARGET, Target, target_from_difficulty
 from headframe.stratum.events import ShareSubmitted, Ticket
+from headframe.stratum.sv1.chorus import Chorus
 from headframe.stratum.sv1.messages import SubmitParams
 from headframe.stratum.sv1.offers import MAX_OFFERS, Offers, difficulty_line
 from tests.fakes.stratum_v1 import NTIME, job_of
@@ -69,6 +70,74 @@ def test_a_job_that_is_shown_again_keeps_the_easier_target() -> None:
         for target in (first, second):
             offers.remember(job_of(0x11), mask=MASK, size=4, target=target)
         assert read(offers, params_of()).target == max(first, second)
+
+
+def hearing(chorus: Chorus, *alone: int, together: int, target: Target = DIFFICULTY_1) -> Offers:
+    """Offers of a rig that was shown some jobs alone, then one that a chorus shows as well."""
+    offers = shown(*alone)
+    job = job_of(together)
+    offers.remember(job, mask=MASK, size=4, target=target)
+    chorus.show(job, b"", clean=False)
+    offers.join(chorus, job, mask=MASK, size=4, target=target)
+    return offers
+
+
+def test_what_was_shown_with_others_is_as_good_as_what_was_shown_alone() -> None:
+    chorus = Chorus()
+    chorus.show(job_of(0x10), b"", clean=False)
+    together, alone = hearing(chorus, 0x11, together=0x12), shown(0x11, 0x12)
+    for number in (0x13, 0x14):
+        chorus.show(job_of(number), b"", clean=False)
+        alone.remember(job_of(number), mask=MASK, size=4, target=DIFFICULTY_1)
+    for _ in range(2):
+        assert len(together) == len(alone) == 4
+        for job in ("10", "11", "12", "13", "14", "15"):
+            assert together.find(job) == alone.find(job)
+        together.part()  # makes no difference
+    chorus.show(job_of(0x15), b"", clean=False)
+    assert together.find("15").target is None
+    together.part()
+    assert together.find("15").target is None
+
+
+def test_a_rig_that_comes_back_knows_what_it_heard() -> None:
+    chorus = Chorus()
+    offers = hearing(chorus, together=1)
+    for number in range(2, 21):
+        chorus.show(job_of(number), b"", clean=False)
+    few = offers.newest()
+    assert few is not None
+    assert [few.find(f"{number:x}").target is None for number in (12, 13, 20)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_no_more_is_remembered_of_what_was_shown_both_ways() -> None:
+    chorus = Chorus()
+    offers = hearing(chorus, *range(1, MAX_OFFERS), together=0x100)
+    for number in range(0x101, 0x110):
+        chorus.show(job_of(number), b"", clean=False)
+    assert len(offers) == MAX_OFFERS
+    assert offers.find("10f").target == DIFFICULTY_1
+    offers.part()
+    offers.part()
+    assert len(offers) == MAX_OFFERS
+    assert offers.find("1").target is None
+
+
+def test_an_easier_target_that_a_rig_alone_was_shown_is_kept() -> None:
+    easy = Target(DIFFICULTY_1 * 4)
+    offers, chorus, job = Offers(), Chorus(), job_of(0x11)
+    for target in (easy, DIFFICULTY_1):
+        offers.remember(job, mask=MASK, size=4, target=target)
+    chorus.show(job, b"", clean=False)
+    offers.join(chorus, job, mask=MASK, size=4, target=DIFFICULTY_1)
+    chorus.show(job_of(0x12), b"", clean=False)
+    for _ in range(2):
+        assert (offers.find("11").target, offers.find("12").target) == (easy, DIFFICULTY_1)
+        offers.part()
 
 
 @pytest.mark.parametrize("case", SHOWABLE)

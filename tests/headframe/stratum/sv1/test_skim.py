@@ -1,10 +1,11 @@
 """The shortcut past `ServerConnection`: what it is offered, and what it may know."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import DIFFICULTY_1
 from headframe.stratum.events import AuthorizeAsked, Joined, PeerFault, ServerEvent, ShareSubmitted
+from headframe.stratum.sv1.chorus import Chorus
 from headframe.stratum.sv1.skim import SkimmedConnection
 from tests.fakes.stratum_v1 import NTIME, job_of, seat_of
 
@@ -27,6 +28,24 @@ class Skimmer:
         while data.startswith(b"T") and b"\n" in data:
             data = data.partition(b"\n")[2]
         return data
+
+
+class Listener:
+    """Counts how often it was told that a connection hears no chorus any more."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def parted(self) -> None:
+        self.times += 1
+
+
+def singing(core: SkimmedConnection) -> tuple[Chorus, Listener]:
+    """Let a connection hear a chorus that showed what it was offered last."""
+    chorus, listener, job = Chorus(), Listener(), job_of(0x11)
+    chorus.show(job, seat_of().lane, clean=True)
+    assert core.join(chorus, job, DIFFICULTY_1, listener)
+    return chorus, listener
 
 
 def act(core: SkimmedConnection, events: Iterable[ServerEvent]) -> None:
@@ -140,3 +159,50 @@ def test_the_revision_rises_with_all_that_may_change_a_share():
     assert rose()
     core.recall(seated().recollect())
     assert rose()
+
+
+def test_shares_of_what_a_chorus_showed_are_taken():
+    core = seated()
+    chorus, _ = singing(core)
+    line = chorus.show(job_of(0x12), seat_of().lane, clean=False)
+    assert core.data_to_send() == b""  # whoever has it shown sends it
+    [share] = core.receive_data(SUBMIT.replace(b'"11"', b'"12"'))
+    assert isinstance(share, ShareSubmitted)
+    assert (share.job_id, share.target) == (0x12, DIFFICULTY_1)
+    again = seated()
+    again.offer(0, job_of(0x12), DIFFICULTY_1, clean=False)
+    assert again.data_to_send() == line
+
+
+def test_it_hears_no_chorus_while_a_request_is_open():
+    core = seated()
+    [share] = core.receive_data(SUBMIT)
+    chorus, listener = Chorus(), Listener()
+    chorus.show(job_of(0x11), b"", clean=True)
+    assert not core.join(chorus, job_of(0x11), DIFFICULTY_1, listener)
+    assert isinstance(share, ShareSubmitted)
+    core.reply(share.ticket, YES)
+    assert core.join(chorus, job_of(0x11), DIFFICULTY_1, listener)
+    assert listener.times == 0
+
+
+def test_it_leaves_the_chorus_before_anything_about_it_changes():
+    changes: list[Callable[[SkimmedConnection], object]] = [
+        lambda core: core.offer(0, job_of(0x12), DIFFICULTY_1, clean=False),
+        lambda core: core.receive_data(PING),
+        lambda core: core.permit(0x2000),
+        lambda core: core.recall(None),
+        lambda core: core.reseat(seat_of(slice_=b"\xc1\xc2\xc3")),
+        lambda core: core.part(),
+    ]
+    for change in changes:
+        core = seated()
+        chorus, listener = singing(core)
+        core.receive_data(SUBMIT)
+        assert listener.times == 0
+        change(core)
+        assert listener.times == 1
+        chorus.show(job_of(0x13), b"", clean=False)
+        assert core.shown("13") is None
+        core.part()
+        assert listener.times == 1
