@@ -45,7 +45,7 @@ class Sums:
 
     def sent(self, line: SentLine) -> None:
         """Add a share that goes up."""
-        self._add("rescued.forwarded" if line.rescued else "pool.sent", line.work)
+        self._add("rescued.forwarded" if line.rescued else "pool.forwarded", line.work)
         self._blocks += line.block
 
     def answer(self, line: VerdictLine) -> None:
@@ -106,35 +106,18 @@ class Sums:
 
     def _compare(self, now: Mapping[str, tuple[int, int]]) -> Iterator[str]:
         base = self._base or {}
-        derived = {"kept", "queued", "pool.forwarded", "pool.pending", "rescued.pending"}
-        accounts = {*now, *base, *self._shares} - derived - {"pool.sent"}
+        derived = {"kept", "pool.pending", "rescued.pending"}
+        accounts = {*now, *base, *self._shares} - derived
         for account in sorted(accounts):
             shares, work = base.get(account, _ZERO)
             expected = (shares + self._shares[account], work + self._work[account])
             found = now.get(account, _ZERO)
             if found != expected:
                 yield f"{account} is {_told(found)}, the lines say {_told(expected)}"
-        yield from self._compare_way(base, now)
-
-    def _compare_way(
-        self, base: Mapping[str, tuple[int, int]], now: Mapping[str, tuple[int, int]]
-    ) -> Iterator[str]:
-        """Compare what became of the good shares: kept, or sent, though still in the queue."""
-        sent = self._shares["pool.sent"]
-        kept = base.get("kept", _ZERO)[0] + self._shares["accepted"] - sent
+        stayed = self._shares["accepted"] - self._shares["pool.forwarded"]
+        kept = base.get("kept", _ZERO)[0] + stayed
         if now.get("kept", _ZERO)[0] != kept:
             yield f"kept is {now.get('kept', _ZERO)[0]}, the lines say {kept}"
-        before, after = (
-            (each.get("queued", _ZERO)[0], each.get("pool.forwarded", _ZERO))
-            for each in (base, now)
-        )
-        expected = before[0] + before[1][0] + sent
-        found = after[0] + after[1][0]
-        if found != expected:
-            yield f"queued and forwarded are {found}, the lines say {expected}"
-        work = before[1][1] + self._work["pool.sent"]
-        if not before[0] and not after[0] and after[1][1] != work:
-            yield f"work forwarded is {after[1][1]}, the lines say {work}"
 
 
 def _numbers(books: Books) -> dict[str, tuple[int, int]]:
@@ -158,9 +141,9 @@ def _unbalanced(books: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """Check the equations of the books themselves."""
     if _sum(books, "offered") != _sum(books, "accepted", "refused."):
         yield "offered is not accepted + refused"
-    ways = sum(_sum(books, name)[0] for name in ("kept", "queued", "pool.forwarded"))
+    ways = sum(_sum(books, name)[0] for name in ("kept", "pool.forwarded"))
     if _sum(books, "accepted")[0] != ways:
-        yield "accepted is not kept + queued + forwarded"
+        yield "accepted is not kept + forwarded"
     for leg in _LEGS:
         ends = (f"{leg}.{name}" for name in ("pending", "acknowledged", "lost", "refused."))
         if _sum(books, f"{leg}.forwarded") != _sum(books, *ends):

@@ -1,7 +1,7 @@
 """The books: every share, and every hash it stands for, on both legs.
 
     rig leg      offered   = refused (by reason) + accepted        in work by the rig's target
-    in between   accepted  = kept + queued + forwarded             in shares
+    in between   accepted  = kept + forwarded                      in shares
     pool leg     forwarded = pending + acknowledged + refused (by reason) + lost
                                                                    in work by the pool's target
 
@@ -125,7 +125,6 @@ class Row:
         refused: by reason.
         accepted: good shares.
         kept: good, but not for the pool: easier than its target. In shares.
-        queued: good, on their way to the source. In shares.
         pool: those that went up.
         rescued: block candidates that went up though refused here.
     """
@@ -135,7 +134,6 @@ class Row:
     refused: dict[Reason, Tally] = field(default_factory=dict)
     accepted: Tally = field(default_factory=Tally)
     kept: int = 0
-    queued: int = 0
     pool: PoolLeg = field(default_factory=lambda: _UNUSED)
     rescued: PoolLeg = field(default_factory=lambda: _UNUSED)
 
@@ -151,21 +149,6 @@ class Row:
         if tally is None:
             tally = self.refused[reason] = Tally()
         tally.add(work)
-
-    def queue(self, work: int) -> None:
-        """Count a good share that waits to be forwarded."""
-        self.offered.add(work)
-        self.accepted.add(work)
-        self.queued += 1
-
-    def forward(self, pool_work: int) -> None:
-        """Count a waiting share as gone up.
-
-        Args:
-            pool_work: its work by the pool's target.
-        """
-        self.queued -= 1
-        self.leg(rescued=False).sent(pool_work)
 
     def rescue(self, pool_work: int) -> None:
         """Count a block candidate that goes up though its share was refused.
@@ -188,14 +171,13 @@ class Row:
     @property
     def open(self) -> bool:
         """Shares of it are on their way: it will be written to again."""
-        return bool(self.queued or self.pool.pending.shares or self.rescued.pending.shares)
+        return bool(self.pool.pending.shares or self.rescued.pending.shares)
 
     def absorb(self, other: "Row") -> None:
         """Add another one's figures."""
         self.offered.absorb(other.offered)
         self.accepted.absorb(other.accepted)
         self.kept += other.kept
-        self.queued += other.queued
         for reason, tally in other.refused.items():
             self.refused.setdefault(reason, Tally()).absorb(tally)
         if other.pool is not _UNUSED:
@@ -212,11 +194,10 @@ class Row:
         sides = self.accepted + self.refused_total
         if self.offered != sides:
             raise LedgerError(f"{self.name}: {self.offered} offered, but {sides} judged")
-        ways = self.kept + self.queued + self.pool.forwarded.shares
-        if self.accepted.shares != ways or self.queued < 0:
+        if self.accepted.shares != self.kept + self.pool.forwarded.shares:
             raise LedgerError(
                 f"{self.name}: {self.accepted.shares} accepted, but {self.kept} kept + "
-                f"{self.queued} queued + {self.pool.forwarded.shares} forwarded"
+                f"{self.pool.forwarded.shares} forwarded"
             )
         self.pool.verify(self.name)
         self.rescued.verify(f"{self.name}, rescued")
@@ -232,7 +213,7 @@ _SUMS: Final = tuple(
             for account in ("offered", "accepted")
             for unit in ("shares", "work")
         ),
-        *("kept", "queued"),
+        "kept",
         *(
             f"{leg}.{account}.{unit}"
             for leg in ("pool", "rescued")
@@ -296,13 +277,8 @@ class Ledger:
             accepted.work += work
             book.kept += count
 
-    def queue(self, row: Row, work: int) -> None:
-        """Book a good share that will go up."""
-        row.queue(work)
-        self.total.queue(work)
-
     def send(self, row: Row, work: int, pool_work: int) -> None:
-        """Book a good share that goes up at once; its work by the rig's target and the pool's."""
+        """Book a good share that goes up; its work by the rig's target and the pool's."""
         for book in (row, self.total):
             leg = book.leg(rescued=False)
             for tally in (book.offered, book.accepted):
@@ -311,11 +287,6 @@ class Ledger:
             for tally in (leg.forwarded, leg.pending):
                 tally.shares += 1
                 tally.work += pool_work
-
-    def forward(self, row: Row, pool_work: int) -> None:
-        """Book a queued share as gone up."""
-        row.forward(pool_work)
-        self.total.forward(pool_work)
 
     def rescue(self, row: Row, pool_work: int) -> None:
         """Book a block candidate that goes up though its share was refused here."""

@@ -186,8 +186,7 @@ def books_of(row: Row) -> Books:
     found = {"offered": row.offered, "accepted": row.accepted}
     found |= {f"refused.{reason}": tally for reason, tally in row.refused.items()}
     books = {name: (tally.shares, str(tally.work)) for name, tally in found.items()}
-    books |= {"kept": (row.kept, "0"), "queued": (row.queued, "0")}
-    books |= _leg("pool", row.pool) | _leg("rescued", row.rescued)
+    books |= {"kept": (row.kept, "0")} | _leg("pool", row.pool) | _leg("rescued", row.rescued)
     return {name: account for name, account in books.items() if account != (0, "0")}
 
 

@@ -174,7 +174,6 @@ class Books:
     shares_accepted: int = counter("Shares that were good.")
     shares_refused: dict[str, int] = by_label("Shares that were refused here.", "reason", REASONS)
     shares_kept: int = counter("Good shares that are easier than the upstream's target.")
-    shares_queued: int = gauge("Good shares on their way to the upstream.")
     shares_forwarded: int = counter("Shares sent upstream.")
     shares_pending: int = gauge("Shares that the upstream has not answered yet.")
     shares_acknowledged: int = counter("Shares that the upstream accepted.")
@@ -227,7 +226,6 @@ def books_of(ledger: AllBooks) -> Books:
     return Books(
         **flows_of(total),
         shares_kept=total.kept,
-        shares_queued=total.queued,
         shares_pending=pool.pending.shares,
         work_pending=pool.pending.work,
         blocks_found=ledger.blocks_found,

@@ -94,7 +94,6 @@ def sum_rows(name: str, rows: Sequence[Row]) -> Row:
         refused=_by_reason(row.refused for row in rows),
         accepted=_sum(row.accepted for row in rows),
         kept=sum(row.kept for row in rows),
-        queued=sum(row.queued for row in rows),
         pool=_leg([row.pool for row in rows]),
         rescued=_leg([row.rescued for row in rows]),
     )

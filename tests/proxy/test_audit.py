@@ -17,6 +17,8 @@ from tests.fakes.sharelogging import LoggedHub, audit_of, lines_of
 
 Lines = list[dict[str, Any]]
 
+OLD = Path(__file__).parents[1] / "vectors" / "sharelog_format1.jsonl"
+
 
 async def lively(path: Path) -> None:
     """A run in which shares of every kind come, and go up, and are answered."""
@@ -61,6 +63,14 @@ async def log(tmp_path: Path) -> Lines:
 def nothing_but_notes(found: Findings) -> None:
     assert found.shown == []
     assert found.differences == 0
+
+
+def test_a_log_of_an_earlier_version_is_read():
+    """Of a pool, a proxy before it and a miner, when the books still had a queue."""
+    found = audit_of(*lines_of(OLD))
+    nothing_but_notes(found)
+    assert (found.lines["share"], found.lines["sent"], found.lines["verdict"]) == (55, 44, 44)
+    assert "queued" not in OLD.read_text()
 
 
 async def test_a_sound_log_has_no_differences(log):

@@ -52,16 +52,6 @@ def test_sums_that_agree_say_nothing():
     assert differences(sums, books) == []
 
 
-def test_a_share_in_the_queue_is_neither_lost_nor_sent():
-    sums = Sums({})
-    sums.share(share(Reason.ACCEPTED))
-    sums.sent(sent())
-    books: Books = {"offered": (1, "5"), "accepted": (1, "5"), "queued": (1, "0")}
-    assert differences(sums, books) == []
-    books = {"offered": (1, "5"), "accepted": (1, "5"), "pool.forwarded": (1, "100")}
-    assert differences(sums, books | {"pool.pending": (1, "100")}) == []
-
-
 def test_rescued_blocks_have_a_leg_of_their_own():
     sums = Sums({})
     sums.sent(sent(rescued=True, block=True))
@@ -88,10 +78,10 @@ def test_without_a_beginning_the_first_books_are_it():
         ({"offered": (1, "5")}, "offered is not accepted + refused"),
         (
             {"offered": (1, "5"), "accepted": (1, "5")},
-            "accepted is not kept + queued + forwarded",
+            "accepted is not kept + forwarded",
         ),
         (
-            {"pool.forwarded": (1, "5"), "queued": (-1, "0")},
+            {"pool.forwarded": (1, "5")},
             "pool: forwarded is not pending + acknowledged + refused + lost",
         ),
     ],

@@ -58,7 +58,7 @@ def test_idle_workers_are_folded_and_busy_ones_are_not():
     rollups = Rollups(ledger, idle_seconds=100)
     for name in ("idle", "busy", "open"):
         ledger.keep(ledger.worker(name), 1)
-    ledger.queue(ledger.worker("open"), 1)
+    ledger.send(ledger.worker("open"), 1, 1)
     rollups.cut(0, 0.0)
     assert rollups.fold(99.0) == []
     ledger.keep(ledger.worker("busy"), 1)
@@ -119,8 +119,7 @@ def book(ledger: Ledger, pending: list[tuple[Row, int]], step: tuple[str, str, i
         ledger.refuse(ledger.worker(name), reason, work)
     elif action == "up":
         row = ledger.worker(name)
-        ledger.queue(row, work)
-        ledger.forward(row, work)
+        ledger.send(row, work, work)
         pending.append((row, work))
     elif action == "answer" and pending:
         row, weight = pending.pop()
@@ -161,8 +160,7 @@ def test_the_mark_of_a_row_changes_with_every_booking():
     bookings: list[Callable[[], None]] = [
         lambda: ledger.refuse(row, Reason.STALE, 0),
         lambda: ledger.keep(row, 0),
-        lambda: ledger.queue(row, 0),
-        lambda: ledger.forward(row, 0),
+        lambda: ledger.send(row, 0, 0),
         lambda: ledger.answer(row, Verdict(reason=Reason.ACCEPTED), 0, rescued=False),
         lambda: ledger.rescue(row, 0),
         lambda: ledger.answer(row, Verdict(reason=Reason.STALE), 0, rescued=True),

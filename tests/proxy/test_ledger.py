@@ -29,10 +29,9 @@ def test_a_kept_share_is_accepted_and_goes_nowhere():
 def test_a_forwarded_share_is_pending_until_the_pool_speaks():
     ledger = Ledger()
     row = ledger.worker("a")
-    ledger.queue(row, 7)
-    assert (row.queued, row.pool.forwarded.shares) == (1, 0)
-    ledger.forward(row, 1000)
-    assert (row.queued, row.pool.pending) == (0, Tally(1, 1000))
+    ledger.send(row, 7, 1000)
+    ledger.verify()
+    assert (row.accepted, row.pool.pending) == (Tally(1, 7), Tally(1, 1000))
     ledger.answer(row, Verdict(reason=Reason.ACCEPTED), 1000, rescued=False)
     ledger.verify()
     assert (row.pool.pending, row.pool.acknowledged) == (Tally(), Tally(1, 1000))
@@ -42,8 +41,7 @@ def test_a_lost_share_and_a_refused_one_are_told_apart():
     ledger = Ledger()
     row = ledger.worker("a")
     for reason in (Reason.LOST, Reason.DUPLICATE):
-        ledger.queue(row, 1)
-        ledger.forward(row, 10)
+        ledger.send(row, 1, 10)
         ledger.answer(row, Verdict(reason=reason), 10, rescued=False)
     ledger.verify()
     assert row.pool.lost == Tally(1, 10)
@@ -53,8 +51,7 @@ def test_a_lost_share_and_a_refused_one_are_told_apart():
 def test_a_block_in_the_journal_stays_pending():
     ledger = Ledger()
     row = ledger.worker("a")
-    ledger.queue(row, 1)
-    ledger.forward(row, 10)
+    ledger.send(row, 1, 10)
     ledger.answer(row, Verdict(reason=Reason.PENDING, block=True), 10, rescued=False)
     ledger.verify()
     assert row.pool.pending == Tally(1, 10)
@@ -76,8 +73,7 @@ def test_a_rescued_block_leaves_the_share_refused():
 def test_refused_blocks_are_counted():
     ledger = Ledger()
     row = ledger.worker("a")
-    ledger.queue(row, 1)
-    ledger.forward(row, 1)
+    ledger.send(row, 1, 1)
     ledger.answer(row, Verdict(reason=Reason.STALE, block=True), 1, rescued=False)
     assert ledger.blocks_refused == 1
 
@@ -109,7 +105,7 @@ def test_books_that_do_not_balance_are_told(spoil):
 
 def test_workers_that_do_not_add_up_to_the_total_are_told():
     ledger = Ledger()
-    ledger.worker("a").queue(3)
+    ledger.worker("a").refuse(Reason.STALE, 3)
     with pytest.raises(LedgerError, match="the total says"):
         ledger.verify()
 
@@ -125,7 +121,7 @@ def test_more_answers_than_shares_are_told():
 actions = st.lists(
     st.tuples(
         st.sampled_from(
-            ["refuse", "keep", "queue", "forward", "answer", "rescue", "late", "fold", "fold"]
+            ["refuse", "keep", "send", "send", "answer", "rescue", "late", "fold", "fold"]
         ),
         st.sampled_from(["a", "b", "c", "d"]),
         st.integers(1, 2**200),
@@ -139,20 +135,16 @@ actions = st.lists(
 @given(actions)
 def test_the_books_balance_after_every_step(steps):
     ledger = Ledger(max_workers=3)
-    queued, pending, rescued = [], [], []
+    pending, rescued = [], []
     for action, name, work, reason in steps:
         row = Row("nobody") if action == "fold" else ledger.worker(name)
         if action == "refuse" and reason in REFUSALS:
             ledger.refuse(row, reason, work)
         elif action == "keep":
             ledger.keep(row, work)
-        elif action == "queue":
-            ledger.queue(row, work)
-            queued.append(row)
-        elif action == "forward" and queued:
-            sent = queued.pop(0)
-            ledger.forward(sent, work)
-            pending.append((sent, work))
+        elif action == "send":
+            ledger.send(row, work, work // 2)
+            pending.append((row, work // 2))
         elif action == "answer" and pending:
             sent, weight = pending.pop()
             ledger.answer(sent, Verdict(reason=reason), weight, rescued=False)
@@ -166,7 +158,6 @@ def test_the_books_balance_after_every_step(steps):
             ledger.fold(name)
         ledger.verify()
         ledger.check()
-    assert ledger.total.queued == len(queued)
     assert ledger.total.pool.pending.shares == len(pending)
 
 
@@ -209,9 +200,9 @@ def check_often(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda ledger: ledger.workers["w7"].queue(3),
+        lambda ledger: ledger.workers["w7"].refuse(Reason.STALE, 3),
         lambda ledger: ledger.workers["w399"].offered.add(1),
-        lambda ledger: ledger.idle.queue(1),
+        lambda ledger: ledger.idle.refuse(Reason.STALE, 1),
         lambda ledger: ledger.total.leg(rescued=True).sent(9),
     ],
 )

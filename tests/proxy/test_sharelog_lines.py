@@ -10,8 +10,7 @@ def test_books_are_written_as_accounts_and_empty_ones_are_not():
     assert books_of(row) == {}
     ledger.refuse(row, Reason.STALE, 2**70)
     ledger.keep(row, 3)
-    ledger.queue(row, 3)
-    ledger.forward(row, 9)
+    ledger.send(row, 3, 9)
     ledger.answer(row, Verdict(reason=Reason.LOST), 9, rescued=False)
     ledger.rescue(row, 9)
     assert books_of(row) == {

@@ -21,8 +21,7 @@ def test_every_state_of_a_rig_is_a_label():
 def test_the_books_are_exported():
     ledger = Ledger()
     row = ledger.worker("a")
-    ledger.queue(row, 10)
-    ledger.forward(row, 99)
+    ledger.send(row, 10, 99)
     ledger.answer(row, Verdict(reason=Reason.DUPLICATE), 99, rescued=False)
     ledger.refuse(row, Reason.STALE, 10)
     books = books_of(ledger)
@@ -31,8 +30,7 @@ def test_the_books_are_exported():
     assert books.shares_refused_upstream["duplicate"] == 1
     assert (books.work_refused["stale"], books.work_refused_upstream["duplicate"]) == (10, 99)
     assert (books.work_pending, books.work_lost) == (0, 0)
-    ledger.queue(row, 10)
-    ledger.forward(row, 99)
+    ledger.send(row, 10, 99)
     assert books_of(ledger).work_pending == 99
     ledger.answer(row, Verdict(reason=Reason.LOST), 99, rescued=False)
     assert (books_of(ledger).work_pending, books_of(ledger).work_lost) == (0, 99)

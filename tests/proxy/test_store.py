@@ -40,8 +40,7 @@ def test_books_go_on_after_a_restart(tmp_path: Path):
         assert ledger.total.offered == Tally(2 * start, 2 * start * 2**70)
         row = ledger.worker("a")
         ledger.keep(row, 2**70)
-        ledger.queue(row, 2**70)
-        ledger.forward(row, 5)
+        ledger.send(row, 2**70, 5)
         ledger.answer(row, Verdict(reason=Reason.ACCEPTED), 5, rescued=False)
         ledger.blocks_accepted += 1
         ledger.verify()
@@ -72,8 +71,7 @@ def test_a_restart_after_a_crash_is_told_and_counted(tmp_path: Path):
     path = tmp_path / "proxy.sqlite"
     crashed, ledger, rollups = a_run(path)
     row = ledger.worker("a")
-    ledger.queue(row, 7)
-    ledger.forward(row, 9)
+    ledger.send(row, 7, 9)
     crashed.put(rollups.cut(60, 0.0))
     while not offered(path, "totals"):
         threading.Event().wait(0.001)

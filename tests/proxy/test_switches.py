@@ -29,8 +29,7 @@ class Scene:
 
     def lose_a_share(self) -> None:
         row = self.ledger.worker("rig")
-        self.ledger.queue(row, 1000)
-        self.ledger.forward(row, 1000)
+        self.ledger.send(row, 1000, 1000)
         self.ledger.answer(row, Verdict(reason=Reason.LOST), 1000, rescued=False)
 
     def stale_share(self) -> None:

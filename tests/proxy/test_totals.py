@@ -31,8 +31,7 @@ def book(ledger: Ledger, worker: str, what: str, work: int, reason: Reason) -> N
         case "refuse":
             ledger.refuse(row, Reason.DUPLICATE, work)
         case "send":
-            ledger.queue(row, work)
-            ledger.forward(row, work)
+            ledger.send(row, work, work)
             ledger.answer(row, Verdict(reason=reason), work, rescued=False)
         case "rescue":
             ledger.rescue(row, work)

@@ -59,8 +59,8 @@ class Site:
             assert account("offered") == account("accepted") + account("refused") > 0
             gone = account("acknowledged") + account("lost") + account("refused_upstream")
             assert account("forwarded") == gone + figure(f"{unit}_pending{end}")
-        kept, queued = figure("shares_kept_total"), figure("shares_queued")
-        assert figure("shares_accepted_total") == kept + queued + figure("shares_forwarded_total")
+        kept, sent = figure("shares_kept_total"), figure("shares_forwarded_total")
+        assert figure("shares_accepted_total") == kept + sent
         log = self.program.log()
         assert "Traceback" not in log, log[-4000:]
         assert "connection_failed" not in log, log[-4000:]
