@@ -4,7 +4,6 @@ A problem's text tells the key, the value (secrets hidden) and what was expected
 value was given is for the caller to say, who knows.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,6 +137,8 @@ def decode(kind: type, value: object) -> object:
 
 def suggest(struct: type[msgspec.Struct], key: str) -> str:
     """Name the setting that was probably meant, or those there are."""
+    import difflib  # here alone: most settings are right, and it is large
+
     generic = re.sub(r"\.\d+(?=\.|$)", ".0", key)
     known = [each for each, _ in all_keys(struct)]
     name = generic.rpartition(".")[2]

@@ -1,6 +1,5 @@
 """URLs of upstreams: `scheme://[user[:password]@]host[:port]`."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -108,6 +107,8 @@ def parse_url(url: str, default_ports: Mapping[str, int]) -> Endpoint:
 def _unknown(scheme: str, known: Mapping[str, int]) -> str:
     guess = _OTHER_NAMES.get(scheme)
     if guess not in known:
+        import difflib  # here alone: few URLs are wrong, and it is large
+
         near = difflib.get_close_matches(scheme, known, n=1)
         guess = near[0] if near else None
     hint = f"; did you mean {guess}?" if guess else ""
