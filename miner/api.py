@@ -15,6 +15,7 @@ from headframe.upstream.preference import (
     PoolsTold,
     SwitchAsked,
     SwitchTold,
+    no_such_pool,
     pool_names,
     tell_pools,
     why_not,
@@ -77,10 +78,7 @@ def _switching(service: ApiService) -> Action:
         roster, pools = service.roster, service.pools
         names = pool_names(roster.settings)
         if asked.pool not in names:
-            return Answer(
-                error=f"there is no upstream {asked.pool[:100]!r}",
-                what_to_do=f"known: {', '.join(names)}",
-            )
+            return no_such_pool(asked.pool, names)
         no = why_not(roster.pools)
         if no:
             return Answer(error=no, what_to_do="change it in the settings")

@@ -14,6 +14,7 @@ from headframe.upstream.preference import (
     RoutePools,
     SwitchAsked,
     SwitchTold,
+    no_such_pool,
     pool_names,
     preferring,
     tell_pools,
@@ -43,10 +44,7 @@ def switching(routing: Routing) -> Action:
                 return _prefer(route, roster, order)
         rosters = [each.roster for each in routing.routes.values() if each.roster is not None]
         names = [name for roster in rosters for name in pool_names(roster.settings)]
-        return Answer(
-            error=f"there is no upstream {asked.pool[:100]!r}",
-            what_to_do=f"known: {', '.join(names)}" if names else "none can be switched to here",
-        )
+        return no_such_pool(asked.pool, names)
 
     return switch
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from headframe.chain.job import SourceId
-from headframe.runtime.web import Endpoint, Reply
+from headframe.runtime.web import Answer, Endpoint, Reply
 from headframe.upstream.base import SourceState, SourceStatus, members_of
 from headframe.upstream.endpoint import parse_url
 from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSettings
@@ -24,6 +24,7 @@ __all__ = [
     "RoutePools",
     "SwitchAsked",
     "SwitchTold",
+    "no_such_pool",
     "pool_names",
     "preferring",
     "tell_pools",
@@ -113,6 +114,14 @@ def preferring(
         return None
     first = settings[names.index(SourceId(pool))]
     return (first, *(one for one in settings if one is not first))
+
+
+def no_such_pool(asked: str, names: Sequence[str]) -> Answer:
+    """Answer a call for an upstream that is none of ours, which has these names."""
+    return Answer(
+        error=f"there is no upstream {asked[:100]!r}",
+        what_to_do=f"known: {', '.join(names)}" if names else "none can be switched to here",
+    )
 
 
 def why_not(pools: PoolsSettings) -> str:

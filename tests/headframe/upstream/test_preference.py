@@ -8,6 +8,7 @@ from headframe.upstream.options import PoolsSettings, StrategyName, UpstreamSett
 from headframe.upstream.preference import (
     PoolRow,
     RoutePools,
+    no_such_pool,
     pool_names,
     preferring,
     tell_pools,
@@ -34,6 +35,16 @@ def test_one_is_put_before_the_others_which_stay_in_their_order() -> None:
     assert preferring([ONE, TWO, THREE], "three") == (THREE, ONE, TWO)
     assert preferring([ONE, TWO, THREE], "one.example:3333") == (ONE, TWO, THREE)
     assert preferring([ONE, TWO, THREE], "four") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "what_to_do"),
+    [(["one", "two"], "known: one, two"), ([], "none can be switched to here")],
+)
+def test_who_asks_for_another_is_told_which_there_are(names: list[str], what_to_do: str) -> None:
+    answer = no_such_pool("x" * 200, names)
+    assert answer.error == f"there is no upstream '{'x' * 100}'"
+    assert answer.what_to_do == what_to_do
 
 
 @pytest.mark.parametrize("strategy", StrategyName)
