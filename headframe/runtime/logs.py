@@ -11,9 +11,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from operator import is_
 from typing import Any, TextIO, cast
 
 import msgspec
@@ -178,24 +177,55 @@ def _to_json(event: EventDict, **_options: object) -> str:
 class _Logger:
     """A module's logger, put together once for each way in which logging is set up.
 
-    structlog's own is put together for each line, or once for good.
+    structlog's own is put together for each line, or once for good. A line that would be
+    left out since there were many of its kind is not put together at all.
     """
 
-    __slots__ = ("_logger", "_made_by", "_name")
+    __slots__ = ("_limit", "_logger", "_made_by", "_name", "_processors")
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._made_by: tuple[object, ...] = ()
         self._logger: FilteringBoundLogger | None = None
+        self._processors: Sequence[Processor] = ()
+        self._limit: EventLimit | None = None
+
+    def info(self, event: str, **values: object) -> Any:
+        """Log what an operator wants to see on a good day."""
+        logger = self._bound()
+        return None if self._is_left_out(event) else logger.info(event, **values)
+
+    def warning(self, event: str, **values: object) -> Any:
+        """Log what needs a look."""
+        logger = self._bound()
+        return None if self._is_left_out(event) else logger.warning(event, **values)
 
     def __getattr__(self, method: str) -> Any:
+        return getattr(self._bound(), method)
+
+    def _is_left_out(self, event: str) -> bool:
+        limit = self._limit
+        return (
+            limit is not None
+            and limit in self._processors  # who captures lines takes it out there
+            and limit.leaves_out(self._name, event)
+        )
+
+    def _bound(self) -> FilteringBoundLogger:
         config = structlog.get_config()
-        made_by = (config["processors"], config["wrapper_class"], config["logger_factory"])
+        wrapper, factory = config["wrapper_class"], config["logger_factory"]
         logger = self._logger
-        if logger is None or not all(map(is_, made_by, self._made_by)):
+        if (
+            logger is None
+            or config["processors"] is not self._processors
+            or (wrapper, factory) != self._made_by
+        ):
             logger = structlog.get_logger(logger_name=self._name).bind()
-            self._logger, self._made_by = logger, made_by
-        return getattr(logger, method)
+            self._logger, self._made_by = logger, (wrapper, factory)
+            self._processors = config["processors"]
+            limits = (each for each in self._processors if isinstance(each, EventLimit))
+            self._limit = next(limits, None)
+        return logger
 
 
 class _Unfailing:

@@ -80,3 +80,26 @@ def test_texts_without_end_do_not_fill_the_memory() -> None:
 @pytest.mark.parametrize("keys", [{}, {"event": None}])
 def test_an_odd_event_is_no_reason_to_fail(keys: dict[str, Any]) -> None:
     assert EventLimit(lambda *told: None)(None, "info", dict(keys)) == keys
+
+
+def test_a_line_that_would_be_left_out_need_not_be_made() -> None:
+    log = Log(per_minute=2)
+    asked = []
+    for _ in range(5):
+        asked.append(log.limit.leaves_out("a", "one"))
+        if not asked[-1]:
+            log.put("one")
+    assert asked == [False, False, True, True, True]
+    log.now += 61
+    assert not log.limit.leaves_out("a", "one"), "the line itself brings the count"
+    assert log.put("one")
+    assert log.told == [("a", "warning", "one", 3)]
+
+
+def test_what_was_left_out_unmade_is_told_by_another_event_too() -> None:
+    log = Log(per_minute=1)
+    log.put("one")
+    assert log.limit.leaves_out("a", "one")
+    log.now += 61
+    log.put("other")
+    assert log.told == [("a", "warning", "one", 1)]

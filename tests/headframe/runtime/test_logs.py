@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import structlog
 
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.loglimit import PER_MINUTE
@@ -266,3 +267,24 @@ def test_a_count_is_a_line_of_the_same_logger_and_level():
         "logger": "proxy.session",
         "suppressed": 5,
     }
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_what_is_left_out_under_one_set_up_is_not_under_the_next(level):
+    log = get_logger("proxy.seating")
+    for _ in range(2):
+        out = io.StringIO()
+        setup(stream=out)
+        for number in range(PER_MINUTE + 5):
+            getattr(log, level)("rig_joined", rig=number)
+        assert len(out.getvalue().splitlines()) == PER_MINUTE
+
+
+def test_who_captures_lines_gets_all_of_them():
+    setup(stream=io.StringIO())
+    log = get_logger("proxy.seating")
+    for number in range(PER_MINUTE + 5):
+        log.info("rig_joined", rig=number)
+    with structlog.testing.capture_logs() as lines:
+        log.info("rig_joined", rig="late")
+    assert [each["rig"] for each in lines] == ["late"]

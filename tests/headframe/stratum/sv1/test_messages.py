@@ -99,9 +99,9 @@ def test_what_every_rig_asks_is_decoded_at_once(
         message = {"id": request_id, "method": method, "params": params}
         line = json.dumps({key: message[key] for key in keys}).encode()
         request: Any = messages.decode_request(line)
-        assert type(request) is kind
         assert request.params == params
         assert json.loads(bytes(request.id)) == request_id
+        assert type(request) is kind
     bare: Any = messages.decode_request(json.dumps({"method": method}).encode())
     assert bare.params is None
     assert messages.is_silent(bytes(bare.id))
