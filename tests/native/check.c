@@ -132,12 +132,18 @@ static uint64_t digest_of(uint32_t kernel, const request *r)
     return digest;
 }
 
-static void check_scans(uint32_t kernel, uint32_t portable)
+/* Every kernel against the portable one, whose answer to each request is worked out once. */
+static void check_scans(uint32_t portable)
 {
     for (unsigned number = 0; number < SCANS; number++) {
         request r = make_request(number);
-        ensure(digest_of(kernel, &r) == digest_of(portable, &r), "differs from portable",
-               hf_kernel_name(kernel));
+        uint64_t wanted = digest_of(portable, &r);
+        for (uint32_t kernel = 0; kernel < portable; kernel++) {
+            if (hf_kernel_usable(kernel)) {
+                ensure(digest_of(kernel, &r) == wanted, "differs from portable",
+                       hf_kernel_name(kernel));
+            }
+        }
         free_request(&r);
     }
 }
@@ -409,10 +415,10 @@ int main(void)
         if (hf_kernel_usable(kernel)) {
             check_genesis(kernel);
             check_refusals(kernel);
-            check_scans(kernel, portable);
             printf("%s ", hf_kernel_name(kernel));
         }
     }
+    check_scans(portable);
     for (uint32_t hasher = 0; hasher <= plain; hasher++) {
         if (hf_hasher_usable(hasher)) {
             check_shares(hasher, plain);
