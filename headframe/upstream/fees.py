@@ -19,6 +19,8 @@ __all__ = ["FeeWatch"]
 _LOOK_SECONDS: Final = 6.5
 """Nodes give the same transactions again for five seconds after a template, by a clock of
 whole seconds."""
+_CALM_SECONDS: Final = 0.1
+"""Rigs are being given the new template's job at that time."""
 _COIN: Final = 100_000_000
 
 
@@ -63,7 +65,8 @@ class FeeWatch:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look_seconds):
-                    await self._noted.wait()  # what waits now is what later looks compare with
+                    await self._noted.wait()  # what waits then is what later looks compare with
+                    await asyncio.sleep(_CALM_SECONDS)
             self._noted.clear()
             try:
                 fees = _total_fees(await self._rpc.call("getmempoolinfo"))

@@ -9,6 +9,8 @@ What nodes do, and what follows (observed on real ones):
   it; so a call whose connection ends without an answer is made once more. That is
   harmless for every method used here, `submitblock` included.
 - Each call in flight has a connection of its own; none waits for another.
+- Templates come by the megabyte, and fresh memory for one costs as much time as reading it:
+  so the memory of the last large answer is kept for the next.
 """
 
 import asyncio
@@ -80,7 +82,7 @@ class Shape:
     """
 
     def __init__(self, type: Any) -> None:
-        self.decode: Callable[[bytes], _Answer[Any]] = msgspec.json.Decoder(
+        self.decode: Callable[[memoryview], _Answer[Any]] = msgspec.json.Decoder(
             _Answer[type], float_hook=Decimal
         ).decode
 
@@ -108,6 +110,7 @@ class NodeRpc:
         self._token: str | None = None
         self._session: aiohttp.ClientSession | None = None
         self._serial = 0
+        self._room = bytearray()  # for an answer's bytes, while no call uses it
 
     @property
     def url(self) -> str:
@@ -162,11 +165,13 @@ class NodeRpc:
             self._token = None  # the node was started anew, and so is its cookie
             status, body = await self._send(method, params, timeout_seconds)
         self._ensure_served(status)
-        return self._result(method, status, body, shape)
+        result = self._result(method, status, body, shape)
+        self._give_back(body)
+        return result
 
     async def _send(
         self, method: str, params: tuple[object, ...], timeout_seconds: float
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, memoryview]:
         self._serial += 1
         request = msgspec.json.encode({"id": self._serial, "method": method, "params": params})
         try:
@@ -193,20 +198,31 @@ class NodeRpc:
                 f"the connection to the node at {self._url} broke: {_why(error)}"
             ) from error
 
-    async def _post(self, request: bytes) -> tuple[int, bytes]:
+    async def _post(self, request: bytes) -> tuple[int, memoryview]:
         headers = {"Authorization": self._authorization(), "Content-Type": "application/json"}
         async with self._opened().post(
             self._url, data=request, headers=headers, allow_redirects=False
         ) as response:
-            pieces, size = [], 0
-            async for piece in response.content.iter_any():
-                pieces.append(piece)
-                size += len(piece)
-                if size > _LONGEST_ANSWER:
-                    raise BadUpstreamError(
-                        f"the node at {self._url} answers with more than {_LONGEST_ANSWER} bytes"
-                    )
-            return response.status, b"".join(pieces)
+            return response.status, await self._read(response.content)
+
+    async def _read(self, content: aiohttp.StreamReader) -> memoryview:
+        room, self._room = self._room, bytearray()
+        size = 0
+        async for piece in content.iter_any():
+            start, size = size, size + len(piece)
+            if size > _LONGEST_ANSWER:
+                raise BadUpstreamError(
+                    f"the node at {self._url} answers with more than {_LONGEST_ANSWER} bytes"
+                )
+            room[start:size] = piece  # it grows where that is needed
+        return memoryview(room)[:size]
+
+    def _give_back(self, body: memoryview) -> None:
+        """Keep the larger memory, for the next answer."""
+        room = body.obj
+        body.release()
+        if isinstance(room, bytearray) and len(room) > len(self._room):
+            self._room = room
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -250,14 +266,14 @@ class NodeRpc:
                 "allows"
             )
 
-    def _result(self, method: str, status: int, body: bytes, shape: Shape) -> Any:
+    def _result(self, method: str, status: int, body: memoryview, shape: Shape) -> Any:
         try:
             try:
                 answer = shape.decode(body)
             except msgspec.ValidationError:  # JSON, but not in that shape
                 answer = _ANYTHING.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            excerpt = body[:_EXCERPT].decode("ascii", "replace")
+            excerpt = bytes(body[:_EXCERPT]).decode("ascii", "replace")
             raise BadUpstreamError(
                 f"what answers at {self._url} is no bitcoind: HTTP status {status}, {excerpt!r}"
             ) from None

@@ -66,6 +66,16 @@ async def test_a_result_comes_in_the_shape_that_it_should_have() -> None:
             await rpc.call("x", shape=shape)
 
 
+async def test_answers_of_every_size_are_read_one_after_the_other_and_at_once() -> None:
+    answers = {name: [name * 99] * size for name, size in [("x", 9), ("y", 9_999), ("z", 5_000)]}
+    async with RpcNode(answers) as node, NodeRpc(node.url, user="u") as rpc:
+        for name in ("x", "y", "x", "z", "y", "x"):
+            assert await rpc.call(name) == answers[name]
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            asked = [(name, group.create_task(rpc.call(name))) for name in "zyxzyx"]
+        assert all(task.result() == answers[name] for name, task in asked)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
