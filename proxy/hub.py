@@ -27,7 +27,7 @@ from proxy.slices import Layout, LayoutError, Slices
 from proxy.space import Space
 from proxy.stats import Stats
 from proxy.switches import SwitchMeter
-from proxy.terms import LATE_SECONDS, Clock, Guest, HubSettings
+from proxy.terms import LATE_SECONDS, Clock, Guest, HubSettings, Roll
 
 __all__ = ["Clock", "Guest", "Hub", "HubSettings"]
 
@@ -94,6 +94,8 @@ class Hub(Audience):
         """Whom its rigs are paid to."""
         self.meter = SwitchMeter(self.ledger, self.stats, self.clock.wall)
         """What its switches between upstreams cost."""
+        self.roll = Roll()
+        """How many rigs there are; the connections of a route have one."""
         self.busy_since = 0.0
         """Since when there has been work; monotonic seconds."""
         self.enlist()

@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from headframe.chain.job import BIP320_MASK, Job, SplitCoinbase
 from headframe.chain.share import Checked, Reason
 from headframe.chain.target import (
@@ -173,7 +175,7 @@ class Rig:
 
     def permit(self, mask: int) -> None:
         """Take shares with these version bits at most."""
-        self.seat = replace(self.seat, mask=mask)
+        self.seat = msgspec.structs.replace(self.seat, mask=mask)
 
     def reseat(self, seat: Seat, lease: Lease, before: Layout | None = None) -> None:
         """Give it another place; what it is shown next is clean.

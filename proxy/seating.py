@@ -1,8 +1,9 @@
 """The rigs of one connection: their places, their jobs, and the route that they are on."""
 
 from collections.abc import Container
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from headframe.chain.errors import ChainError
 from headframe.chain.job import SourceId
@@ -138,8 +139,10 @@ class Seating(Presence):
         self._hub.payouts.release(self._payee)
         self._payee = None
         self._hub.leave(self)
+        self._hub.roll.rigs -= self._named
         self._hub = place.hub
         self._hub.join(self)
+        self._hub.roll.rigs += self._named
         self._hub.stats.moves += self._named
         for rig in self._rigs:
             rig.unsettle()
@@ -363,5 +366,6 @@ class Seating(Presence):
             rig.leave(self._core.recollect())
         self._hub.payouts.release(self._payee)
         self._hub.leave(self)
+        self._hub.roll.rigs -= self._named
         if self._user:
             log.info("rig_left", rig=self._user, peer=self.address, why=why)

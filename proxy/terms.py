@@ -15,7 +15,7 @@ from proxy.jobbook import Entry
 from proxy.names import Sender, own_name
 from proxy.policy import Stale, VerdictBy, WhenDry
 
-__all__ = ["LATE_SECONDS", "Asker", "Clock", "Guest", "HubSettings"]
+__all__ = ["LATE_SECONDS", "Asker", "Clock", "Guest", "HubSettings", "Roll"]
 
 LATE_SECONDS: Final = 30.0
 """So long shares are taken of a place that a rig has left: a route, or a layout."""
@@ -46,6 +46,7 @@ class HubSettings:
         stale: what becomes of good shares whose job is dead.
         when_dry: what becomes of rigs after `grace_seconds` without work.
         pay_to: who is paid for blocks that are found on a node.
+        max_rigs: so many rigs may be on the route; `None` for any number.
     """
 
     refresh_seconds: float = 30.0
@@ -55,6 +56,20 @@ class HubSettings:
     stale: Stale = Stale.REFUSE
     when_dry: WhenDry = WhenDry.CLOSE
     pay_to: PayTo = PayTo.ADDRESS
+    max_rigs: int | None = None
+
+
+@dataclass(slots=True)
+class Roll:
+    """The rigs of a route, on all its connections.
+
+    Attributes:
+        rigs: connections that have authorised and are on it.
+        turned_away: rigs that found it full, and no other rule that fits them.
+    """
+
+    rigs: int = 0
+    turned_away: int = 0
 
 
 class Asker(Protocol):

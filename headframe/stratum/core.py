@@ -12,8 +12,9 @@ After a fatal `PeerFault`, write what is left and hang up.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from headframe.chain.job import Job
 from headframe.chain.share import Share, Verdict
@@ -57,9 +58,8 @@ class ClientCore(SansIO[ClientEvent], Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
-    """What a session owns on one channel.
+class Seat(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a session owns on one channel; lean, since every rig has one.
 
     The coinbase a rig hashes is
     `job prefix + lane + slice + (its own extranonce, size bytes) + job suffix`.

@@ -1,7 +1,7 @@
 import itertools
 import random
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from hypothesis import given, settings
@@ -279,7 +279,7 @@ class Walk:
 
     def new_share(self) -> None:
         entry = self.chance.choice(self.entries[-5:])
-        seat = replace(SEAT, mask=self.chance.choice([0x1FFFE000, 0]))
+        seat = msgspec.structs.replace(SEAT, mask=self.chance.choice([0x1FFFE000, 0]))
         share = ShareSubmitted(
             channel=0,
             ticket=Ticket(1),

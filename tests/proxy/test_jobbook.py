@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -532,7 +533,7 @@ def test_shares_of_the_layout_before_are_judged_by_their_own_book():
     maker = JobMaker()
     old = before.add(maker.make(), 0.0)
     new = book.add(maker.make(coinbase=b"2", size=4), 1.0)
-    seat = replace(SEAT, slice=b"\x00\x07", size=2)
+    seat = msgspec.structs.replace(SEAT, slice=b"\x00\x07", size=2)
     assert book.find(old.job.id) is old
     assert book.layout_of(old.job.id) is before.layout
     assert book.layout_of(new.job.id) is book.layout
@@ -554,7 +555,10 @@ def test_a_share_counts_once_though_the_layout_changed_in_between():
     new = book.add(job, 1.0)
     assert new.job.ntime > old.job.ntime  # so that nobody hashes the same again
     # The free bytes are 0000 | 0000 | 00056162 then, and 00000000 | 0005 | 6162 now.
-    seat, now = replace(SEAT, slice=b"\x00\x00"), replace(SEAT, slice=b"\x00\x05", size=2)
+    seat, now = (
+        msgspec.structs.replace(SEAT, slice=b"\x00\x00"),
+        msgspec.structs.replace(SEAT, slice=b"\x00\x05", size=2),
+    )
     share = share_for(old, extranonce=b"\x00\x05ab")
     twin = share_for(new, extranonce=b"ab", ntime=old.job.ntime)
     assert widen(old, seat, share) == widen(new, now, twin)

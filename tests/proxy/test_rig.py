@@ -1,8 +1,8 @@
 import itertools
 import re
-from dataclasses import replace
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,7 +126,7 @@ def test_its_figures_are_plain():
 
 
 def of_agent(agent: str, **settings: object) -> Rig:
-    seat = replace(SEAT, agent=agent, numbers=traits_of(agent).numbers)
+    seat = msgspec.structs.replace(SEAT, agent=agent, numbers=traits_of(agent).numbers)
     return Rig(seat, Lease(b"\x00\x01"), rig_settings(**settings), EASY, 0.0)
 
 

@@ -8,8 +8,9 @@ order of their requests; a subscribe's answer leaves before any job.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Final
+
+from msgspec.structs import replace
 
 from headframe.chain.job import BIP320_MASK, Job
 from headframe.chain.share import Reason, Verdict

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -603,7 +604,7 @@ def test_the_difficulty_is_sent_when_it_changes() -> None:
 def test_the_difficulty_is_one_that_the_rig_reads(numbers: Numbers, text: str) -> None:
     core = ServerConnection()
     (joined, asks) = core.receive_data(SUBSCRIBE + AUTHORIZE)
-    core.seat(joined.ticket, replace(seat_of(), numbers=numbers))  # type: ignore[union-attr]
+    core.seat(joined.ticket, msgspec.structs.replace(seat_of(), numbers=numbers))  # type: ignore[union-attr]
     act(core, [asks])
     got = core.offer(0, job_of(), target_from_difficulty(1000.5), clean=True)
     assert b'"mining.set_difficulty","params":[%b]}' % text.encode() in core.data_to_send()
@@ -700,7 +701,7 @@ def test_version_rolling_may_be_off() -> None:
 
 def test_a_new_seat_is_announced_to_those_who_take_it() -> None:
     core = seated(request(0, "mining.extranonce.subscribe"))
-    assert core.reseat(replace(seat_of(), slice=b"\x0f", size=3))
+    assert core.reseat(msgspec.structs.replace(seat_of(), slice=b"\x0f", size=3))
     core.offer(0, job_of(2, size=5), DIFFICULTY_1, clean=True)
     lines = sent(core)
     assert methods_and_ids(lines) == ["mining.set_extranonce", "mining.notify"]
@@ -713,7 +714,7 @@ def test_a_new_seat_is_announced_to_those_who_take_it() -> None:
 
 def test_a_rig_that_takes_no_changes_keeps_its_seat() -> None:
     core = seated()
-    assert not core.reseat(replace(seat_of(), slice=b"\x0f", size=3))
+    assert not core.reseat(msgspec.structs.replace(seat_of(), slice=b"\x0f", size=3))
     assert sent(core) == []
 
 
@@ -735,7 +736,7 @@ def test_nothing_is_shown_before_the_seat(mistake: Callable[[ServerConnection], 
         lambda core: core.offer(1, job_of(), DIFFICULTY_1, clean=True),
         lambda core: core.offer(0, job_of(size=7), DIFFICULTY_1, clean=True),
         lambda core: core.offer(0, job_of().fix(bytes(8)), DIFFICULTY_1, clean=True),
-        lambda core: core.reseat(replace(seat_of(), channel=1)),
+        lambda core: core.reseat(msgspec.structs.replace(seat_of(), channel=1)),
     ],
 )
 def test_a_job_that_does_not_fit_the_seat_is_our_mistake(
