@@ -193,7 +193,7 @@ class Builder:
             stats=self._stats,
             shelf=self._shelf,
         )
-        hub.blocks = main.blocks
+        hub.blocks, hub.roll = main.blocks, main.roll
         hub.uplink.share_blocks(main.uplink)
         if main.tap is not None:
             hub.note_shares(main.tap)

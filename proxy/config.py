@@ -277,7 +277,12 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             when_dry=(route and route.when_dry) or self.when_dry,
             worker_sent=names.naming().rule(),
             pay_to=_pay_to(self.upstreams if route is None else route.upstreams, route),
+            max_rigs=None if route is None else route.max_rigs,
         )
+
+    def max_rigs(self) -> dict[str, int]:
+        """Say how many rigs may be on each route that has a limit."""
+        return {each.name: each.max_rigs for each in self.routes if each.max_rigs is not None}
 
     def payouts(self) -> dict[str, PayTo]:
         """Say who is paid on each route.

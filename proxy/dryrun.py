@@ -10,7 +10,7 @@ from headframe.runtime.errors import ConfigError
 from headframe.runtime.http import aiohttp, trust
 from headframe.runtime.wire import format_peer
 from proxy.config import ProxyConfig
-from proxy.tryout import Trial, parse_rig, parse_rigs, try_rigs
+from proxy.tryout import Rules, Trial, parse_rig, parse_rigs, try_rigs
 
 __all__ = ["dry_run", "live_rigs_at"]
 
@@ -29,11 +29,11 @@ def dry_run(config: ProxyConfig, rigs: Sequence[str], running: str) -> list[str]
     Raises:
         ConfigError: the settings cannot be used, a rig cannot be read, or no proxy answers.
     """
-    router, pays = config.router(), config.payouts()
+    rules = Rules.of(config)
     if rigs:
-        return [each.words for each in try_rigs(map(parse_rig, rigs), router, pays)]
+        return [each.words for each in try_rigs(map(parse_rig, rigs), rules)]
     url = running or _page_of(config)
-    tried = try_rigs(asyncio.run(live_rigs_at(url)), router, pays)
+    tried = try_rigs(asyncio.run(live_rigs_at(url)), rules)
     moves = [each for each in tried if each.moves]
     lines = [each.words for each in tried]
     return [*lines, f"{len(moves)} of {len(tried)} rigs would move"]

@@ -20,7 +20,7 @@ from proxy.balancer import Headed
 from proxy.cost import Cost, Level, Price
 from proxy.entrance import Entrance
 from proxy.hub import Hub
-from proxy.routes import Visitor
+from proxy.routes import Decision, Visitor
 from proxy.routing import Routing
 from proxy.session import Place, Session
 
@@ -212,9 +212,9 @@ class Listener:
         """Say where a rig takes its seat that waits there, and has not said its name."""
         return self._routing.seat(self.name, current)
 
-    def place(self, visitor: Visitor, current: Hub) -> Place | None:
-        """Say which route a rig takes that is on this one; `None`: it is turned away."""
-        return self._routing.place(visitor, current)
+    def place(self, visitor: Visitor, current: Hub, *, counts: bool) -> Place | Decision:
+        """Say which route a rig takes, or why it is turned away; see `Door.place`."""
+        return self._routing.place(visitor, current, counts=counts)
 
     def admit(self, address: str) -> str:
         """Let a connection in, or say why not.

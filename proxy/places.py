@@ -5,7 +5,7 @@ from typing import Protocol
 
 from proxy.hub import Hub
 from proxy.rig import RigSettings
-from proxy.routes import Visitor
+from proxy.routes import Decision, Visitor
 
 __all__ = ["Door", "Place"]
 
@@ -42,5 +42,11 @@ class Door(Protocol):
     def seat(self, current: Hub) -> Place:
         """Say where a rig takes its seat that waits there, and has not said its name."""
 
-    def place(self, visitor: Visitor, current: Hub) -> Place | None:
-        """Say which route a rig takes that is on this one; `None`: it is turned away."""
+    def place(self, visitor: Visitor, current: Hub, *, counts: bool) -> Place | Decision:
+        """Say which route a rig takes, or why it is turned away.
+
+        Args:
+            visitor: what is known of it.
+            current: where it is, or waits.
+            counts: it is one of the rigs there: that one is full means nothing to it.
+        """

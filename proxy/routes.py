@@ -6,7 +6,7 @@ rule fits takes the first route.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from ipaddress import (
@@ -78,15 +78,27 @@ class Decision:
     Attributes:
         route: the name of the route; "" when it is turned away.
         why: the rule that said so, in words.
+        full: the route that had no room for it, when it is turned away for that.
     """
 
     route: str
     why: str
+    full: str = ""
 
     @property
     def refused(self) -> bool:
         """It is turned away."""
         return not self.route
+
+    @property
+    def told(self) -> str:
+        """Why it is turned away, for the log."""
+        return self.why if self.full else f"a rule says so: {self.why}"
+
+    @property
+    def closes(self) -> str:
+        """Why its connection ends then: one of `CLOSE_REASONS`."""
+        return "route_full" if self.full else "no_route"
 
 
 class Router:
@@ -104,13 +116,24 @@ class Router:
         self._else = Decision(default, "no rule fits: the first route")
         self._by_address = any(rule.addresses for rule in self.rules)
 
-    def choose(self, visitor: Visitor) -> Decision:
-        """Say where a rig goes."""
-        address = self._read(visitor.address)
+    def choose(self, visitor: Visitor, full: Collection[str] = ()) -> Decision:
+        """Say where a rig goes.
+
+        Args:
+            visitor: what is known of it.
+            full: routes without room for it: the next rule that fits it counts, and with
+                none it is turned away.
+        """
+        address, missed = self._read(visitor.address), ""
         for test in self._tests:
             if test.knows(visitor.listener, address) and test.likes(visitor.login, visitor.agent):
-                return test.decision
-        return self._else
+                if test.decision.route not in full:
+                    return _instead(test.decision, missed)
+                missed = missed or test.decision.route
+        if not missed and self._else.route not in full:
+            return self._else
+        missed = missed or self._else.route
+        return Decision("", f"route {missed} is full, and no other rule fits", full=missed)
 
     def foresee(self, listener: str, address: str) -> Decision | None:
         """Say where all rigs of a place go, if neither login nor agent matter there.
@@ -161,6 +184,13 @@ class _Test:
         if self._login is not None and self._login.match(login) is None:
             return False
         return self._agent is None or self._agent.match(agent) is not None
+
+
+def _instead(decision: Decision, missed: str) -> Decision:
+    if not missed:
+        return decision
+    why = f"{decision.why}; route {missed} is full"
+    return Decision(decision.route, why, full="" if decision.route else missed)
 
 
 def parse_network(text: str) -> Network:

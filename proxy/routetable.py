@@ -58,6 +58,13 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
         int | None, msgspec.Meta(description="That its upstream leaves; none without a job.")
     ]
     connections: Annotated[int, msgspec.Meta(ge=0)]
+    rigs: Annotated[int, msgspec.Meta(ge=0, description="Connections that have authorised.")]
+    max_rigs: Annotated[
+        int | None, msgspec.Meta(description="So many may be on it; null: any number.")
+    ]
+    turned_away: Annotated[
+        int, msgspec.Meta(ge=0, description="Rigs that found it full, and no other rule for them.")
+    ]
     hashrate_hps: Annotated[float, msgspec.Meta(ge=0, description="Of its rigs together.")]
     accepted: Annotated[int, msgspec.Meta(ge=0, description="Good shares of its rigs.")]
     rejected: Annotated[int, msgspec.Meta(ge=0, description="Those that were refused here.")]
@@ -75,6 +82,9 @@ class RouteFigures:
 
     up: int = gauge("1 while the route has work for rigs, else 0.")
     connections: int = gauge("Connections of rigs on the route.")
+    rigs: int = gauge("Those of them that have authorised.")
+    max_rigs: int | None = gauge("So many of them may be on the route; none without a limit.")
+    rigs_turned_away: int = counter("Rigs that found the route full, and no other rule for them.")
     hashrate: float = gauge("Estimate from the good shares of its rigs.", "hashes_per_second")
     shares_offered: int = counter("Shares that rigs on the route sent.")
     shares_accepted: int = counter("Those that were good.")
@@ -120,6 +130,9 @@ def routes_of(routing: Routing, rates: Mapping[str, float]) -> Iterator[RouteSta
             works=has_work(hub),
             extranonce_bytes=None if job is None else job.extranonce_size,
             connections=sum(len(each.guests) for each in route.hubs),
+            rigs=hub.roll.rigs,
+            max_rigs=hub.settings.max_rigs,
+            turned_away=hub.roll.turned_away,
             hashrate_hps=rates.get(name, 0.0),
             accepted=total.accepted.shares,
             rejected=total.refused_total.shares,
@@ -156,6 +169,9 @@ def route_figures(routing: Routing, rates: Mapping[str, float]) -> Mapping[str, 
         figures = found[name] = RouteFigures(**flows_of(route.hub.ledger.total))
         figures.up = int(name in routing.routes and has_work(route.hub))
         figures.connections = sum(len(each.guests) for each in route.hubs)
+        roll = route.hub.roll
+        figures.rigs, figures.rigs_turned_away = roll.rigs, roll.turned_away
+        figures.max_rigs = route.hub.settings.max_rigs
         figures.hashrate = rates.get(name, 0.0)
     return found
 

@@ -169,20 +169,40 @@ class Routing:
                     if isinstance(guest, Session):
                         yield name, guest
 
-    def decide(self, visitor: Visitor) -> Decision:
-        """Say where a rig goes, and why."""
-        return self.router.choose(visitor)
+    def decide(self, visitor: Visitor, on: Hub | None = None) -> Decision:
+        """Say where a rig goes, and why.
 
-    def place(self, visitor: Visitor, current: Hub | None = None) -> Place | None:
-        """Give a rig that has said its name its place; `None`: it is turned away.
+        Args:
+            visitor: what is known of it.
+            on: where it is one of the rigs already, if anywhere.
+        """
+        decision = self.router.choose(visitor)
+        if decision.refused or not self._is_full(decision.route, on):
+            return decision
+        return self.router.choose(
+            visitor, [name for name in self._routes if self._is_full(name, on)]
+        )
+
+    def _is_full(self, route: str, on: Hub | None) -> bool:
+        here = self._routes[route]
+        most = here.hub.settings.max_rigs
+        return most is not None and here.hub.roll.rigs >= most and on not in here.hubs
+
+    def place(
+        self, visitor: Visitor, current: Hub | None = None, *, counts: bool = False
+    ) -> Place | Decision:
+        """Give a rig that has said its name its place, or say why it is turned away.
 
         Args:
             visitor: what is known of it.
             current: where it is; it stays there if it may.
+            counts: it is one of the rigs there.
         """
-        decision = self.decide(visitor)
+        decision = self.decide(visitor, current if counts else None)
+        if decision.full:
+            self._routes[decision.full].hub.roll.turned_away += 1
         if decision.refused:
-            return None
+            return decision
         return self._place(visitor.listener, decision.route, current)
 
     def entry(self, listener: str, current: Hub | None = None) -> Place:
@@ -281,10 +301,10 @@ class Routing:
         if not session.user:
             session.move(self.entry(session.door.name, session.hub), now)
             return
-        place = self.place(session.visitor, session.hub)
-        if place is None:
-            log.warning("rig_refused", user=session.user, peer=session.address, why="a rule now")
-            session.close("no_route")
+        place = self.place(session.visitor, session.hub, counts=True)
+        if isinstance(place, Decision):
+            log.warning("rig_refused", user=session.user, peer=session.address, why=place.told)
+            session.close(place.closes)
         else:
             session.move(place, now)
 

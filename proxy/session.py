@@ -25,6 +25,7 @@ from headframe.stratum.events import (
 from proxy.cost import Cost, Level, Price
 from proxy.hub import Hub
 from proxy.rig import RigSettings, difficulty_in_password
+from proxy.routes import Decision
 from proxy.seating import Door, Place
 from proxy.skimming import Skimming
 
@@ -153,7 +154,6 @@ class Session(Skimming):
         first = not self._named
         if first and not self._take_place(event.user, now):
             self._core.authorize(event.ticket, ok=False)
-            self._doom = "no_route"
             return
         why = self._claim(event.user)
         if why:
@@ -164,6 +164,7 @@ class Session(Skimming):
         self._core.authorize(event.ticket, ok=True)
         self._take_ahead()
         self._named = True
+        self._hub.roll.rigs += first
         self._hub.ledger.worker(event.user)
         if wish is not None:
             self._wish(wish, now)
@@ -177,15 +178,15 @@ class Session(Skimming):
             self.move(self._door.seat(self._hub), now)
         self._joining = (*self._joining, event)
         if self._named and not self._take_place(self._user, now):  # it authorised first
-            self._doom = "no_route"
             return
         self._seat(event, now)
 
     def _take_place(self, login: str, now: float) -> bool:
-        """Go where the rules say; false when they turn the rig away."""
-        place = self._door.place(self._visitor_as(login), self._hub)
-        if place is None:
-            log.warning("rig_refused", user=login, peer=self.address, why="a rule says so")
+        """Go where the rules say; false when they turn the rig away, or a full route does."""
+        place = self._door.place(self._visitor_as(login), self._hub, counts=self._named)
+        if isinstance(place, Decision):
+            log.warning("rig_refused", user=login, peer=self.address, why=place.told)
+            self._doom = place.closes
             return False
         self.move(place, now)
         return True

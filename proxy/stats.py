@@ -48,6 +48,7 @@ CLOSE_REASONS: Final = (
     "no_slice",
     "new_layout",
     "no_route",
+    "route_full",
     "no_payout",
     "kicked",
     "banned",

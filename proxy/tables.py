@@ -249,6 +249,13 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Annotated[int, Meta(ge=0, le=0x1FFFFFFF)] | None,
         Meta(description="Version bits its rigs may roll; as `version_mask` says if left out."),
     ] = None
+    max_rigs: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Rigs that may be on it at once; any number if unset. One more takes the "
+            "next rule that fits it, or is turned away. Who is on it stays when this is lowered."
+        ),
+    ] = None
 
 
 class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,9 @@
 """Where rigs go, and where they would go with other settings: for `--dry-run` and the API."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 import msgspec
@@ -18,6 +20,7 @@ __all__ = [
     "ROUTES",
     "TRY",
     "Overview",
+    "Rules",
     "Trial",
     "TryAsked",
     "live_rigs",
@@ -166,22 +169,60 @@ def parse_rigs(plain: object) -> list[Trial]:
     return rigs
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Settings that say which rig goes where.
+
+    Attributes:
+        router: the rules.
+        pays: who is paid, by route; whoever cannot be is turned away.
+        most: rigs that may be on a route, for those with a limit.
+    """
+
+    router: Router
+    pays: Mapping[str, PayTo] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: ProxyConfig) -> "Rules":
+        """Take them from settings.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        return cls(router=config.router(), pays=config.payouts(), most=config.max_rigs())
+
+    def decide(self, rig: Trial, counts: Mapping[str, int]) -> Decision:
+        """Say where a rig goes, given how many are on each route."""
+        full = [
+            name
+            for name, most in self.most.items()
+            if counts.get(name, 0) >= most and name != rig.route
+        ]
+        decision = self.router.choose(rig.visitor, full)
+        why = objection_to(rig.login, self.pays.get(decision.route, PayTo.ADDRESS))
+        return Decision("", why) if why else decision
+
+
 def try_rigs(
-    rigs: Iterable[Trial], then: Router, pays: Mapping[str, PayTo] | None = None
+    rigs: Iterable[Trial], then: Rules, others: Mapping[str, int] | None = None
 ) -> list[Trial]:
-    """Say where rigs go by settings that are not in force.
+    """Say where rigs go by settings that are not in force, one after the other.
 
     Args:
-        rigs: which.
-        then: the rules.
-        pays: who is paid, by route; whoever cannot be is turned away.
+        rigs: which; those with a route are on it so far.
+        then: the settings.
+        others: how many more rigs are on each route.
     """
+    asked = list(rigs)
+    counts = Counter(others or {})
+    counts.update(rig.route for rig in asked if rig.route)
     tried = []
-    for rig in rigs:
-        decision = then.choose(rig.visitor)
-        why = objection_to(rig.login, (pays or {}).get(decision.route, PayTo.ADDRESS))
-        if why:
-            decision = Decision("", why)
+    for rig in asked:
+        decision = then.decide(rig, counts)
+        if decision.route != rig.route:
+            counts[rig.route or ""] -= 1
+            counts[decision.route] += 1
         tried.append(msgspec.structs.replace(rig, then=decision.route, then_why=decision.why))
     return tried
 
@@ -197,7 +238,7 @@ def live_rigs(routing: Routing) -> Iterator[Trial]:
                 login=seen.login,
                 agent=seen.agent,
                 route=route,
-                why=routing.decide(seen).why,
+                why=routing.decide(seen, session.hub).why,
             )
 
 
@@ -223,26 +264,34 @@ def trying(routing: Routing, read: Callable[[], ProxyConfig] | None) -> Action:
     """
 
     async def answer(asked: TryAsked) -> Answer:
-        rigs = _asked(routing, asked)
+        rigs, others = _asked(routing, asked)
         if read is not None:
             try:
                 settings = await asyncio.to_thread(read)
             except HeadframeError as error:
                 return Answer(error=str(error), what_to_do="mend the settings")
-            rigs = try_rigs(rigs, settings.router(), settings.payouts())
+            rigs = try_rigs(rigs, Rules.of(settings), others)
         return Answer(details={"rigs": rigs, "moves": sum(rig.moves for rig in rigs)})
 
     return answer
 
 
-def _asked(routing: Routing, asked: TryAsked) -> Sequence[Trial]:
+def _asked(routing: Routing, asked: TryAsked) -> tuple[Sequence[Trial], Mapping[str, int]]:
+    """Return the rigs, with where they are or would go now, and the number of all others."""
     if asked.rigs is None:
-        return list(live_rigs(routing))[:_MOST_RIGS]
-    found = []
-    for rig in asked.rigs:
-        decision = routing.decide(rig.visitor)
-        found.append(msgspec.structs.replace(rig, route=decision.route, why=decision.why))
-    return found
+        return list(live_rigs(routing))[:_MOST_RIGS], {}
+    hubs = {name: each.hub for name, each in routing.routes.items()}
+    others = {name: hub.roll.rigs for name, hub in hubs.items()}
+    limits = {name: hub.settings.max_rigs for name, hub in hubs.items()}
+    now = Rules(
+        router=routing.router,
+        most={name: most for name, most in limits.items() if most is not None},
+    )
+    fresh = [msgspec.structs.replace(rig, route=None) for rig in asked.rigs]
+    return [
+        msgspec.structs.replace(rig, route=rig.then, why=rig.then_why, then=None, then_why="")
+        for rig in try_rigs(fresh, now, others)
+    ], others
 
 
 def _name(route: str | None) -> str:

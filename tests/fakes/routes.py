@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,15 +53,19 @@ class Farm:
         return {(door, route): rigs for door in LISTENERS for route in routes}
 
     def change(
-        self, *routes: str, rules: Sequence[Rule] = (), rigs: RigSettings | None = None
+        self,
+        *routes: str,
+        rules: Sequence[Rule] = (),
+        rigs: RigSettings | None = None,
+        most: Mapping[str, int] | None = None,
     ) -> None:
-        """Put other routes and rules into force."""
+        """Put other routes and rules into force; `most`: how many rigs may be on a route."""
         known = self.routing.known
         self.routing.change(
             [known.get(name) or self.make(name) for name in routes],
             Router(rules, routes[0]),
             self.table(*routes, rigs=rigs or rig_settings()),
-            dict.fromkeys(routes, HubSettings()),
+            {name: HubSettings(max_rigs=(most or {}).get(name)) for name in routes},
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:

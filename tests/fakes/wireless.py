@@ -11,7 +11,7 @@ from headframe.stratum.core import ServerCore
 from proxy.hub import Hub, HubSettings
 from proxy.jobbook import Entry
 from proxy.rig import Rig, RigSettings
-from proxy.routes import Visitor
+from proxy.routes import Decision, Visitor
 from proxy.seating import Place
 from proxy.session import Session
 from tests.fakes.mining import JobMaker, ManualSource
@@ -40,7 +40,7 @@ class OpenDoor:
     def seat(self, current: Hub) -> Place:
         return Place(current, self.settings)
 
-    def place(self, visitor: Visitor, current: Hub) -> Place | None:
+    def place(self, visitor: Visitor, current: Hub, *, counts: bool) -> Place | Decision:
         return Place(current, self.settings)
 
 

@@ -102,3 +102,28 @@ def test_an_address_with_a_zone_fits_its_range():
 def test_what_is_no_range_is_refused(text: str):
     with pytest.raises(ValueError, match=re.escape(repr(text)) + "|host bits"):
         parse_network(text)
+
+
+def test_a_full_route_leaves_rigs_to_the_next_rule_that_fits():
+    rules = [
+        Rule(route="a", login="x*"),
+        Rule(route="b", login="x.1"),
+        Rule(route="", login="x.2"),
+    ]
+    router = Router(rules, "c")
+
+    def where(login: str, *full: str) -> tuple[str, str, str]:
+        found = router.choose(Visitor(listener="l", address="h", login=login), full)
+        return found.route, found.full, found.closes
+
+    assert where("x.1", "b", "c")[0] == "a"
+    assert where("x.1", "a")[0] == "b"
+    assert where("x.1", "a", "b") == ("", "a", "route_full")
+    assert where("x.2", "a") == ("", "a", "route_full"), "the first route that fits was full"
+    assert where("x.2", "b")[0] == "a"
+    assert where("x.3", "a") == ("", "a", "route_full"), "the first route is for whom none fits"
+    assert where("y", "a", "b")[0] == "c"
+    assert where("y", "c") == ("", "c", "route_full")
+    refused = Router([Rule(route="", login="t")], "c")
+    thief = refused.choose(Visitor(listener="l", address="h", login="t"), ["c"])
+    assert (thief.closes, thief.told) == ("no_route", "a rule says so: login t")

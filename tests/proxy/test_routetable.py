@@ -23,6 +23,7 @@ async def test_each_route_is_told_by_itself():
                 text = (await Page(farm.routing, None, "").metrics()).decode()
     assert (one.name, one.works, one.connections, one.accepted) == ("a", True, 1, 1)
     assert (two.name, two.works, two.connections, two.accepted) == ("b", False, 1, 0)
+    assert (two.rigs, two.max_rigs, two.turned_away) == (1, None, 0)
     assert (one.forwarded, one.acknowledged) == (1, 1)
     assert (one.hashrate_hps, two.hashrate_hps) == (5.0, 0.0)
     assert [each["name"] for each in page["routes"]] == ["a", "b"]
@@ -31,6 +32,18 @@ async def test_each_route_is_told_by_itself():
     assert 'headframe_proxy_route_shares_accepted_total{route="a"} 1.0' in text
     assert 'headframe_proxy_route_up{route="b"} 0.0' in text
     assert "headframe_proxy_shares_accepted_total 1.0" in text
+
+
+async def test_the_limit_of_a_route_is_told():
+    async with farming("a") as farm:
+        farm.change("a", most={"a": 7})
+        farm.routing.routes["a"].hub.roll.turned_away = 3
+        [told] = routes_of(farm.routing, {})
+        text = (await Page(farm.routing, None, "").metrics()).decode()
+    assert (told.rigs, told.max_rigs, told.turned_away) == (0, 7, 3)
+    assert 'headframe_proxy_route_max_rigs{route="a"} 7.0' in text
+    assert 'headframe_proxy_route_rigs{route="a"} 0.0' in text
+    assert 'headframe_proxy_route_rigs_turned_away_total{route="a"} 3.0' in text
 
 
 async def test_a_route_that_went_keeps_its_counters():

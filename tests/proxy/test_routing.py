@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from headframe.chain.job import Job, SplitCoinbase
 from headframe.chain.share import Reason
@@ -243,3 +244,74 @@ async def test_who_waits_for_a_name_waits_where_there_is_work():
         assert farm.routing.entry("front").hub is farm.routing.known["b"].hub
         visitor = Visitor(listener="front", address="127.0.0.1", login="b.1")
         assert farm.routing.decide(visitor).why == "login b.*"
+
+
+async def refused(farm: Farm, login: str) -> None:
+    """See a rig be turned away."""
+    async with RawRig.to(farm.port()) as rig:
+        rig.send(1, "mining.subscribe", "raw/1")
+        rig.send(2, "mining.authorize", login, "x")
+        assert (await rig.answer(2))["error"]
+        assert await rig.line() == {}
+
+
+async def test_one_rig_too_many_on_a_route_takes_the_next_rule_or_is_turned_away():
+    rules = [TO_B, Rule(route="c", login="b.3")]
+    async with farming("a", "b", "c", rules=rules) as farm:
+        farm.change("a", "b", "c", rules=rules, most={"b": 2})
+        for name in "abc":
+            farm.publish(name)
+        roll = farm.routing.routes["b"].hub.roll
+        async with connected(farm.port(), "b.1", "b.2", "x") as rigs:
+            for rig in rigs:
+                await rig.job()
+            assert (farm.users("b"), roll.rigs) == (["b.1", "b.2"], 2)
+            with capture_logs() as lines:
+                await refused(farm, "b.4")
+            [told] = [line for line in lines if line["event"] == "rig_refused"]
+            assert told["why"] == "route b is full, and no other rule fits"
+            assert farm.routing.stats.connections_closed["route_full"] == roll.turned_away == 1
+            async with connected(farm.port(), "b.3") as [over]:
+                await mine(farm, over, "c")
+                farm.change("a", "b", "c", rules=rules, most={"b": 3})
+                await farm.until(lambda: "b.3" in farm.users("b"))
+                farm.change("a", "b", "c", rules=rules, most={"b": 1})  # drops nobody
+                await mine(farm, over, "b")
+                assert not any(rig.lost for rig in rigs)
+                assert roll.rigs == 3
+            await farm.until(lambda: roll.rigs == 2)
+            await refused(farm, "b.4")
+        await farm.until(lambda: roll.rigs == 0)
+        async with connected(farm.port(), "b.4") as [late]:
+            await mine(farm, late, "b")
+
+
+async def test_who_is_on_a_full_route_may_name_more_workers_and_subscribe_late():
+    async with farming("a", "b", rules=[TO_B]) as farm:
+        farm.change("a", "b", rules=[TO_B], most={"b": 1})
+        farm.publish("a")
+        farm.publish("b")
+        async with RawRig.to(farm.port()) as rig:
+            rig.send(1, "mining.authorize", "b.1", "x")
+            assert (await rig.answer(1))["result"] is True
+            rig.send(2, "mining.subscribe", "raw/1")  # the rules are asked again
+            await rig.until("mining.notify")
+            rig.send(3, "mining.authorize", "b.2", "x")
+            assert (await rig.answer(3))["result"] is True
+            assert farm.routing.routes["b"].hub.roll.rigs == 1
+            await refused(farm, "b.3")
+        hubs = [each.hub for each in farm.routing.routes.values()]
+        await farm.until(lambda: all(hub.roll.rigs == 0 for hub in hubs))
+
+
+async def test_a_rig_without_a_name_does_not_count():
+    async with farming("a") as farm:
+        farm.change("a", most={"a": 1})
+        farm.publish("a")
+        async with RawRig.to(farm.port()) as waiting, connected(farm.port(), "one") as [rig]:
+            waiting.send(1, "mining.subscribe", "raw/1")
+            await waiting.answer(1)
+            await mine(farm, rig, "a")
+            waiting.send(2, "mining.authorize", "two", "x")
+            assert (await waiting.answer(2))["error"]
+            assert await waiting.line() == {}

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from headframe.runtime.errors import ConfigError
@@ -6,6 +7,7 @@ from proxy.config import ProxyConfig
 from proxy.routes import Router, Rule
 from proxy.tables import RouteSettings, RuleSettings
 from proxy.tryout import (
+    Rules,
     RuleTold,
     Trial,
     TryAsked,
@@ -56,13 +58,57 @@ def test_a_trial_is_told_in_words():
             Trial(listener="f", address="h", login="b.2", route="a"),
             Trial(listener="f", address="h", login="thief", route="a"),
         ],
-        Router([TO_B, Rule(route="", login="thief")], "a"),
+        Rules(router=Router([TO_B, Rule(route="", login="thief")], "a")),
     )
     assert stays.words == "b.1 from h at f (bmminer): b (login b.*)"
     assert moves.words == "b.2 from h at f: a -> b (login b.*)"
     assert goes.words == "thief from h at f: a -> turned away (login thief)"
     assert [each.moves for each in (stays, moves, goes)] == [False, True, True]
     assert Trial(listener="f", address="h", login="x", route="a", why="y").words.endswith("a (y)")
+
+
+def test_a_full_route_leaves_rigs_to_the_next_rule_and_keeps_who_is_on_it():
+    rules = Rules(
+        router=Router([TO_B, Rule(route="c", login="b.2*"), Rule(route="a", login="a.*")], "a"),
+        most={"b": 2, "a": 1},
+    )
+    here = [Trial(listener="f", address="h", login=f"b.{n}", route="b") for n in (7, 8, 9)]
+    come = [Trial(listener="f", address="h", login=login) for login in ("b.1", "b.2", "x", "y")]
+    tried = try_rigs([*come, *here], rules, {"c": 5})
+    assert [(each.login, each.then) for each in tried] == [
+        ("b.1", ""),
+        ("b.2", "c"),
+        ("x", "a"),
+        ("y", ""),
+        ("b.7", "b"),
+        ("b.8", "b"),
+        ("b.9", "b"),
+    ]
+    assert (
+        tried[0].words == "b.1 from h at f: turned away (route b is full, and no other rule fits)"
+    )
+    assert tried[1].words == "b.2 from h at f: c (login b.2*; route b is full)"
+    free = try_rigs([msgspec.structs.replace(here[0], login="z"), *come[:1]], rules, {"b": 1})
+    assert [each.then for each in free] == ["a", "b"], "one left before the other came"
+
+
+async def test_the_api_counts_the_rigs_that_are_there():
+    async with farming("a", "b") as farm:
+        farm.change("a", "b", rules=[TO_B], most={"b": 2})
+        farm.publish("b")
+        async with connected(farm.port(), "b.1") as [rig]:
+            await rig.job()
+            given = TryAsked(rigs=tuple(Trial(**RIG | {"login": f"b.{n}"}) for n in (2, 3)))
+            answer = await trying(farm.routing, None)(given)
+            settings = ProxyConfig(
+                routes=(
+                    RouteSettings(name="b", upstreams=(_pool(2),), max_rigs=1),
+                    RouteSettings(name="a", upstreams=(_pool(1),)),
+                ),
+            )
+            stays = await trying(farm.routing, lambda: settings)(TryAsked())
+    assert [each.route for each in answer.details["rigs"]] == ["b", ""]  # type: ignore[attr-defined]
+    assert stays.details["moves"] == 0
 
 
 async def test_the_api_tells_who_is_where_and_who_would_move():

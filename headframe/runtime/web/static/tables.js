@@ -33,6 +33,8 @@ const ROUTES = [
   { title: "State", kind: "state", of: (row) => row.upstream?.state, show: (row) => text(row.upstream?.state) },
   number("Hashrate", "hashrate_hps", format.hashrate),
   number("Connections", "connections", format.whole),
+  { title: "Rigs at most", kind: "number", optional: true, of: (row) => row.max_rigs, show: (row) => format.whole(row.max_rigs ?? NaN) },
+  { title: "Turned away", kind: "number", optional: true, of: (row) => row.turned_away || null, show: (row) => format.whole(row.turned_away ?? NaN) },
   number("Accepted", "accepted", format.whole),
   number("Rejected", "rejected", format.whole),
   number("Sent up", "forwarded", format.whole),
