@@ -32,6 +32,9 @@ class Level(IntEnum):
     HARD = 2
 
 
+_FINE: Final = Level.FINE
+
+
 class Cost:
     """A running sum of points.
 
@@ -56,9 +59,10 @@ class Cost:
 
     def add(self, points: float, now: float) -> Level:
         """Charge some points; say where that leaves the peer."""
-        self._points = self.points(now) + points
+        faded = self._points - self._decay * (now - self._at) if now > self._at else self._points
+        self._points = total = points + faded if faded > 0.0 else points
         self._at = now
-        return self.level(now)
+        return _FINE if total < self._soft else self.level(now)
 
     def forgive(self, points: float) -> None:
         """Take some points back, for something good."""

@@ -237,7 +237,7 @@ class Listener:
         elif known.open > self.limits.per_address:
             kind = "address_full"
             why = f"{self.limits.per_address} connections from this address are open"
-        elif self._is_refused(address):
+        elif self._routing.router.refuses and self._is_refused(address):
             kind, why = "rule", "a rule refuses whoever comes from there"
         elif costly:
             kind, why = "costly", "too many connections or faults from this address"

@@ -66,6 +66,8 @@ class Payouts:
         Raises:
             PayoutError: it cannot be paid; then nothing has changed.
         """
+        if before is None and self._pay_to() is PayTo.ADDRESS:
+            return None  # as nearly always
         payee = self._read(login)
         if payee is not None and (before is None or payee.script != before.script):
             self._hold(payee)

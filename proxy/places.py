@@ -1,7 +1,6 @@
 """`Place` and `Door`: where a rig belongs, and who says so."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.hub import Hub
 from proxy.rig import RigSettings
@@ -10,8 +9,7 @@ from proxy.routes import Decision, Visitor
 __all__ = ["Door", "Place"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a rig belongs.
 
     Attributes:

@@ -106,7 +106,7 @@ class Presence:
         }
 
     def _visitor_as(self, login: str) -> Visitor:
-        return Visitor(listener=self._door.name, address=self.host, login=login, agent=self._agent)
+        return Visitor(self._door.name, self.host, login, self._agent)
 
     def _head(self) -> dict[str, object]:
         payee = "" if self._payee is None else self._payee.address

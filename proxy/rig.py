@@ -79,7 +79,7 @@ def difficulty_in_password(password: str) -> tuple[str, Target | None]:
     Returns:
         The password without the wish, and the target wished for, if there is one.
     """
-    found = _WORDS.search(password)
+    found = _WORDS.search(password) if "=" in password else None
     if found is None:
         return password, None
     try:
@@ -151,7 +151,7 @@ class Rig:
         self.past: tuple[tuple[Layout, Seat], ...] = ()
         """Places that it had a moment ago, and the layouts that they were of."""
         self.traits = traits_of(seat.agent)
-        self._least = _needs(self.traits)
+        self._least = _needs(self.traits) if self.traits.least else MAX_TARGET
         self._bounds = _within(settings.bounds, self._least)
         self.vardiff = Vardiff(self._bounds, start, now)
         self.accepted = 0

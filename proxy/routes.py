@@ -17,6 +17,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import NamedTuple
 
 __all__ = ["Decision", "Router", "Rule", "Visitor", "parse_network"]
 
@@ -54,8 +55,7 @@ class Rule:
         return ", ".join(each for each in parts if each) or "every rig"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
+class Visitor(NamedTuple):
     """What rules look at.
 
     Attributes:
@@ -115,6 +115,8 @@ class Router:
         self._tests = tuple(map(_Test, self.rules))
         self._else = Decision(default, "no rule fits: the first route")
         self._by_address = any(rule.addresses for rule in self.rules)
+        self.refuses = not (default and all(rule.route for rule in self.rules))
+        """Some rigs are turned away by it."""
 
     def choose(self, visitor: Visitor, full: Collection[str] = ()) -> Decision:
         """Say where a rig goes.

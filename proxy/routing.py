@@ -59,6 +59,10 @@ class Route:
         """The hubs of all its connections, the first one first."""
         return (self.hub,) if self.shards is None else (self.hub, *self.shards.hubs)
 
+    def has(self, hub: Hub) -> bool:
+        """Say whether a hub is that of one of its connections."""
+        return hub is self.hub or (self.shards is not None and self.shards.has(hub))
+
     def pick(self, current: Hub | None, *, opens: bool = True) -> Hub:
         """Say which connection a rig goes to that is on another one, or on none."""
         return self.hub if self.shards is None else self.shards.pick(current, opens=opens)
@@ -201,9 +205,10 @@ class Routing:
         decision = self.decide(visitor, current if counts else None)
         if decision.full:
             self._routes[decision.full].hub.roll.turned_away += 1
-        if decision.refused:
+        route = decision.route
+        if not route:
             return decision
-        return self._place(visitor.listener, decision.route, current)
+        return Place(self._routes[route].pick(current), self._rigs[visitor.listener, route])
 
     def entry(self, listener: str, current: Hub | None = None) -> Place:
         """Give a rig that has said nothing yet a place to wait: one with work, if there is."""
@@ -213,21 +218,22 @@ class Routing:
 
     def seat(self, listener: str, current: Hub) -> Place:
         """Give a rig that asks for its seat, and has not said its name, a place with room."""
-        on = (name for name, each in self._routes.items() if current in each.hubs)
-        name = next(on, None) or self._working()
+        for name, route in self._routes.items():
+            if route.has(current):
+                return Place(route.seat(current), self._rigs[listener, name])
+        name = self._working()
         return Place(self._routes[name].seat(current), self._rigs[listener, name])
 
     def _working(self) -> str:
         """Name the first route that has work, or else the first."""
-        working = (name for name, each in self._routes.items() if not each.hub.idle)
-        return next(working, next(iter(self._routes)))
+        for name, route in self._routes.items():
+            if not route.hub.idle:
+                return name
+        return next(iter(self._routes))
 
     def foresee(self, listener: str, address: str) -> Decision | None:
         """Say where all rigs of a place go; `None`: it depends on what they say."""
         return self.router.foresee(listener, address)
-
-    def _place(self, listener: str, route: str, current: Hub | None) -> Place:
-        return Place(self._routes[route].pick(current), self._rigs[listener, route])
 
     async def run(self) -> None:
         """Serve until cancelled."""

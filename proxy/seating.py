@@ -270,10 +270,11 @@ class Seating(Presence):
 
     def _seat(self, joined: Joined, now: float) -> None:
         """Answer a subscribe; waits for the first job, which tells the layout."""
-        layout, slices = self._hub.layout, self._hub.slices
+        space = self._hub.space
+        layout, slices = space.layout, space.slices
         if layout is None or slices is None or self._done:
             return
-        self._joining = tuple(each for each in self._joining if each is not joined)
+        self._joining = tuple([each for each in self._joining if each is not joined])
         try:
             lease = slices.take(joined.session)
         except NoSliceLeftError as error:
@@ -303,18 +304,20 @@ class Seating(Presence):
         self._hub.stats.rigs += 1
         if lease.marks:  # it was here before: a time of its own, so that it repeats no hash
             self._hub.hurry(self)
-        self._begin(now)
+        if self._named:
+            self._begin(now)
 
     def _begin(self, now: float) -> None:
-        """Show the first job, once there are a seat and a name."""
+        """Show the first job to who has a name, once it has a seat."""
         book = self._hub.book
-        if not self._named or not self._rigs or book is None:
+        if not self._rigs or book is None:
             return
         log.info("rig_joined", rig=self._user, agent=self._agent, peer=self.address)
-        if book.current is not None:
-            self.show(book.current, now)
+        current = book.current
+        if current is not None:
+            self.show(current, now)
         for rig in self._rigs:
-            for problem in rig.problems(self._user):
+            for problem in rig.problems(self._user) if rig.traits.rows else ():
                 log.warning("rig_unfit", rig=self._user, agent=self._agent, problem=problem)
 
     def _limit(self, least: Target, now: float) -> None:

@@ -175,7 +175,7 @@ class Session(Skimming):
     def _on_joined(self, event: Joined, now: float) -> None:
         self._agent = sys.intern(event.agent)  # one text for all that call themselves so
         if not self._named and not self._rigs:
-            self.move(self._door.seat(self._hub), now)
+            self._go(self._door.seat(self._hub), now)
         self._joining = (*self._joining, event)
         if self._named and not self._take_place(self._user, now):  # it authorised first
             return
@@ -188,8 +188,13 @@ class Session(Skimming):
             log.warning("rig_refused", user=login, peer=self.address, why=place.told)
             self._doom = place.closes
             return False
-        self.move(place, now)
+        self._go(place, now)
         return True
+
+    def _go(self, place: Place, now: float) -> None:
+        """Take a place; of whom nobody knows nothing changes where it stays."""
+        if self._named or place.hub is not self._hub or place.settings is not self._settings:
+            self.move(place, now)
 
     def _on_notice(self, event: Notice, now: float) -> None:
         log.debug(event.kind, text=event.text, rig=self._user, peer=self.address)

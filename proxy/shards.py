@@ -110,7 +110,11 @@ class Shards:
     @property
     def hubs(self) -> tuple[Hub, ...]:
         """Those that are open beside the first."""
-        return tuple(shard.hub for shard in self._open.values())
+        return tuple([shard.hub for shard in self._open.values()])
+
+    def has(self, hub: Hub) -> bool:
+        """Say whether a hub is that of one of them."""
+        return hub is self._main or (bool(self._open) and hub in self.hubs)
 
     def pick(self, current: Hub | None = None, *, opens: bool = True) -> Hub:
         """Say which connection a rig goes to.
@@ -119,7 +123,7 @@ class Shards:
             current: where it is; it stays if that is one of ours.
             opens: open one if none has room.
         """
-        if current is not None and current in (self._main, *self.hubs):
+        if current is not None and self.has(current):
             return current
         return self._with_room() or (opens and self._another()) or self._main
 
@@ -129,7 +133,7 @@ class Shards:
         Args:
             current: where it waits; it stays there if there is room.
         """
-        if current in (self._main, *self.hubs) and self._has_room(current, but=1):
+        if self.has(current) and self._has_room(current, but=1):
             return current
         unknown = sum(not shard.is_known for shard in self._open.values())
         opens = unknown < _MOST_UNKNOWN
@@ -191,7 +195,7 @@ class Shards:
 
     def _has_room(self, hub: Hub, *, but: int = 0) -> bool:
         """Say whether a connection has a seat left; `but`: so many of its guests do not count."""
-        slices = hub.slices
+        slices = hub.space.slices
         if slices is not None and slices.free < 1:
             return False
         return self._rigs is None or len(hub.guests) - but < self._rigs

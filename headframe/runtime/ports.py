@@ -95,11 +95,10 @@ def listen_error(host: str, port: int, error: Exception) -> ListenError:
 
 def format_peer(name: object) -> str:
     """Write a socket's address as "host:port", with brackets around IPv6; "" if there is none."""
-    match name:
-        case (str(host), int(port), *_):
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        case _:
-            return ""
+    if not isinstance(name, tuple) or len(name) < 2 or not isinstance(name[1], int):
+        return ""
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def set_socket_options(sock: socket.socket | None) -> None:

@@ -10,7 +10,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
 from headframe.runtime.certificate import certificate_until
 from headframe.runtime.errors import DialError
@@ -226,11 +226,11 @@ class Wire(asyncio.Protocol, Generic[E]):
 
     # What asyncio calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the transport, set the socket up and send what the core starts with."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = transport
         self._peer = self._peer or format_peer(transport.get_extra_info("peername"))
-        self._transport.set_write_buffer_limits(high=self._max_buffer_bytes)
+        transport.set_write_buffer_limits(high=self._max_buffer_bytes)
         made, self._on_made = self._on_made, None
         self._guarded(made)
 

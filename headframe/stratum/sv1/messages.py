@@ -244,9 +244,14 @@ def encode_subscription(extranonce1: bytes, size: int, session: str = "") -> byt
         size: bytes that the rig rolls (extranonce2_size).
         session: what the rig may come back with; its extranonce1 by default.
     """
-    session = session or extranonce1.hex() or "0"
-    pairs = [["mining.set_difficulty", session], ["mining.notify", session]]
-    return encode_result([pairs, extranonce1.hex(), size])
+    own = extranonce1.hex()
+    named = msgspec.json.encode(session or own or "0")
+    return _SUBSCRIPTION % (named, named, own.encode(), size)
+
+
+_SUBSCRIPTION: Final = (
+    b'"result":[[["mining.set_difficulty",%b],["mining.notify",%b]],"%b",%d],"error":null'
+)
 
 
 def _why(error: Exception) -> str:

@@ -46,6 +46,7 @@ MAX_WAITING: Final = 4096
 submits, and answers come between reads, so a peer with more does not listen."""
 
 # An enum's member is looked up anew each time; these are needed for every share.
+_OPEN: Final = ServerState.OPEN
 _CLOSED: Final = ServerState.CLOSED
 _SHARE: Final = Kind.SHARE
 _NEVER: Final = Ticket(-1)
@@ -78,7 +79,7 @@ class ServerConnection:
 
     def __init__(self, *, mask: int = BIP320_MASK) -> None:
         self._mask = mask
-        self._state = ServerState.OPEN
+        self._state = _OPEN
         self._lines = LineBuffer(SERVER_LINE_LIMIT)
         self._begun = False
         self._replies = Replies()
@@ -119,9 +120,8 @@ class ServerConnection:
         events = self._events = []
         if not self._begun:
             self._begun = True
-            if (strange := foreign_client(data[0])) is not None:
+            if data[0] != b"{"[0] and (strange := foreign_client(data[0])) is not None:
                 self._fail(strange)
-        replies = self._replies
         for line in self._lines.feed(data):
             try:
                 submit = decode_submit(line) if b"submit" in line else None
@@ -131,7 +131,7 @@ class ServerConnection:
                 self._receive_submit(bytes(submit.id), submit.params)
             else:
                 self._receive_other(line)
-            if replies.waiting > MAX_WAITING:
+            if self._replies.waiting > MAX_WAITING:
                 self._fail(f"does not wait for answers: {MAX_WAITING} requests are open")
             if self._state is _CLOSED:
                 break

@@ -372,7 +372,7 @@ def test_sockets_send_at_once_and_watch_for_vanished_peers(on_loop):
         options: list[int] = []
 
         class Watching(Wire[bytes]):
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
                 sock = transport.get_extra_info("socket")
                 options.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
