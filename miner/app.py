@@ -230,6 +230,7 @@ def make_miner(
     config: MinerConfig,
     env: Mapping[str, str] = os.environ,
     read: Callable[[], MinerConfig] | None = None,
+    file: str = "",
 ) -> Miner:
     """Make a miner of its settings.
 
@@ -237,6 +238,7 @@ def make_miner(
         config: the settings.
         env: the environment, for where state is kept.
         read: reads the settings again, for a reload; by default there is none.
+        file: where it finds them, for people; "" without a file.
 
     Raises:
         ConfigError: settings that cannot work; in one line.
@@ -264,6 +266,7 @@ def make_miner(
         prepare=Rearrangement(config, roster, fleet).prepare,
         live=LIVE,
         note=lambda outcome: _account(vitals, outcome),
+        file=file,
     )
     return Miner(
         roster.group,

@@ -136,7 +136,7 @@ async def _mine(given: Mapping[str, Any], env: Mapping[str, str]) -> int:
     )
     config = read()
     display = make_display(config.log, sys.stdout)
-    return await make_miner(config, env, read).run(display)
+    return await make_miner(config, env, read, str(given["config"] or "")).run(display)
 
 
 def _flags(given: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, object]:

@@ -68,6 +68,7 @@ async def run(
     ready: Callable[[Ready], None] | None = None,
     clock: Clock | None = None,
     read: Callable[[], ProxyConfig] | None = None,
+    file: str = "",
 ) -> int:
     """Serve until cancelled.
 
@@ -77,6 +78,7 @@ async def run(
         ready: called once rigs may connect.
         clock: where time comes from.
         read: reads the settings again, for a reload; by default there is none.
+        file: where it finds them, for people; "" without a file.
 
     Returns:
         The exit status.
@@ -104,6 +106,7 @@ async def run(
             prepare=Rearrangement(builder, routing, doors, chronicle, leftovers).prepare,
             live=LIVE,
             note=lambda outcome: _account(vitals, outcome),
+            file=file,
         )
     if native.extension_missing:
         log.warning("kernels_missing", detail=native.extension_missing)

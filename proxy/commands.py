@@ -89,7 +89,7 @@ def proxy(ctx: click.Context, /, **given: object) -> None:
     except HeadframeError as error:
         ctx.exit(process.report(error))
     _calm_collector()
-    ctx.exit(process.run(lambda: run(config, read=read)))
+    ctx.exit(process.run(lambda: run(config, read=read, file=str(given["config"] or ""))))
 
 
 def _calm_collector() -> None:

@@ -61,11 +61,13 @@ class Outcome:
         changed: what is different now, in words.
         needs_restart: keys that differ from what the process runs with, and cannot change
             while it runs.
+        file: where settings were read from; "" without a file.
     """
 
     error: str = ""
     changed: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
+    file: str = ""
 
 
 def _ignore(outcome: Outcome) -> None:
@@ -86,6 +88,7 @@ class Reloader(Generic[S]):
             Raises `HeadframeError` if they cannot be used; then nothing may have changed.
         live: keys that may change while the program runs, with all below them.
         note: told of each outcome, as for a metric.
+        file: where `read` finds the settings, for people; "" without a file.
     """
 
     def __init__(
@@ -96,12 +99,14 @@ class Reloader(Generic[S]):
         prepare: Callable[[S], Awaitable[Commit]],
         live: Sequence[str],
         note: Callable[[Outcome], object] = _ignore,
+        file: str = "",
     ) -> None:
         self._started = self._newest = running
         self._read = read
         self._prepare = prepare
         self._live = tuple(live)
         self._note = note
+        self._file = file
         self._one_at_a_time = asyncio.Lock()
 
     async def reload(self) -> Outcome:
@@ -111,7 +116,7 @@ class Reloader(Generic[S]):
                 settings = await asyncio.to_thread(self._read)
                 commit = await self._prepare(settings)
             except HeadframeError as error:
-                outcome = Outcome(error=str(error))
+                outcome = Outcome(error=str(error), file=self._file)
             else:
                 outcome = self._take(settings, commit)
         _tell(outcome)
@@ -130,6 +135,7 @@ class Reloader(Generic[S]):
         return Outcome(
             changed=tuple(words),
             needs_restart=tuple(key for key in waiting if not self._may_change(key)),
+            file=self._file,
         )
 
     async def run(
@@ -191,10 +197,10 @@ def changes(old: msgspec.Struct, new: msgspec.Struct) -> Iterator[Change]:
 
 
 def _tell(outcome: Outcome) -> None:
+    more = {"file": outcome.file} if outcome.file else {}
     if outcome.error:
-        log.error("config_not_reloaded", error=outcome.error, in_force="what was before")
+        log.error("config_not_reloaded", error=outcome.error, in_force="what was before", **more)
         return
-    more = {}
     if outcome.needs_restart:
         more["needs_a_restart"] = ", ".join(outcome.needs_restart)
     log.info("config_reloaded", changed="; ".join(outcome.changed) or "nothing", **more)

@@ -216,9 +216,10 @@ async def test_the_operator_reloads_over_http_and_is_told_what_waits_for_a_resta
         assert code == 200
         assert answer["changed"][0] == f"127.0.0.1:{two.port} added"
         assert answer["needs_a_restart"] == ["log.every_seconds"]
+        assert answer["file"] == str(desk.file)
         await more_shares(two)
         (told,) = desk.reloads()
-        assert told["needs_a_restart"] == "log.every_seconds"
+        assert (told["needs_a_restart"], told["file"]) == ("log.every_seconds", str(desk.file))
 
 
 async def test_without_a_token_the_caller_is_told_how_to_set_one(

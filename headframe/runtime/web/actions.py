@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.http import web
 from headframe.runtime.logs import get_logger
 from headframe.runtime.reload import Reloader
 from headframe.runtime.settings import read_secret
-from headframe.runtime.web.common import ACTIONS, ActionsTold, Nothing
+from headframe.runtime.web.common import ACTIONS, ActionsTold, Nothing, ReloadTold
 from headframe.runtime.web.endpoints import Endpoint, Handler, Served
 from headframe.runtime.web.problems import Problem, respond
 
@@ -116,9 +118,12 @@ def reloading(reloader: Reloader[Any]) -> Action:
         outcome = await reloader.reload()
         if outcome.error:
             return Answer(error=outcome.error, what_to_do="mend the settings; nothing changed")
-        return Answer(
-            details={"changed": outcome.changed, "needs_a_restart": outcome.needs_restart}
+        told = ReloadTold(
+            file=outcome.file,
+            changed=outcome.changed,
+            needs_a_restart=outcome.needs_restart,
         )
+        return Answer(details=msgspec.structs.asdict(told))
 
     return reload
 

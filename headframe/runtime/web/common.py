@@ -61,6 +61,7 @@ class ActionsTold(msgspec.Struct, frozen=True, kw_only=True):
 class ReloadTold(msgspec.Struct, frozen=True, kw_only=True):
     """What a reload did."""
 
+    file: Annotated[str, Meta(description='Where settings were read from; "" without a file.')]
     changed: Annotated[tuple[str, ...], Meta(description="What is different now, in words.")]
     needs_a_restart: Annotated[
         tuple[str, ...], Meta(description="Keys that differ from what runs, and have to wait.")

@@ -14,6 +14,8 @@ from structlog.testing import capture_logs
 from headframe.runtime.errors import ConfigError
 from headframe.runtime.reload import Commit, Outcome, Reloader, changes
 
+FILE = "/etc/program.toml"
+
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 1
@@ -47,6 +49,7 @@ class Program:
             prepare=self.prepare,
             live=live,
             note=self.outcomes.append,
+            file=FILE,
         )
 
     def read(self) -> Settings:
@@ -80,7 +83,9 @@ async def test_what_changed_is_put_into_force_and_told(program: Program) -> None
     program.words = ["x added"]
     with capture_logs() as logs:
         outcome = await program.reloader.reload()
-    assert outcome == Outcome(changed=("threads: 1 -> 2", 'names: [] -> ["a"]', "x added"))
+    assert outcome == Outcome(
+        changed=("threads: 1 -> 2", 'names: [] -> ["a"]', "x added"), file=FILE
+    )
     assert program.taken == [program.file]
     assert program.outcomes == [outcome]
     (line,) = logs
@@ -91,26 +96,26 @@ async def test_what_changed_is_put_into_force_and_told(program: Program) -> None
 
 async def test_a_reload_without_a_change_says_so(program: Program) -> None:
     with capture_logs() as logs:
-        assert await program.reloader.reload() == Outcome()
-    assert logs[0]["changed"] == "nothing"
+        assert await program.reloader.reload() == Outcome(file=FILE)
+    assert (logs[0]["changed"], logs[0]["file"]) == ("nothing", FILE)
 
 
 async def test_a_change_is_told_once_but_what_needs_a_restart_each_time(program: Program) -> None:
     program.file = Settings(threads=2, web=Web(port=9))
     with capture_logs() as logs:
         first, second = await program.reloader.reload(), await program.reloader.reload()
-    assert first == Outcome(changed=("threads: 1 -> 2",), needs_restart=("web.port",))
-    assert second == Outcome(needs_restart=("web.port",))
+    assert first == Outcome(changed=("threads: 1 -> 2",), needs_restart=("web.port",), file=FILE)
+    assert second == Outcome(needs_restart=("web.port",), file=FILE)
     assert [log["needs_a_restart"] for log in logs] == ["web.port", "web.port"]
     program.file = Settings(threads=2)
-    assert await program.reloader.reload() == Outcome()
+    assert await program.reloader.reload() == Outcome(file=FILE)
 
 
 async def test_a_table_may_be_live_as_a_whole() -> None:
     program = Program(live=["web"])
     program.file = Settings(web=Web(port=5), threads=7)
     assert await program.reloader.reload() == Outcome(
-        changed=("web.port: 1 -> 5",), needs_restart=("threads",)
+        changed=("web.port: 1 -> 5",), needs_restart=("threads",), file=FILE
     )
 
 

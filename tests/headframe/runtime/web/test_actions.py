@@ -217,14 +217,20 @@ async def prepare(settings: Settings) -> Commit:
 
 async def test_settings_are_read_again_on_demand() -> None:
     file = [Settings(threads=-1), Settings(threads=2, port=2)]
-    reloader = Reloader(Settings(), read=lambda: file.pop(0), prepare=prepare, live=["threads"])
+    reloader = Reloader(
+        Settings(), read=lambda: file.pop(0), prepare=prepare, live=["threads"], file="miner.toml"
+    )
     reload = reloading(reloader)
     assert await reload(Nothing()) == Answer(
         error="miner.toml:1: threads = -1: expected 0 or more",
         what_to_do="mend the settings; nothing changed",
     )
     assert await reload(Nothing()) == Answer(
-        details={"changed": ("threads: 1 -> 2", "and more"), "needs_a_restart": ("port",)}
+        details={
+            "file": "miner.toml",
+            "changed": ("threads: 1 -> 2", "and more"),
+            "needs_a_restart": ("port",),
+        }
     )
 
 
