@@ -6,7 +6,7 @@ checking are apart, since miners wait while thousands are read: what is known fr
 listed ids is enough for a job, and the bytes can be hashed when it has gone out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
@@ -61,13 +61,11 @@ class Offers(NamedTuple):
     wtxids: bytes
 
 
-def read_offers(fields: Fields, known: Mapping[str, TemplateTx]) -> Offers:
+def read_offers(fields: Fields) -> Offers:
     """Read a template's `transactions`; that each is what it is called is for `check_offer`.
 
     Args:
         fields: the template; its transactions are of `TemplateTx`, or as JSON says them.
-        known: checked transactions of earlier templates by their `hash`, to keep each once.
-            Whatever else the node says of one this time is not looked at.
 
     Raises:
         TemplateError: the list is none, or in an entry a field is missing or of the wrong
@@ -75,21 +73,20 @@ def read_offers(fields: Fields, known: Mapping[str, TemplateTx]) -> Offers:
     """
     entries = fields.members.get("transactions")
     try:
-        return _gather(entries if isinstance(entries, list) else [None], known)
+        return _gather(entries if isinstance(entries, list) else [None])
     except (AttributeError, ValueError):  # some are not of `TemplateTx`, or have odd hashes
         if isinstance(entries, list):
             plain = [asdict(entry) if type(entry) is TemplateTx else entry for entry in entries]
             fields = Fields({"transactions": plain})
-        return _gather([_read_strictly(each) for each in fields.mappings("transactions")], known)
+        return _gather([_read_strictly(each) for each in fields.mappings("transactions")])
 
 
-def _gather(entries: Sequence[Any], known: Mapping[str, TemplateTx]) -> Offers:
+def _gather(entries: Sequence[Any]) -> Offers:
     """Take entries together, if they are as they should be; all at once, miners wait."""
-    found = [known.get(tx.hash, tx) for tx in entries]
     return Offers(
-        transactions=tuple(found),
-        txids=hashes_from_hex([tx.txid for tx in found]),
-        wtxids=hashes_from_hex([tx.hash for tx in found]),
+        transactions=tuple(entries),
+        txids=hashes_from_hex([tx.txid for tx in entries]),
+        wtxids=hashes_from_hex([tx.hash for tx in entries]),
     )
 
 

@@ -7,7 +7,6 @@ and 23 (the call), BIP 9 (rules), BIP 141 (commitment, weight), BIP 325 (signet)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final, Self
 
 from headframe.chain.coinbase import Output, build, with_witness, witness_commitment
@@ -46,7 +45,6 @@ EASY_AFTER_SECONDS: Final = 1200
 """A testnets' block that is later than its parent by more than this must be easy."""
 _SIGOP_LIMIT: Final = 80_000  # consensus, with segwit
 _U32_MAX: Final = 2**32 - 1
-_NONE_KNOWN: Final[Mapping[str, TemplateTx]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,20 +135,14 @@ def parse_template(answer: Mapping[str, object]) -> Template:
     return template
 
 
-def skim_template(
-    answer: Mapping[str, object],
-    known: Mapping[str, TemplateTx] = _NONE_KNOWN,
-    path: PathMaker = first_leaf_path,
-) -> Template:
+def skim_template(answer: Mapping[str, object], path: PathMaker = first_leaf_path) -> Template:
     """Read the result of `getblocktemplate`, for a job that must go out soon.
 
-    All is checked but that transactions have the hashes that they are listed with:
-    `check_offer` does that, for those that are not among the known ones.
+    All is checked but that transactions are what they are called: `check_offer` does that.
 
     Args:
         answer: the decoded JSON object; its transactions may be of `TemplateTx` already,
             which is by far the quickest.
-        known: checked transactions of earlier templates, by `hash`; they are kept once.
         path: how a merkle path is made.
 
     Raises:
@@ -164,7 +156,7 @@ def skim_template(
     mintime = fields.integer("mintime", high=_U32_MAX)
     if curtime < mintime:
         raise TemplateError(f"template: curtime {curtime} is before mintime {mintime}")
-    offers = read_offers(fields, known)
+    offers = read_offers(fields)
     return Template(
         version=fields.integer("version", low=-(2**31), high=_U32_MAX) & _U32_MAX,
         version_required=fields.integer("vbrequired", high=_U32_MAX, default=0),

@@ -259,36 +259,32 @@ class GbtSource:
     async def _refresh(self, run: _Run) -> None:
         """Fetch a template and publish its job; a wrong one leaves the last job in place."""
         tip = self._awaited
-        done = asyncio.Event()
-
-        async def fetch() -> None:
-            try:
-                await self._fetch(run)
-            finally:
-                done.set()
-
+        came = asyncio.Event()
         try:
             if tip and not self._is_ours(tip) and self._options.empty_after_seconds > 0:
-                await run_together(self._bridge(run, tip, done), fetch())
+                await run_together(self._bridge(run, tip, came), self._fetch(run, came))
             else:
-                await fetch()
+                await self._fetch(run, came)
         except (ChainError, RpcError) as error:
             self._endure(str(error))
 
-    async def _fetch(self, run: _Run) -> None:
+    async def _fetch(self, run: _Run, came: asyncio.Event) -> None:
         """Get a template and publish its job, on a new tip before all of it is checked."""
         template = await run.templates.fetch(self._newest)
+        came.set()
         run.fees.note(template.value)
-        urgent = not self._made.is_newest(template.prev_hash)
-        if not urgent:
-            await run.templates.check(template)
+        if self._made.is_newest(template.prev_hash):
+            self._publish(await run.templates.check(template), run)
+            return
         self._publish(template, run)
-        if urgent:
-            try:
-                await run.templates.check(template, in_vain=self._is_wanted)
-            except ChainError:
-                self._withdraw()
-                raise
+        try:
+            checked = await run.templates.check(template, in_vain=self._is_wanted)
+        except ChainError:
+            self._withdraw()
+            raise
+        self._made.settle(template, checked)
+        self._template = checked
+        self._shelf.put(checked)
 
     def _withdraw(self) -> None:
         """Take a job back whose blocks would be refused."""
@@ -296,7 +292,7 @@ class GbtSource:
         self._made.clear()
         self._jobs.set(None)
 
-    async def _bridge(self, run: _Run, tip: str, done: asyncio.Event) -> None:
+    async def _bridge(self, run: _Run, tip: str, came: asyncio.Event) -> None:
         """Publish an empty block's job if a new tip's template is long in coming.
 
         The header is asked for at once: a node that makes a template answers nothing else.
@@ -309,7 +305,7 @@ class GbtSource:
             return
         try:
             async with asyncio.timeout_at(deadline):
-                await done.wait()
+                await came.wait()
         except TimeoutError:
             if template is not None:
                 _log.info("empty_job", source=self._lineage.source, height=template.height)

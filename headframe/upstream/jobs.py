@@ -91,6 +91,12 @@ class TemplateJobs:
         """Remember a job that rigs are given."""
         self._made[job.id] = (_Sheet(template, payees, network), job)
 
+    def settle(self, template: Template, checked: Template) -> None:
+        """Keep what jobs were made of in the form that `Templates.check` gave it."""
+        for sheet, _ in self._made.values():
+            if sheet.template is template:
+                sheet.template = checked
+
     def paying(self, job: Job, payee: Payee) -> Job | None:
         """Make a job of the same template that pays somebody else; see `Payer.paying`."""
         made = self._made.get(job.id)

@@ -7,6 +7,7 @@ transactions are what they are called is checked apart, so that a job may go out
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from headframe.chain.errors import TemplateError
@@ -34,8 +35,10 @@ _TRIES: Final = 3
 """How often a template on an old tip is asked for again: tips change while we ask."""
 _EASY_STEP_SECONDS: Final = 0.1
 """Between two looks at whether a node's clock has come to the easy time."""
-_CHECKED_AT_ONCE: Final = 100
-"""Transactions that are hashed without a pause: a third of a millisecond."""
+_AT_ONCE: Final = 1000
+"""Transactions that are looked at without a pause: a third of a millisecond."""
+_HASHING: Final = 10
+"""As many as could be looked at while one is hashed."""
 _BEFORE_CHECKS_SECONDS: Final = 0.03
 _BETWEEN_CHECKS_SECONDS: Final = 0.002
 """Rigs are being given the job at that time."""
@@ -77,7 +80,7 @@ class Templates:
         self._last_at = 0.0
         self._header: TipHeader | None = None
         self._told_fees_alone = False
-        self._checked: dict[str, TemplateTx] = {}  # by hash
+        self._checked: dict[str, TemplateTx] = {}  # of the last template, by hash
         self.answer_seconds: float | None = None
         """How long the node took for the last template that it gave when asked."""
         self.answers = Histogram(ANSWER_BOUNDS)
@@ -115,32 +118,38 @@ class Templates:
 
     async def check(
         self, template: Template, *, in_vain: Callable[[], bool] = lambda: False
-    ) -> None:
+    ) -> Template:
         """Hash the transactions of a template that are new, a few at a time.
 
         Args:
             template: from `fetch`.
             in_vain: asked now and then whether the template is out of use by now.
 
+        Returns:
+            The same template, to be kept in place of it: transactions that the one before had
+            too are in memory once.
+
         Raises:
             TemplateError: one of them is not what it is called.
         """
-        pause = _BEFORE_CHECKS_SECONDS
-        if len(template.transactions) > _CHECKED_AT_ONCE:  # to look through them takes its time
-            await asyncio.sleep(pause)
-            pause = 0.0
-        fresh = [
-            (index, tx)
-            for index, tx in enumerate(template.transactions)
-            if self._checked.get(tx.hash) is not tx
-        ]
-        for start in range(0, len(fresh), _CHECKED_AT_ONCE):
-            await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if start else pause)
-            if in_vain():
-                return
-            for index, tx in fresh[start : start + _CHECKED_AT_ONCE]:
-                check_offer(index, tx)
-        self._checked = {tx.hash: tx for tx in template.transactions}
+        kept: list[TemplateTx] = []
+        spent = _AT_ONCE
+        for tx in template.transactions:
+            if spent >= _AT_ONCE:
+                await asyncio.sleep(_BETWEEN_CHECKS_SECONDS if kept else _BEFORE_CHECKS_SECONDS)
+                if in_vain():
+                    return template
+                spent = 0
+            earlier = self._checked.get(tx.hash)
+            if earlier is not None and earlier == tx:
+                kept.append(earlier)
+                spent += 1
+            else:
+                check_offer(len(kept), tx)
+                kept.append(tx)
+                spent += _HASHING
+        self._checked = {tx.hash: tx for tx in kept}
+        return replace(template, transactions=tuple(kept))
 
     async def stopgap(self, tip: str) -> Template | None:
         """Make a template without transactions on a tip, from its header alone.
@@ -200,7 +209,7 @@ class Templates:
         self.answers.observe(self.answer_seconds)
         if not isinstance(answer, Mapping):
             raise BadUpstreamError(f"{self._source}: getblocktemplate is no object")
-        template = skim_template(answer, self._checked, self._path)
+        template = skim_template(answer, self._path)
         ahead = template.curtime - self._wall()
         if ahead > _MAX_AHEAD_SECONDS:
             raise TemplateError(

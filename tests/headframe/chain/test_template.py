@@ -21,7 +21,6 @@ from headframe.chain.template import (
     parse_template,
     repay,
     room_of,
-    skim_template,
 )
 from tests.fakes.blocks import read_block
 from tests.fakes.vectors import cases, load
@@ -379,14 +378,6 @@ def test_signature_checks_over_the_limit_are_refused_and_those_at_it_are_not():
     assert job_from(replace(template, sigop_limit=cost), outputs=outputs).prev_hash
     with pytest.raises(CoinbaseError, match=f"would cost {cost}, the node allows {cost - 1}"):
         job_from(replace(template, sigop_limit=cost - 1), outputs=outputs)
-
-
-def test_transactions_of_an_earlier_template_are_kept_once():
-    first = parse_template(ANSWER)
-    known = {tx.hash: tx for tx in first.transactions}
-    second = skim_template(copy.deepcopy(ANSWER), known)
-    assert second == first
-    assert all(a is b for a, b in zip(first.transactions, second.transactions, strict=True))
 
 
 def test_a_signet_that_wants_signatures_is_refused_plainly():

@@ -885,6 +885,31 @@ async def test_a_header_that_cannot_be_had_makes_no_empty_job(tmp_path: Path) ->
             assert len(full.commitment.path) == len(TEMPLATE["transactions"]).bit_length()
 
 
+async def test_no_empty_job_takes_the_place_of_a_full_one_that_is_being_checked(
+    tmp_path: Path,
+) -> None:
+    async with RpcNode(answers_for(FULL)) as node:
+        rpc = NodeRpc(node.url, user="u")
+        source = source_on(rpc, tmp_path / "j", empty_after_seconds=0.02)
+        async with running(source):
+            seen = [await next_job(source)]
+            for tip in (OTHER_TIP, "22" * 32):
+                node.answers["getblockheader"] = {**HEADER, "hash": tip}
+                node.answers["getblocktemplate"] = {**FULL, "previousblockhash": tip}
+                node.answers["getbestblockhash"] = tip
+                while not (seen[-1].prev_hash == hash_from_hex(tip) and sizes(seen)[-1]):
+                    seen.append(await next_job(source, seen[-1]))
+    # Where the template was slow an empty job came before the full one, and never after it.
+    for earlier, later in itertools.pairwise(seen):
+        if earlier.prev_hash == later.prev_hash:
+            assert sizes([earlier, later])[0] <= sizes([earlier, later])[1]
+
+
+def sizes(jobs: list[Job]) -> list[int]:
+    """How long the merkle path of each is."""
+    return [len(job.commitment.path) for job in jobs if isinstance(job.commitment, SplitCoinbase)]
+
+
 @pytest.mark.node
 async def test_fees_that_have_risen_bring_a_new_job_that_ends_no_work(
     publishing: Bitcoind, tmp_path: Path

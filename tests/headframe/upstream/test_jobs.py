@@ -68,6 +68,19 @@ def test_a_payee_gets_what_the_shares_leave_and_nothing_else_differs(jobs: Templ
     assert jobs.find(job.id) == (template, job)
 
 
+def test_a_job_is_made_of_the_template_in_its_checked_form(jobs: TemplateJobs) -> None:
+    template, other = parse_template(ANSWER), parse_template(ANSWER)
+    job, another = kept(jobs, template), kept(jobs, other)
+    its = jobs.paying(job, RIG)
+    assert its is not None
+    checked = replace(template)
+    jobs.settle(template, checked)
+    for each, made_of in ((job, checked), (its, checked), (another, other)):
+        found = jobs.find(each.id)
+        assert found is not None
+        assert found[0] is made_of
+
+
 def test_who_is_paid_already_gets_the_job_that_there_is(jobs: TemplateJobs) -> None:
     job = kept(jobs, parse_template(ANSWER))
     assert jobs.paying(job, MAIN) is job

@@ -64,10 +64,10 @@ async def test_a_template_on_the_tip_costs_one_call() -> None:
 
 async def test_transactions_are_kept_once() -> None:
     async with templates_of({"getblocktemplate": TEMPLATE}) as (templates, _):
-        first = await templates.fetch("")
-        await templates.check(first)
-        second = await templates.fetch("")
-        await templates.check(second)
+        read = await templates.fetch("")
+        first = await templates.check(read)
+        second = await templates.check(await templates.fetch(""))
+    assert read == first == second
     assert first.transactions
     assert all(a is b for a, b in zip(first.transactions, second.transactions, strict=True))
 
@@ -82,7 +82,8 @@ async def test_a_template_is_known_before_its_transactions_are_hashed() -> None:
             TemplateError, match=r"transactions\.3\.hash .* is not the hash of data"
         ):
             await templates.check(template)
-        await templates.check(template, in_vain=lambda: True)  # nobody uses it any more
+        # Nobody uses it any more:
+        assert await templates.check(template, in_vain=lambda: True) is template
         await templates.check(await templates.fetch(""))  # what is wrong is not kept
 
 
@@ -96,6 +97,22 @@ async def test_what_is_odd_about_an_answer_is_named() -> None:
         ):
             await templates.fetch("")
         assert await templates.fetch("") == await templates.fetch("") == parse_template(TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("txid", "00" * 32), ("data", TEMPLATE["transactions"][4]["data"]), ("weight", 5)],
+)
+async def test_what_was_checked_before_is_checked_again_when_it_has_changed(
+    name: str, value: object
+) -> None:
+    changed = copy.deepcopy(TEMPLATE)
+    changed["transactions"][3][name] = value
+    changed["default_witness_commitment"] = TEMPLATE["default_witness_commitment"]
+    async with templates_of({"getblocktemplate": Script(TEMPLATE, changed)}) as (templates, _):
+        await templates.check(await templates.fetch(""))
+        with pytest.raises(TemplateError, match=r"transactions\.3\."):
+            await templates.check(await templates.fetch(""))
 
 
 async def test_all_of_many_transactions_are_hashed() -> None:
