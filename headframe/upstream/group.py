@@ -18,6 +18,7 @@ from headframe.runtime.latest import Latest
 from headframe.runtime.logs import get_logger
 from headframe.upstream.base import Done, JobSource, SourceState, SourceStatus
 from headframe.upstream.failovers import FailoverReason, Failovers
+from headframe.upstream.lag import Lags
 from headframe.upstream.member import GroupOptions, Member
 from headframe.upstream.payees import Payee, Payer
 from headframe.upstream.strategy import FailoverStrategy, Strategy
@@ -65,6 +66,7 @@ class SourceGroup:
         self._failovers = Failovers()
         self._failovers.foresee(self._names())
         self._connects = self._redirects = 0  # of sources that have gone
+        self._lags = Lags()
         self._idle_seconds = 0.0
         self._idle_since: float | None = None
 
@@ -205,7 +207,10 @@ class SourceGroup:
     def _ask(self, now: float) -> tuple[Member | None, float | None]:
         """Ask the strategy, and start and stop sources as it says."""
         members, active = self._members, self._active
+        newest = {SourceId(member.name): member.source.jobs.get() for member in members}
+        late = self._lags.look(newest, now, self._options.lag_seconds)
         for member in members:
+            member.fall_behind(late.get(SourceId(member.name), ""))
             member.note(now)
         choice = self._strategy.choose(
             [member.standing(now) for member in members],
@@ -217,7 +222,7 @@ class SourceGroup:
             if on != member.wanted.is_set():
                 member.turn(on=on)
                 member.note(now)
-        times = [choice.until, *(each.chance_ends for each in members)]
+        times = [choice.until, self._lags.until, *(each.chance_ends for each in members)]
         until = min((each for each in times if each is not None and each > now), default=None)
         return (None if choice.use is None else members[choice.use]), until
 
@@ -311,10 +316,14 @@ class SourceGroup:
         idle = status.state is SourceState.DOWN and not member.wanted.is_set()
         return replace(
             status,
-            state=SourceState.IDLE if idle else status.state,
+            state=SourceState.IDLE if idle else _degraded(status.state, member.lag),
             detail="" if idle else status.detail or member.trouble * (not member.has_work),
             in_use=member is self._active and self._jobs.get() is not None,
         )
+
+
+def _degraded(state: SourceState, lag: str) -> SourceState:
+    return SourceState.DEGRADED if lag and state is SourceState.ACTIVE else state
 
 
 def _now() -> float:

@@ -39,12 +39,15 @@ class GroupOptions:
             late shares.
         stable_seconds: how long a source must have had work before it is preferred to one
             that is in use; twice as long after it failed soon, and again, up to 16 times.
+        lag_seconds: so long a source may build on a block that another has left behind; 0:
+            for ever.
         backoff: makes the pauses between two tries of one source.
     """
 
     hold_seconds: float = 60.0
     linger_seconds: float = 30.0
     stable_seconds: float = 60.0
+    lag_seconds: float = 0.0
     backoff: Callable[[], Backoff] = lambda: Backoff(1.0, _LONGEST_PAUSE_SECONDS)
 
 
@@ -61,6 +64,7 @@ class Member:
         options: as given; may be replaced.
         wanted: the strategy wants it to run.
         trouble: what it failed with last, "" if it is long ago.
+        lag: why its work is not used although it has some; "" if it is good.
         chance_ends: when the next one no longer waits for it; `None` when nothing does.
         used_since: since when it is the one in use; `None` while another is.
         trusted: it need not prove itself, until it fails: whoever configured it wants it now.
@@ -71,6 +75,7 @@ class Member:
         self.options = options
         self.wanted = asyncio.Event()
         self.trouble = ""
+        self.lag = ""
         self.chance_ends: float | None = None
         self.used_since: float | None = None
         self.trusted = False
@@ -87,7 +92,7 @@ class Member:
     @property
     def has_work(self) -> bool:
         """Whether it could be worked for."""
-        return self.source.jobs.get() is not None
+        return self.source.jobs.get() is not None and not self.lag
 
     @property
     def name(self) -> str:
@@ -187,6 +192,14 @@ class Member:
         self._failed = True
         self.trusted = False
         self._changed.set()
+
+    def fall_behind(self, lag: str) -> None:
+        """Take note that it lags, and why, or ("") that it does not."""
+        lagged, self.lag = bool(self.lag), lag
+        if lag and not lagged:
+            self._fail(lag)
+        elif lagged and not lag:
+            _log.info("source_caught_up", source=self.name)
 
     # what is known of it
 

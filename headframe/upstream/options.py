@@ -49,6 +49,15 @@ class PoolsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "times as long.",
         ),
     ] = 60.0
+    lag_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            description="How long an upstream may send work on a block that another one of them "
+            "has left behind, before it is not used until it has caught up; 0: for ever. Seen "
+            "only while both are connected, as with `standby`.",
+        ),
+    ] = 120.0
     turn_seconds: Annotated[
         float,
         msgspec.Meta(

@@ -164,7 +164,9 @@ class Roster:
             entries=entries,
             strategy=self._strategy_for(settings, pools, basis),
             options=GroupOptions(
-                hold_seconds=settings[0].hold_seconds, stable_seconds=pools.stable_seconds
+                hold_seconds=settings[0].hold_seconds,
+                stable_seconds=pools.stable_seconds,
+                lag_seconds=pools.lag_seconds,
             ),
             basis=basis,
             settings=tuple(settings),

@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from headframe.chain.job import Job, JobId
+from headframe.chain.job import Job, JobId, SplitCoinbase
 from headframe.chain.network import Network
 from headframe.chain.share import Reason, Share, Verdict
 from headframe.upstream.base import SourceState
@@ -308,3 +309,45 @@ async def test_a_payees_job_is_of_the_source_that_made_the_other(second: HandSou
         assert group.paying(job, SOMEBODY) is None  # its source says so
         assert group.paying(pools, SOMEBODY) is None  # a pool pays by its own books
         assert group.paying(replace(job, id=JobId(-5)), SOMEBODY) is None
+
+
+async def test_a_source_that_stays_on_an_old_block_is_not_used_until_it_has_caught_up(
+    first: HandSource, second: HandSource
+) -> None:
+    group = failover([first, second], standby=True, backoff=quick, lag_seconds=0.02)
+    with capture_logs() as logs:
+        async with running(group):
+            await first.wait_runs(1)
+            first.publish(**on("x", 800_001))
+            await second.wait_runs(1)
+            second.publish(**on("x", 800_001))
+            await until_active(group, 1)
+            second.publish(**on("y", 800_002))
+            assert (await until_source(group, "second")).prev_hash[:1] == b"y"
+            [lagging, _] = group.status.get().members
+            assert (lagging.state, lagging.in_use) == (SourceState.DEGRADED, False)
+            assert "first is behind: its work is for block 800001" in lagging.detail
+            assert first.running
+            assert FailoverReason.LOST in {row.reason for row in group.status.get().failovers}
+            group.rearrange([first, second], FailoverStrategy(standby=True), GroupOptions())
+            first.publish(**on("y", 800_002))
+            await until_active(group, 0)
+    said = [log["event"] for log in logs if log["event"] != "source_chosen"]
+    assert said == ["source_lost", "source_caught_up"]
+
+
+async def until_active(group: SourceGroup, place: int) -> None:
+    """Wait until the group has seen a source's job, and finds no fault with it."""
+    async with asyncio.timeout(20):
+        async for status in group.status:
+            member = status.members[place]
+            if member.state is SourceState.ACTIVE and not member.detail:
+                return
+
+
+def on(block: str, height: int) -> dict[str, Any]:
+    """What a job has that builds on a block of that name."""
+    start = bytes.fromhex("0100000001" + "00" * 32 + "ffffffff2003")  # BIP 34
+    prefix = start + height.to_bytes(3, "little")
+    commitment = SplitCoinbase(prefix=prefix, suffix=b"", path=(), extranonce_size=8)
+    return {"prev_hash": block.encode().ljust(32, b"\0"), "commitment": commitment}
