@@ -2,7 +2,7 @@
 
 At its import aiohttp reads the system's authorities twice, for its clients' calls over
 https: a tenth of a second and 2 MB in each process, and most of ours never make such a call.
-Its lists bring a C library of theirs, another 1 MB. aiohttp has no switch for either, but
+Its lists bring the runtime of C++, another 1 MB. aiohttp has no switch for either, but
 OpenSSL and frozenlist have: variables of the environment, which are set for the time of the
 import and no longer.
 
@@ -11,6 +11,7 @@ as if the server's certificate were bad. `trust` makes one that verifies as ever
 """
 
 import asyncio
+import mimetypes
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+mimetypes.knownfiles.clear()  # else the system's list is read, for files that we never serve
 with _environment(_FOR_THE_IMPORT):
     import aiohttp
     from aiohttp import web
