@@ -16,12 +16,18 @@ import dataclasses
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from headframe.runtime.exposition import Collector, Family, Kind, write
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import Collector
 
 __all__ = [
+    "CONTENT_TYPE",
     "Exporter",
     "Histogram",
     "Rising",
@@ -36,6 +42,10 @@ __all__ = [
     "render",
     "render_in_turns",
 ]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+Kind = Literal["counter", "gauge", "histogram"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,25 +236,35 @@ class Rows:
         self.read = read
 
 
-class Exporter:
-    """A collector over objects of numbers; reads them at each scrape.
+class Exporter(Collector):
+    """A Prometheus collector over objects of numbers; reads them at each scrape.
 
     Args:
         prefix: goes before every name, such as `headframe_proxy_`.
         stats_objects: dataclass objects whose fields were made by this module (other
             fields are passed over), and `Rows` of such.
+        extra: metrics made at each scrape, such as those per worker; the caller keeps
+            their number bounded and gives whole names.
     """
 
-    def __init__(self, prefix: str, stats_objects: Iterable[object]) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        stats_objects: Iterable[object],
+        extra: Callable[[], Iterable[Metric]] | None = None,
+    ) -> None:
         self._prefix = prefix
         self._objects = tuple(stats_objects)
+        self._extra = extra
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[Metric]:
         """Yield every metric with its value of now."""
         for stats in self._objects:
             yield from self._families(stats)
+        if self._extra is not None:
+            yield from self._extra()
 
-    def _families(self, stats: object) -> Iterator[Family]:
+    def _families(self, stats: object) -> Iterator[Metric]:
         if isinstance(stats, Rows):
             kind, label = stats.kind, stats.label
             rows = [([key], row) for key, row in stats.read().items()]
@@ -254,13 +274,16 @@ class Exporter:
             family = _family(self._prefix + field.name, about, label)
             for labels, row in rows:
                 _fill(family, about, labels, getattr(row, field.name))
-            if family:
+            if family.samples:
                 yield family
 
 
 def render(*collectors: Collector) -> bytes:
-    """Write metrics in Prometheus's text format."""
-    return write(chain.from_iterable(each.collect() for each in collectors))
+    """Write metrics in Prometheus's text format; `CONTENT_TYPE` is its content type."""
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+    return generate_latest(registry)
 
 
 async def render_in_turns(*collectors: Collector) -> bytes:
@@ -269,12 +292,23 @@ async def render_in_turns(*collectors: Collector) -> bytes:
     The text is made in a thread, of numbers that do not change any more: it is most of the work,
     and no other task waits for it.
     """
-    families: list[Family] = []
+    families = []
     for collector in collectors:
         for family in collector.collect():
             families.append(family)
             await asyncio.sleep(0)
-    return await asyncio.to_thread(write, families)
+    return await asyncio.to_thread(generate_latest, _Collected(families))
+
+
+class _Collected(CollectorRegistry):
+    """Metrics that were read already."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
 
 
 def describe(stats_type: type, *, prefix: str = "headframe_", label: str = "") -> str:
@@ -288,8 +322,9 @@ def describe(stats_type: type, *, prefix: str = "headframe_", label: str = "") -
     rows = ["| metric | kind | label | meaning |", "|---|---|---|---|"]
     for field, about in _exported(stats_type):
         family = _family(prefix + field.name, about, label)
-        labels = ", ".join(f"`{each}`" for each in family.labels)
-        rows.append(f"| `{family.shown_as}` | {about.kind} | {labels} | {about.help} |")
+        suffix = "_total" if about.kind == "counter" else ""
+        labels = ", ".join(f"`{each}`" for each in (label, *about.labels) if each)
+        rows.append(f"| `{family.name}{suffix}` | {about.kind} | {labels} | {about.help} |")
     return "\n".join(rows) + "\n"
 
 
@@ -306,20 +341,26 @@ def _exported(stats_type: type) -> Iterator[tuple[dataclasses.Field[Any], _About
             yield field, about
 
 
-def _family(name: str, about: _About, label: str) -> Family:
-    if about.unit and not name.endswith(f"_{about.unit}"):
-        name += f"_{about.unit}"
-    return Family(name, about.kind, about.help, [each for each in (label, *about.labels) if each])
+_FAMILIES: Final = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
-def _fill(family: Family, about: _About, labels: list[str], value: Any) -> None:
+def _family(name: str, about: _About, label: str) -> Any:  # three types, alike but for a base
+    labels = [each for each in (label, *about.labels) if each]
+    return _FAMILIES[about.kind](name, about.help, labels=labels, unit=about.unit)
+
+
+def _fill(family: Any, about: _About, labels: list[str], value: Any) -> None:
     """Add the samples of one field: one, or one for each value of its own labels."""
     points = value.items() if about.labels else [((), value)]
     for key, number in points:
+        whose = [*labels, *(key if isinstance(key, tuple) else (str(key),))]
         if number is None:
             continue
-        whose = [*labels, *(key if isinstance(key, tuple) else (str(key),))]
         if about.kind == "histogram":
-            family.add_histogram(whose, number.buckets(), number.sum)
+            family.add_metric(whose, buckets=number.buckets(), sum_value=number.sum)
         else:
-            family.add(whose, number)
+            family.add_metric(whose, number)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
+from prometheus_client.core import InfoMetricFamily
+from prometheus_client.registry import Collector
+
 from headframe import __version__
-from headframe.runtime.exposition import Collector, Family
 from headframe.runtime.metrics import Exporter, Histogram, by_label, gauge, histogram
-from headframe.runtime.processfigures import ProcessFigures, PythonFigures
 
 __all__ = ["BUILD_INFO_HELP", "BUILD_LABELS", "PREFIX", "RELOADS", "Vitals", "self_report"]
 
@@ -66,7 +68,7 @@ class Vitals:
             self.event_loop_lag.observe(max(time() - due, 0.0))
 
 
-class _BuildInfo:
+class _BuildInfo(Collector):
     def __init__(self, program: str, kernels: str) -> None:
         self._facts = {
             "program": program,
@@ -77,10 +79,8 @@ class _BuildInfo:
             "kernels": kernels,
         }
 
-    def collect(self) -> Iterator[Family]:
-        info = Family(PREFIX + "build_info", "gauge", BUILD_INFO_HELP, [*self._facts])
-        info.add([*self._facts.values()], 1)
-        yield info
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily(PREFIX + "build", BUILD_INFO_HELP, value=self._facts)
 
 
 def self_report(vitals: Vitals, *, program: str, kernels: str) -> tuple[Collector, ...]:
@@ -92,4 +92,4 @@ def self_report(vitals: Vitals, *, program: str, kernels: str) -> tuple[Collecto
         kernels: "native" where the compiled kernels are there, else "python".
     """
     own = (_BuildInfo(program, kernels), Exporter(PREFIX, [vitals]))
-    return (*own, ProcessFigures(), PythonFigures())
+    return (*own, PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)

@@ -21,7 +21,7 @@ from aiohttp import web
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
 from headframe.runtime.children import free_port
-from headframe.runtime.exposition import CONTENT_TYPE
+from headframe.runtime.metrics import CONTENT_TYPE
 from miner.monitor import Monitor
 from miner.stats import MinerStats
 from tests.fakes.dashboards import BOARDS, expressions

@@ -11,9 +11,9 @@ import msgspec
 
 from headframe import __version__
 from headframe.runtime.events import RECENT, EventRing
-from headframe.runtime.exposition import CONTENT_TYPE
 from headframe.runtime.http import web
 from headframe.runtime.logs import get_logger, redact
+from headframe.runtime.metrics import CONTENT_TYPE
 from headframe.runtime.web import common
 from headframe.runtime.web.actions import Actions
 from headframe.runtime.web.endpoints import Endpoint, Served, add_routes, given

@@ -4,9 +4,11 @@ from enum import StrEnum
 
 import pytest
 from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from headframe.runtime.metrics import (
+    CONTENT_TYPE,
     Exporter,
     Histogram,
     Rising,
@@ -87,8 +89,15 @@ def test_types_and_help_are_told():
     assert "headframe_note" not in told
 
 
-def test_several_collectors_are_rendered_together():
-    shown = samples(render(Exporter("a_", [Stats()]), Exporter("b_", [Stats()])))
+def test_several_collectors_and_extra_metrics_are_rendered_together():
+    def workers() -> list[Metric]:
+        family = GaugeMetricFamily("headframe_worker_hashrate", "Each.", labels=["worker"])
+        family.add_metric(['a "name"\nwith\\care'], 7)
+        return [family]
+
+    text = render(Exporter("a_", [Stats()], workers), Exporter("b_", [Stats()]))
+    shown = samples(text)
+    assert shown["headframe_worker_hashrate", (("worker", 'a "name"\nwith\\care'),)] == 7
     assert shown["a_rigs", ()] == shown["b_rigs", ()] == 0
 
 
@@ -96,6 +105,10 @@ def test_each_object_has_its_own_numbers_by_label():
     one, other = Stats(), Stats()
     one.shares_refused[Why.STALE] += 1
     assert other.shares_refused[Why.STALE] == 0
+
+
+def test_the_content_type_is_prometheus_text():
+    assert CONTENT_TYPE.startswith("text/plain; version=")
 
 
 def test_a_histogram_counts_values_at_most_the_bound():
