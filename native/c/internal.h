@@ -84,6 +84,9 @@ typedef uint64_t hf_search_fn(uint64_t *at, const hf_work *work, uint64_t end);
 /* Run the compression over `count` blocks of 64 bytes. */
 typedef void hf_compress_fn(uint32_t state[8], const uint8_t *blocks, size_t count);
 
+/* Run it over two blocks of 64 bytes, each with a state of its own. */
+typedef void hf_compress_two_fn(uint32_t states[2][8], const uint8_t *const blocks[2]);
+
 typedef struct {
     const char *name;
     uint32_t lanes;    /* lanes * versions is at most 64 */
@@ -96,6 +99,7 @@ typedef struct {
     const char *name;
     uint32_t needs;
     hf_compress_fn *compress;
+    hf_compress_two_fn *compress_two; /* NULL where two at once take as long as two in turn */
 } hf_hasher;
 
 /* NULL when there is no such row. */
@@ -109,6 +113,7 @@ hf_compress_fn hf_compress_portable;
 hf_search_fn hf_search_portable;
 #if HF_X86
 hf_compress_fn hf_compress_shani, hf_compress_shani_sse;
+hf_compress_two_fn hf_compress_two_shani, hf_compress_two_shani_sse;
 hf_search_fn hf_search_sse41, hf_search_sse41_versions;
 hf_search_fn hf_search_avx2, hf_search_avx2_versions;
 hf_search_fn hf_search_avx512, hf_search_avx512_versions;

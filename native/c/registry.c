@@ -26,13 +26,13 @@ static const hf_kernel kernels[] = {
 
 static const hf_hasher hashers[] = {
 #if HF_X86
-    {"shani", HF_CPU_SHA | HF_CPU_AVX, hf_compress_shani},
-    {"shani_sse", HF_CPU_SHA, hf_compress_shani_sse},
+    {"shani", HF_CPU_SHA | HF_CPU_AVX, hf_compress_shani, hf_compress_two_shani},
+    {"shani_sse", HF_CPU_SHA, hf_compress_shani_sse, hf_compress_two_shani_sse},
 #endif
 #if HF_ARM64
-    {"armv8", HF_CPU_ARM_SHA2, hf_compress_armv8},
+    {"armv8", HF_CPU_ARM_SHA2, hf_compress_armv8, NULL},
 #endif
-    {"portable", 0, hf_compress_portable},
+    {"portable", 0, hf_compress_portable, NULL},
 };
 
 static int can_run(uint32_t needs)

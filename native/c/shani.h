@@ -27,33 +27,67 @@ HF_INLINE void four_rounds(__m128i *feba, __m128i *hgdc, __m128i wk)
     *feba = _mm_sha256rnds2_epu32(*feba, *hgdc, _mm_shuffle_epi32(wk, 0x0e));
 }
 
+HF_INLINE void store_state(uint32_t state[8], __m128i feba, __m128i hgdc)
+{
+    __m128i abef = _mm_shuffle_epi32(feba, 0x1b);
+    __m128i ghcd = _mm_shuffle_epi32(hgdc, 0xb1);
+    STOREU(state, _mm_blend_epi16(abef, ghcd, 0xf0));
+    STOREU(state + 4, _mm_alignr_epi8(ghcd, abef, 8));
+}
+
+/* Rounds 4i to 4i + 3 of a block; `w` holds the newest sixteen message words. */
+HF_INLINE void block_rounds(__m128i *feba, __m128i *hgdc, __m128i w[4], const uint8_t *block,
+                            unsigned i)
+{
+    if (i < 4) {
+        const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+        w[i] = _mm_shuffle_epi8(LOADU(block + 16 * (size_t)i), swap);
+    } else {
+        __m128i sum = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
+        sum = ADD(sum, _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4));
+        w[i % 4] = _mm_sha256msg2_epu32(sum, w[(i + 3) % 4]);
+    }
+    four_rounds(feba, hgdc, ADD(w[i % 4], LOAD(hf_k + 4 * (size_t)i)));
+}
+
 /* The compression; see hf_compress_fn. */
 HF_INLINE void shani_compress(uint32_t state[8], const uint8_t *blocks, size_t count)
 {
-    const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
     __m128i feba;
     __m128i hgdc;
     load_state(&feba, &hgdc, state);
     for (; count > 0; count--, blocks += 64) {
         __m128i w[4];
         __m128i start[2] = {feba, hgdc};
-        for (unsigned i = 0; i < 4; i++) {
-            w[i] = _mm_shuffle_epi8(LOADU(blocks + 16 * (size_t)i), swap);
-            four_rounds(&feba, &hgdc, ADD(w[i], LOAD(hf_k + 4 * (size_t)i)));
-        }
-        for (unsigned i = 4; i < 16; i++) {
-            __m128i sum = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
-            sum = ADD(sum, _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4));
-            w[i % 4] = _mm_sha256msg2_epu32(sum, w[(i + 3) % 4]);
-            four_rounds(&feba, &hgdc, ADD(w[i % 4], LOAD(hf_k + 4 * (size_t)i)));
+        HF_UNROLL for (unsigned i = 0; i < 16; i++) {
+            block_rounds(&feba, &hgdc, w, blocks, i);
         }
         feba = ADD(feba, start[0]);
         hgdc = ADD(hgdc, start[1]);
     }
-    __m128i abef = _mm_shuffle_epi32(feba, 0x1b);
-    __m128i ghcd = _mm_shuffle_epi32(hgdc, 0xb1);
-    STOREU(state, _mm_blend_epi16(abef, ghcd, 0xf0));
-    STOREU(state + 4, _mm_alignr_epi8(ghcd, abef, 8));
+    store_state(state, feba, hgdc);
+}
+
+/* Two compressions, in turns: each waits for its own last round only. See hf_compress_two_fn. */
+HF_INLINE void shani_compress_two(uint32_t states[2][8], const uint8_t *const blocks[2])
+{
+    __m128i feba[2];
+    __m128i hgdc[2];
+    __m128i start[2][2];
+    __m128i w[2][4];
+    HF_UNROLL for (unsigned l = 0; l < 2; l++) {
+        load_state(&feba[l], &hgdc[l], states[l]);
+        start[l][0] = feba[l];
+        start[l][1] = hgdc[l];
+    }
+    HF_UNROLL for (unsigned i = 0; i < 16; i++) {
+        HF_UNROLL for (unsigned l = 0; l < 2; l++) {
+            block_rounds(&feba[l], &hgdc[l], w[l], blocks[l], i);
+        }
+    }
+    HF_UNROLL for (unsigned l = 0; l < 2; l++) {
+        store_state(states[l], ADD(feba[l], start[l][0]), ADD(hgdc[l], start[l][1]));
+    }
 }
 
 /* One hash under way. Loops over lanes are unrolled, so that all this is in registers. */

@@ -135,6 +135,27 @@ int hf_share_hash(uint8_t *hash, uint32_t hasher, const uint8_t *context, size_t
     return HF_OK;
 }
 
+/* SHA-256d of two messages of 64 bytes; the hashes may go where the messages begin. */
+static void hash_two(uint8_t *hashes, const uint8_t *messages, hf_compress_two_fn *compress_two)
+{
+    static const uint8_t end[64] = {[0] = 0x80, [62] = 2}; /* of a message of 512 bits */
+    uint8_t once[2][64] = {{[32] = 0x80, [62] = 1}, {[32] = 0x80, [62] = 1}}; /* of 256 */
+    const uint8_t *const blocks[3][2] = {
+        {messages, messages + 64}, {end, end}, {once[0], once[1]}};
+    uint32_t states[2][8];
+    for (unsigned step = 0; step < 3; step++) {
+        if (step != 1) {
+            memcpy(states[0], hf_iv, sizeof states[0]);
+            memcpy(states[1], hf_iv, sizeof states[1]);
+        }
+        compress_two(states, blocks[step]);
+        for (unsigned i = 0; i < 8 && step > 0; i++) {
+            hf_store_be((step == 1 ? once[0] : hashes) + 4 * (size_t)i, states[0][i]);
+            hf_store_be((step == 1 ? once[1] : hashes + 32) + 4 * (size_t)i, states[1][i]);
+        }
+    }
+}
+
 uint32_t hf_leaf_path(uint8_t *path, uint32_t hasher, uint8_t *row, uint32_t count)
 {
     const hf_hasher *kind = hf_hasher_at(hasher);
@@ -147,7 +168,11 @@ uint32_t hf_leaf_path(uint8_t *path, uint32_t hasher, uint8_t *row, uint32_t cou
             memcpy(row + 32 * (size_t)count, row + 32 * ((size_t)count - 1), 32);
         }
         count /= 2;
-        for (size_t i = 0; i < count; i++) {
+        size_t i = 0;
+        for (; kind->compress_two && i + 1 < count; i += 2) {
+            hash_two(row + 32 * i, row + 32 + 64 * i, kind->compress_two);
+        }
+        for (; i < count; i++) {
             message_start(&m, kind->compress);
             message_add(&m, row + 32 + 64 * i, 64);
             message_end_twice(row + 32 * i, &m);
