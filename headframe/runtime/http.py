@@ -11,7 +11,6 @@ as if the server's certificate were bad. `trust` makes one that verifies as ever
 """
 
 import asyncio
-import mimetypes
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -44,7 +43,6 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-mimetypes.knownfiles.clear()  # else the system's list is read, for files that we never serve
 with _environment(_FOR_THE_IMPORT):
     import aiohttp
     from aiohttp import web

@@ -79,18 +79,6 @@ def test_a_process_that_serves_a_page_has_no_second_runtime_for_lists():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_systems_list_of_file_types_is_not_read():
-    code = (
-        "import sys; opened = []; "
-        "sys.addaudithook(lambda event, args: event == 'open' and opened.append(str(args[0]))); "
-        "import headframe.runtime.http; print(*opened, sep='\\n')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    opened = done.stdout.splitlines()
-    assert any("aiohttp" in each for each in opened)
-    assert not [each for each in opened if each.endswith("mime.types")]
-
-
 async def test_its_lists_are_as_good_as_the_compiled_ones():
     heard = []
 
