@@ -12,9 +12,10 @@ equations hold between any two calls (`Ledger.verify`, and in turns `Ledger.chec
 of a share is `floor(2^256 / (target + 1))`. The two legs' work agrees only statistically.
 """
 
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
+
+import msgspec
 
 from headframe.chain.share import Reason, Verdict
 
@@ -28,8 +29,7 @@ class LedgerError(Exception):
     """The books do not balance: a bug of ours."""
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct, gc=False):
     """A number of shares, and the hashes they stand for."""
 
     shares: int = 0
@@ -58,15 +58,14 @@ def _sum(refused: dict[Reason, Tally]) -> Tally:
     return sum(refused.values(), Tally())
 
 
-@dataclass(slots=True)
-class PoolLeg:
+class PoolLeg(msgspec.Struct, gc=False):
     """What became of the shares that went up; work by the pool's target."""
 
-    forwarded: Tally = field(default_factory=Tally)
-    pending: Tally = field(default_factory=Tally)
-    acknowledged: Tally = field(default_factory=Tally)
-    refused: dict[Reason, Tally] = field(default_factory=dict)
-    lost: Tally = field(default_factory=Tally)
+    forwarded: Tally = msgspec.field(default_factory=Tally)
+    pending: Tally = msgspec.field(default_factory=Tally)
+    acknowledged: Tally = msgspec.field(default_factory=Tally)
+    refused: dict[Reason, Tally] = {}
+    lost: Tally = msgspec.field(default_factory=Tally)
 
     def sent(self, work: int) -> None:
         """Count a share that goes up."""
@@ -115,8 +114,7 @@ _UNUSED: Final = PoolLeg()
 """Stands for a leg on which nothing went up yet; never written to."""
 
 
-@dataclass(slots=True)
-class Row:
+class Row(msgspec.Struct, gc=False):
     """One worker's books, or everyone's together.
 
     Attributes:
@@ -130,12 +128,12 @@ class Row:
     """
 
     name: str
-    offered: Tally = field(default_factory=Tally)
-    refused: dict[Reason, Tally] = field(default_factory=dict)
-    accepted: Tally = field(default_factory=Tally)
+    offered: Tally = msgspec.field(default_factory=Tally)
+    refused: dict[Reason, Tally] = {}
+    accepted: Tally = msgspec.field(default_factory=Tally)
     kept: int = 0
-    pool: PoolLeg = field(default_factory=lambda: _UNUSED)
-    rescued: PoolLeg = field(default_factory=lambda: _UNUSED)
+    pool: PoolLeg = msgspec.field(default_factory=lambda: _UNUSED)
+    rescued: PoolLeg = msgspec.field(default_factory=lambda: _UNUSED)
 
     @property
     def refused_total(self) -> Tally:

@@ -31,6 +31,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Self
 
+import msgspec
+
 from headframe.chain.job import SourceId
 
 __all__ = ["Layout", "LayoutError", "Lease", "Mark", "NoSliceLeftError", "Slices", "fit"]
@@ -120,8 +122,7 @@ def fit(
     )
 
 
-@dataclass(slots=True)
-class Lease:
+class Lease(msgspec.Struct, gc=False):
     """One rig's hold on a slice, until `release` or the end of a `with` block.
 
     Attributes:

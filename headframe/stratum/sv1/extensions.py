@@ -5,9 +5,11 @@ server answers. What is settled lies in a `Terms`, one per connection.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from headframe.chain.target import MAX_TARGET, Target
 from headframe.stratum.errors import RemoteProtocolError
@@ -25,8 +27,7 @@ _INFO: Final = ("info.connection-url", "info.hw-version", "info.sw-version", "in
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(slots=True, kw_only=True)
-class Terms:
+class Terms(msgspec.Struct, gc=False, kw_only=True):
     """What one side of a connection offers, and what is settled.
 
     Attributes:
@@ -45,7 +46,7 @@ class Terms:
     mask: int | None = None
     extranonce_changes: bool = False
     wish: Target | None = None
-    info: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    info: Mapping[str, str] = _NOTHING
 
     def allow(self, mask: int) -> int | None:
         """Set the version bits that this side allows from now on (server).

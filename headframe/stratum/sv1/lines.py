@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 __all__ = ["CLIENT_LINE_LIMIT", "SERVER_LINE_LIMIT", "LineBuffer"]
 
 SERVER_LINE_LIMIT: Final = 16 * 1024
@@ -12,22 +14,19 @@ CLIENT_LINE_LIMIT: Final = 1024 * 1024
 """Longest line a client takes: hundreds of times a `mining.notify` with a large coinbase."""
 
 
-class LineBuffer:
+class LineBuffer(msgspec.Struct, gc=False):
     """Joins and cuts what arrives; keeps no more than one line.
 
-    Args:
+    Attributes:
         limit: the longest line, in bytes without its newline.
+        parts: the beginning of a line whose end has not come yet, if there is one.
+        overflow: a line was longer than the limit; the rest of the stream is lost.
     """
 
-    __slots__ = ("_limit", "_size", "overflow", "parts")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.parts: list[bytes] | None = None  # few lines are ever cut
-        """The beginning of a line whose end has not come yet, if there is one."""
-        self._size = 0
-        self.overflow = False
-        """A line was longer than the limit; the rest of the stream is lost."""
+    limit: int
+    parts: list[bytes] | None = None  # few lines are ever cut
+    overflow: bool = False
+    _size: int = 0  # of the parts
 
     @property
     def rest(self) -> bytes:
@@ -42,7 +41,7 @@ class LineBuffer:
         """
         if self.overflow:
             return ()
-        if not self.parts and data[-1:] == b"\n" and len(data) <= self._limit:
+        if not self.parts and data[-1:] == b"\n" and len(data) <= self.limit:
             if data.find(b"\n") == len(data) - 1:  # one line, as nearly always
                 return () if data.isspace() else (data[:-1],)
             return [line for line in data.split(b"\n") if line and not line.isspace()]
@@ -57,19 +56,19 @@ class LineBuffer:
                 self.parts = []
             self.parts.append(rest)
             self._size += len(rest)
-        if longest > self._limit and self._too_long(lines):
+        if longest > self.limit and self._too_long(lines):
             return self._overflow(lines)
         return [line for line in lines if line and not line.isspace()]
 
     def _too_long(self, lines: Sequence[bytes]) -> bool:
-        return self._size > self._limit or any(len(line) > self._limit for line in lines)
+        return self._size > self.limit or any(len(line) > self.limit for line in lines)
 
     def _overflow(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         self.overflow = True
         self.parts = None
         good = []
         for line in lines:
-            if len(line) > self._limit:
+            if len(line) > self.limit:
                 break
             if line and not line.isspace():
                 good.append(line)

@@ -6,6 +6,8 @@ they wait for; so order is the only thing that ties an answer to its request.
 
 from enum import Enum, auto
 
+import msgspec
+
 from headframe.stratum.errors import LocalProtocolError
 from headframe.stratum.events import Ticket
 from headframe.stratum.sv1.messages import encode_answer
@@ -22,20 +24,19 @@ class Kind(Enum):
     SHARE = auto()
 
 
-class Replies:
+class Replies(msgspec.Struct, gc=False):
     """The lines to send to one peer, and the requests it waits for.
 
     What waits is one list, the oldest request first: how it will be answered and its id,
     or its answer's line, when that is known before an earlier one's.
+
+    Attributes:
+        out: lines to be written now.
     """
 
-    __slots__ = ("_oldest", "_waiting", "out")
-
-    def __init__(self) -> None:
-        self._oldest = 0
-        self._waiting: list[tuple[Kind, bytes] | bytes] = []
-        self.out: list[bytes] = []
-        """Lines to be written now."""
+    out: list[bytes] = []
+    _oldest: int = 0
+    _waiting: list[tuple[Kind, bytes] | bytes] = []
 
     @property
     def waiting(self) -> int:

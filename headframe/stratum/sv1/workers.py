@@ -7,6 +7,8 @@ taken back when the answer is yes, before the share is judged.
 
 from typing import Final
 
+import msgspec
+
 from headframe.chain.share import Reason
 from headframe.chain.target import Target
 from headframe.stratum.errors import LocalProtocolError, RemoteProtocolError
@@ -25,20 +27,17 @@ _FEW: Final = 4
 _Early = tuple[ShareSubmitted, Target | None]
 
 
-class Workers:
+class Workers(msgspec.Struct, gc=False):
     """Names of one connection.
 
     Attributes:
         known: the names that are authorised.
     """
 
-    __slots__ = ("_asking", "_early", "known")
-
-    def __init__(self) -> None:
-        self.known: tuple[str, ...] | frozenset[str] = ()
-        # None while there are none: most connections ask once, and live for weeks.
-        self._asking: dict[Ticket, str] | None = None
-        self._early: list[_Early] | None = None
+    known: tuple[str, ...] | frozenset[str] = ()
+    # None while there are none: most connections ask once, and live for weeks.
+    _asking: dict[Ticket, str] | None = None
+    _early: list[_Early] | None = None
 
     def ensure_room(self, user: str) -> None:
         """Look at a name before it is asked for.
