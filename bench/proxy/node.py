@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.fakes.bitcoind import Bitcoind, find_bitcoind, free_port, running_bitcoind
+from tests.fakes.bitcoind import Bitcoind, find_bitcoind, running_bitcoind
+from tests.fakes.ports import free_port
 
 __all__ = ["Node", "running_node"]
 

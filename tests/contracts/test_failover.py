@@ -106,7 +106,7 @@ async def test_a_source_that_is_not_needed_any_more_is_let_go(
         await first.wait_runs(first.runs.get() + 1)
         first.publish()
         await until_source(both, "first")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while second.running:
                 await second.jobs.wait_newer(second.jobs.serial)
         assert both.status.get().source == "first"
@@ -148,7 +148,7 @@ async def test_without_any_source_the_job_is_held_and_then_there_is_none(
         await first.wait_runs(2)
         assert alone.jobs.get() == job
         with capture_logs() as logs:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await alone.jobs.wait_newer(alone.jobs.serial) is None
                 while alone.status.get().state is SourceState.DEGRADED:
                     await alone.status.wait_newer(alone.status.serial)

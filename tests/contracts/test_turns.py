@@ -126,6 +126,6 @@ async def test_the_seconds_of_a_rotation_go_on_after_a_restart() -> None:
             await other.wait_runs(runs)
             one.publish()
             other.publish()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await until_source(group, "one")
                 await until_source(group, "other")

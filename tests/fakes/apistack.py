@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 
 __all__ = ["TOKEN", "Stack", "running_stack"]
@@ -46,7 +46,7 @@ async def running_stack(folder: Path, *, token: str = TOKEN) -> AsyncIterator[St
         folder: for state, logs and settings.
         token: the operator's, or "" for none.
     """
-    stratum = free_port("127.0.0.1", 0)
+    stratum = free_port()
     web = f'[web]\ntoken = "{token}"\n' if token else ""
     async with FakePool(size=8) as one, FakePool(size=8) as two, FakePool(size=8) as three:
         for pool in (one, two, three):

@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,9 @@ from typing import Any, Self
 
 import pytest
 
-__all__ = ["Bitcoind", "NodeRpcError", "find_bitcoind", "free_port", "rpc_call", "running_bitcoind"]
+from tests.fakes.ports import free_port
+
+__all__ = ["Bitcoind", "NodeRpcError", "find_bitcoind", "rpc_call", "running_bitcoind"]
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
@@ -52,14 +53,6 @@ def find_bitcoind() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def rpc_call(port: int, userpass: str, method: str, params: Sequence[object] = ()) -> Any:

@@ -65,14 +65,14 @@ class HandSource:
         done(Verdict(reason=Reason.ACCEPTED if self.running else Reason.LOST))
 
     async def wait_runs(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.runs.get() < count:
                 await self.runs.wait_newer(self.runs.serial)
 
 
 async def until_source(group: JobSource, name: str) -> Job:
     """Wait for a job of that source."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         async for job in group.jobs:
             if job is not None and job.source == name:
                 return job

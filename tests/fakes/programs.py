@@ -13,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from headframe.runtime.children import Child, child, free_port
+from headframe.runtime.children import Child, child
+from tests.fakes.ports import free_port
 
 __all__ = ["Program", "headframe", "headframe_argv", "program", "until", "whole_lines"]
 
@@ -91,11 +92,16 @@ async def program(name: str, argv: Sequence[str], folder: Path) -> AsyncIterator
 async def headframe(
     command: str, *args: str, folder: Path, name: str = ""
 ) -> AsyncIterator[Program]:
-    """Run a headframe command that has a page, on a free web port, until its page answers."""
-    web = free_port("127.0.0.1", 0)
+    """Run a headframe command that has a page, on a free web port, until its page answers.
+
+    A miner takes a quarter of a core, unless it is told how much, and leaves others the rest.
+    """
+    web = free_port()
     name = name or command
     argv = headframe_argv(command, *args, "--web-port", str(web), "--log-format", "json")
     argv += ["--state-dir", str(folder / f"{name}-state")]
+    if command == "mine" and "duty" not in " ".join(args):
+        argv += ["--duty", "25"]
     async with child(name, argv, folder) as running:
         started = Program(running, web)
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 import aiohttp
 import yaml
 
-from headframe.runtime.children import Child, child, free_port
+from headframe.runtime.children import Child, child
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, until
 from tests.fakes.promtool import find_tool
 
@@ -111,7 +112,7 @@ async def prometheus(
         targets: ports to scrape, by the name of the job in our configuration.
         factor: by which the rules' durations are divided.
     """
-    tool, port = find_tool("prometheus"), free_port("127.0.0.1", 0)
+    tool, port = find_tool("prometheus"), free_port()
     (folder / "alerts.yml").write_text(
         scaled((DEPLOY / "prometheus/alerts.yml").read_text(), factor)
     )

@@ -7,7 +7,6 @@ import pytest
 
 from headframe.chain.share import Reason
 from headframe.runtime.certificate import certificate_until
-from headframe.runtime.children import free_port
 from headframe.runtime.errors import ConfigError, DialError
 from headframe.runtime.tls import certificate_der, certificate_fingerprint, client_context
 from headframe.upstream.roster import make_source
@@ -15,6 +14,7 @@ from headframe.upstream.settings import UpstreamSettings
 from proxy.doors import DoorFigures, Doors, limits_of
 from proxy.tables import ListenerSettings
 from tests.fakes.certificates import write_certificate
+from tests.fakes.ports import free_port
 from tests.fakes.proxying import Proxy, proxying, rig_settings
 from tests.fakes.rig import RawRig, Rig, connected
 
@@ -59,7 +59,7 @@ async def test_listeners_are_opened_and_closed():
 async def test_names_and_limits_change_in_place():
     async with proxying() as proxy:
         proxy.publish()
-        port = free_port("127.0.0.1", 0)
+        port = free_port()
         doors = await opened(proxy, settings("one", port))
         async with connected(port, "a") as [rig]:
             await rig.job()
@@ -75,7 +75,7 @@ async def test_names_and_limits_change_in_place():
 async def test_a_place_that_is_taken_changes_nothing():
     async with proxying() as proxy:
         doors = await opened(proxy, settings("one"))
-        free = free_port("127.0.0.1", 0)
+        free = free_port()
         with pytest.raises(ConfigError, match=f"127.0.0.1:{proxy.port} is in use"):
             await put(doors, settings("free", free), settings("taken", proxy.port))
         assert [each.name for each in doors.listeners] == ["one"]
@@ -84,7 +84,7 @@ async def test_a_place_that_is_taken_changes_nothing():
 
 
 async def test_rigs_come_over_tls_and_the_certificate_may_change(tmp_path: Path):
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with proxying() as proxy:
         proxy.publish()
         doors = Doors(proxy.routing)

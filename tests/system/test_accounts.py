@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, headframe_argv, until
 from tests.fakes.scrapes import Scrapes
 
@@ -88,7 +88,7 @@ def exported(folder: Path) -> list[dict[str, str]]:
 
 
 async def test_books_and_share_log_over_a_kill(tmp_path: Path) -> None:
-    port, log = free_port("127.0.0.1", 0), tmp_path / "shares.jsonl"
+    port, log = free_port(), tmp_path / "shares.jsonl"
     here = ["--url", f"stratum+tcp://127.0.0.1:{port}", "--user", "site.rig", "--threads", "1"]
     async with FakePool() as pool, headframe("mine", *here, folder=tmp_path) as rig:
         pool.new_block(target=POOLS)

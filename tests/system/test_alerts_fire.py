@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.certificates import write_certificate
 from tests.fakes.nodeparts import BlockPlan, EmbeddedNode, running_node
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.prometheus import Prometheus, prometheus
 from tests.fakes.rig import RawRig, Rig, connected
@@ -51,7 +51,7 @@ async def watched(folder: Path, *args: str, port: int = 0) -> AsyncIterator[Watc
     """Everything at work; `port` is where the settings have rigs come to, if they say."""
     where = []
     if not port:
-        port = free_port("127.0.0.1", 0)
+        port = free_port()
         where = ["--listen", f"127.0.0.1:{port}"]
     async with (
         headframe("proxy", *args, *where, folder=folder) as proxy,
@@ -145,7 +145,7 @@ async def test_a_stranger_who_is_banned_and_a_certificate_that_ends(tmp_path: Pa
         ends = datetime.now(UTC) + timedelta(days=3)
         chain, key = write_certificate(tmp_path, until=ends)
         over_tls = [f'certificate = "{chain}"', f'certificate_key = "{key}"']
-        args, port = settings(tmp_path, on_pool(pool)), free_port("127.0.0.1", 0)
+        args, port = settings(tmp_path, on_pool(pool)), free_port()
         listeners = [["[[listeners]]", f"port = {port}"]]
         listeners += [["[[listeners]]", 'name = "front"', "port = 0", *over_tls]]
         with (tmp_path / "proxy.toml").open("a") as file:

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from headframe.runtime.children import free_port
 from tests.fakes.apistack import TOKEN, running_stack
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, until
 from tests.fakes.rig import Rig, connected
 
@@ -240,7 +240,7 @@ async def test_the_miner_prefers_another_pool_and_tells_its_minutes(tmp_path: Pa
 
 
 async def test_a_port_that_nobody_serves_is_not_taken_for_an_api(tmp_path: Path) -> None:
-    nobody = free_port("127.0.0.1", 0)
+    nobody = free_port()
     done = await asyncio.to_thread(
         subprocess.run,
         [str(Path(sys.executable).with_name("schemathesis")), "run", f"http://127.0.0.1:{nobody}/"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headframe.runtime.children import free_port
+from tests.fakes.ports import free_port
 from tests.fakes.programs import headframe_argv
 from tests.fakes.wallet import Wallet
 
@@ -66,7 +66,7 @@ def test_a_broken_address_is_refused_before_anything_starts(program: str, tmp_pa
 
 
 def test_a_miner_that_shall_try_once_ends_with_69(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     url = f"stratum+tcp://127.0.0.1:{port}"
     done = run(tmp_path, "mine", "--url", url, "--user", "rig", "--once", "--threads", "1")
     assert done.returncode == 69, done

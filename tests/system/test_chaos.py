@@ -17,9 +17,9 @@ import pytest
 
 from headframe.chain.share import Reason
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.faultlink import FaultLink, Line
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.rig import RawRig, Rig, connected
 from tests.fakes.scrapes import Scrapes
@@ -80,7 +80,7 @@ def settings(port: int, *pools: int) -> str:
 
 @asynccontextmanager
 async def serving(folder: Path, *pools: int) -> AsyncIterator[Site]:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     file = folder / "proxy.toml"
     file.write_text(settings(port, *pools))
     async with (
@@ -288,7 +288,7 @@ async def cut(
     """Reset, then half closed each way: rigs mine for the second pool, and then go back."""
     before = len(one.wrong)
     for fault in (link.reset, link.end_server, link.end_client):
-        link.to_port = free_port("127.0.0.1", 0)  # it cannot come back at once
+        link.to_port = free_port()  # it cannot come back at once
         fault()
         await grows(two, diggers)
         link.to_port = one.port

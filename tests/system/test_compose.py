@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from headframe.runtime.children import free_port
+from tests.fakes.ports import free_port
 from tests.fakes.programs import headframe_argv
 
 pytestmark = [pytest.mark.compose, pytest.mark.system]
@@ -290,7 +290,7 @@ def test_the_health_check_says_what_the_page_says(page: tuple[int, int]) -> None
 
 
 def test_the_health_check_fails_in_one_line_without_a_server() -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     done = healthz(str(port))
     assert done.returncode == 1
     assert re.fullmatch(rf"no answer at port {port}: .+\n", done.stdout)

@@ -20,7 +20,6 @@ from aiohttp import web
 
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from headframe.runtime.metrics import CONTENT_TYPE
 from miner.monitor import Monitor
 from miner.stats import MinerStats
@@ -29,6 +28,7 @@ from tests.fakes.device import FakeDevice
 from tests.fakes.mining import ManualSource
 from tests.fakes.nodeparts import EmbeddedNode, running_node
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.prometheus import Prometheus, prometheus
 from tests.fakes.rig import Rig, connected
@@ -74,7 +74,7 @@ class Stack:
 async def stack(
     folder: Path, authority: trustme.CA, pool: FakePool, node: EmbeddedNode
 ) -> AsyncIterator[Stack]:
-    port, over_tls = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    port, over_tls = free_port(), free_port()
     path, trusted = folder / "proxy.toml", folder / "authority.pem"
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     authority.cert_pem.write_to_path(str(trusted))
@@ -143,7 +143,7 @@ async def page_with_sensors() -> AsyncIterator[int]:
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
-    runner, port = web.AppRunner(app), free_port("127.0.0.1", 0)
+    runner, port = web.AppRunner(app), free_port()
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from headframe.runtime.children import free_port
 from tests.fakes.bitcoind import NodeRpcError, running_bitcoind
 from tests.fakes.nodeparts import running_node
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until, whole_lines
 from tests.fakes.wallet import Wallet
 
@@ -85,7 +85,7 @@ async def test_blocks_found_while_the_node_hangs_survive_the_death_of_the_proxy(
     start_node: StartNode, tmp_path: Path
 ) -> None:
     """Each is on disk though the first still waits for its answer, and goes out afterwards."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with start_node(tmp_path / "node") as node:
         node.call("generatetoaddress", 1, Wallet.numbered(13).address)
         async with miner(port, tmp_path) as rig:
@@ -132,7 +132,7 @@ async def test_no_accepted_block_is_missing_whatever_is_killed_when(
     seed: int, tmp_path: Path
 ) -> None:
     """The proxy is killed again and again at odd moments, and so is the miner."""
-    chance, port, said = random.Random(seed), free_port("127.0.0.1", 0), ""
+    chance, port, said = random.Random(seed), free_port(), ""
     with running_node(tmp_path / "node") as node:
         node.call("generatetoaddress", 1, Wallet.numbered(13).address)
         for number in range(4):
@@ -174,7 +174,7 @@ UNKNOWN_JOB = b'{"id":4,"method":"mining.submit","params":["rig","ffff","0000000
 
 @pytest.mark.kernel
 async def test_rubbish_from_strangers_disturbs_no_rig(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_node(tmp_path / "node") as node:
         node.call("generatetoaddress", 1, Wallet.numbered(13).address)
         async with headframe("proxy", *proxy_args(node, port), folder=tmp_path) as proxy:

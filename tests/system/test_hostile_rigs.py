@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from headframe.chain.job import SplitCoinbase
 from headframe.chain.share import Reason
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from proxy.listener import Limits
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.proxying import EASY, proxying
 from tests.fakes.rig import RawRig, Rig, connected
@@ -55,13 +55,13 @@ async def ensure_mining(rig: Rig) -> None:
 
 @pytest.mark.system
 async def test_limits_and_deadline_of_the_program_hold_and_others_stay(tmp_path: Path) -> None:
-    few, narrow = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    few, narrow = free_port(), free_port()
     async with (
         FakePool(size=8) as pool,
         serving(
             tmp_path,
             pool,
-            f"port = {few}\nmax_connections = 2\nhandshake_seconds = 1",
+            f"port = {few}\nmax_connections = 2\nhandshake_seconds = 4",
             f"port = {narrow}\nmax_per_address = 1",
         ) as program,
     ):
@@ -73,7 +73,7 @@ async def test_limits_and_deadline_of_the_program_hold_and_others_stay(tmp_path:
                 assert await third.line() == {}, "one from an address"
             async with RawRig.to(few) as silent, RawRig.to(few) as third:
                 assert await third.line() == {}, "two in all"
-                assert await silent.line() == {}, "it says nothing in a second"
+                assert await silent.line() == {}, "it says nothing in time"
             async with connected(few, "a.3") as [late]:
                 await ensure_mining(late)
             assert await closed(program, reason="refused") == 2
@@ -86,7 +86,7 @@ async def test_limits_and_deadline_of_the_program_hold_and_others_stay(tmp_path:
 
 @pytest.mark.system
 async def test_a_rig_that_reads_nothing_is_cut_off_by_the_program(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with FakePool(size=8) as pool, serving(tmp_path, pool, f"port = {port}") as program:
         first = pool.new_block(target=QUARTER)
         assert isinstance(first.commitment, SplitCoinbase)

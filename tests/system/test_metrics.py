@@ -16,9 +16,9 @@ import pytest
 
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.nodeparts import running_node
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.promtool import lint_metrics
 from tests.fakes.scrapes import Scrapes
@@ -38,7 +38,7 @@ STAGES = {
 @asynccontextmanager
 async def stack(folder: Path) -> AsyncIterator[tuple[Program, Program]]:
     """A miner on a proxy on a pool, at work."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with FakePool() as pool:
         pool.new_block(target=EASY)
         up = ["--url", f"stratum+tcp://127.0.0.1:{pool.port}", "--user", "house"]
@@ -75,7 +75,7 @@ async def test_prometheus_own_linter_finds_nothing_wrong(tmp_path: Path) -> None
 @pytest.mark.kernel
 async def test_prometheus_own_linter_finds_nothing_wrong_with_solo_mining(tmp_path: Path) -> None:
     """A node, with blocks found on it: every series of a block is there."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_node(tmp_path / "node") as node:
         up = ["--url", f"bitcoind+http://127.0.0.1:{node.port}", "--cookie", str(node.cookie)]
         up += ["--address", Wallet.numbered(3).address, "--pace", "0.3"]
@@ -248,7 +248,7 @@ async def test_no_counter_falls_when_pools_and_threads_come_and_go(tmp_path: Pat
 async def test_no_counter_of_the_proxy_falls_when_rigs_and_the_pool_come_and_go(
     tmp_path: Path,
 ) -> None:
-    port, scrapes = free_port("127.0.0.1", 0), Scrapes()
+    port, scrapes = free_port(), Scrapes()
     here = ["--url", f"stratum+tcp://127.0.0.1:{port}", "--user", "rig", "--threads", "1"]
     async with FakePool() as pool:
         pool.new_block(target=EASY)
@@ -266,7 +266,7 @@ async def test_no_counter_of_the_proxy_falls_when_rigs_and_the_pool_come_and_go(
 
 
 async def test_totals_of_the_proxy_last_over_its_restart(tmp_path: Path) -> None:
-    port, scrapes = free_port("127.0.0.1", 0), Scrapes()
+    port, scrapes = free_port(), Scrapes()
     here = ["--url", f"stratum+tcp://127.0.0.1:{port}", "--user", "rig", "--threads", "1"]
     async with FakePool() as pool, headframe("mine", *here, folder=tmp_path) as rig:
         pool.new_block(target=EASY)

@@ -10,7 +10,6 @@ import pytest
 from headframe.runtime.clock import wall_seconds
 from headframe.runtime.events import EventRing
 from headframe.runtime.web import WebServer
-from tests.fakes.bitcoind import free_port
 from tests.fakes.browser import Tab, browsing
 from tests.fakes.pages import (
     RIG,
@@ -23,6 +22,7 @@ from tests.fakes.pages import (
     until,
     words,
 )
+from tests.fakes.ports import free_port
 from tests.fakes.programs import headframe
 
 pytestmark = pytest.mark.slow

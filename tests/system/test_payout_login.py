@@ -17,8 +17,8 @@ from embit import script
 from embit.ec import PrivateKey
 from embit.networks import NETWORKS
 
-from headframe.runtime.children import free_port
 from tests.fakes.bitcoind import Bitcoind, running_bitcoind
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.rig import RawRig
 from tests.fakes.wallet import Wallet, coinbase_of
@@ -98,7 +98,7 @@ async def owners(call: Call, first: int) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("make_node", NODES)
 async def test_two_rigs_are_paid_each_to_its_own_address(make_node: Any, tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with make_node(tmp_path) as node:
         await node.call("generatetoaddress", 1, THEIRS.address)
         async with (
@@ -137,7 +137,7 @@ async def test_two_rigs_are_paid_each_to_its_own_address(make_node: Any, tmp_pat
 async def test_an_address_of_another_network_is_refused_and_the_rig_told_why(
     tmp_path: Path,
 ) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_bitcoind(tmp_path / "node") as node:
         await node.acall("generatetoaddress", 1, THEIRS.address)
         async with headframe("proxy", *settings(node, port, tmp_path), folder=tmp_path) as proxy:
@@ -171,7 +171,7 @@ def found_at(proxy: Program, height: int) -> set[str]:
 async def test_a_block_found_before_the_proxy_is_killed_still_pays_its_finder(
     tmp_path: Path,
 ) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_bitcoind(tmp_path / "node") as node:
         await node.acall("generatetoaddress", 1, THEIRS.address)
         args, process = settings(node, port, tmp_path), node.process
@@ -215,7 +215,7 @@ async def test_a_block_found_before_the_proxy_is_killed_still_pays_its_finder(
 
 @pytest.mark.node
 async def test_a_reload_pays_rigs_that_are_there(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_bitcoind(tmp_path / "node") as node:
         await node.acall("generatetoaddress", 1, THEIRS.address)
         args = settings(node, port, tmp_path, payout="address")

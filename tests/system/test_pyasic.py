@@ -13,8 +13,8 @@ import pytest
 from headframe import __version__
 from headframe.chain.share import Reason, Verdict
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -41,7 +41,7 @@ async def pyasic(port: int, *args: str) -> Any:
 async def mining(
     folder: Path, urls: Sequence[str], *more: str
 ) -> AsyncIterator[tuple[Program, int]]:
-    api = free_port("127.0.0.1", 0)
+    api = free_port()
     args = [each for url in urls for each in ("--url", url)]
     args += ["--user", "me.rig", "--password", "x", "--address", ADDRESS, "--threads", "1"]
     args += ["--kernel", "portable", "--set", f"api.port={api}", *more]

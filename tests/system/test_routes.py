@@ -14,8 +14,8 @@ import pytest
 from headframe.chain.job import Job
 from headframe.chain.share import Reason
 from headframe.chain.target import MAX_TARGET, Target
-from headframe.runtime.children import free_port
 from tests.fakes.pool import FakePool, Heard
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, until
 from tests.fakes.rig import Rig, connected
 
@@ -120,7 +120,7 @@ async def test_rules_route_rigs_and_a_reload_moves_only_those_that_must(
     pools: tuple[FakePool, FakePool], tmp_path: Path
 ) -> None:
     one, two = pools
-    front, back = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    front, back = free_port(), free_port()
     doors = listener("front", front) + listener("back", back)
     routes = route("a", one) + route(
         "b", two, 'names = { mode = "template", template = "b.{rig}" }\n'

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from headframe.runtime.children import free_port
 from headframe.upstream.node import NodeRpc
 from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe, headframe_argv, program, until
 from tests.fakes.wallet import Wallet, coinbase_of
 
@@ -42,7 +42,7 @@ async def bitcoind(folder: Path) -> AsyncIterator[Node]:
 
 @asynccontextmanager
 async def embedded(folder: Path) -> AsyncIterator[Node]:
-    port, data = free_port("127.0.0.1", 0), folder / "embedded"
+    port, data = free_port(), folder / "embedded"
     argv = headframe_argv("node", "--datadir", str(data), "--rpc-port", str(port))
     cookie = data / "regtest" / ".cookie"
     async with (
@@ -73,7 +73,7 @@ def mine_args(port: int) -> list[str]:
 @pytest.mark.parametrize("make_node", NODES)
 async def test_blocks_with_transactions_reach_the_node(make_node: Any, tmp_path: Path) -> None:
     wallet, payout = Wallet.numbered(7), Wallet.numbered(8)
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with make_node(tmp_path) as node:
         await node.call("generatetoaddress", 160, wallet.address)
         sent = {
@@ -125,7 +125,7 @@ async def test_the_miner_mines_on_the_node_itself(make_node: Any, tmp_path: Path
 @pytest.mark.parametrize("make_node", NODES)
 async def test_a_proxy_behind_a_proxy_brings_blocks_home(make_node: Any, tmp_path: Path) -> None:
     payout = Wallet.numbered(10)
-    near, far = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    near, far = free_port(), free_port()
     async with make_node(tmp_path) as node:
         await node.call("generatetoaddress", 1, payout.address)
         args = proxy_args(node, payout.address, near)
@@ -148,7 +148,7 @@ async def test_a_proxy_behind_a_proxy_brings_blocks_home(make_node: Any, tmp_pat
 
 @pytest.mark.node
 async def test_a_pool_that_dies_and_comes_back_is_found_again(tmp_path: Path) -> None:
-    payout, port = Wallet.numbered(11), free_port("127.0.0.1", 0)
+    payout, port = Wallet.numbered(11), free_port()
     async with bitcoind(tmp_path) as node:
         await node.call("generatetoaddress", 1, payout.address)
         args = proxy_args(node, payout.address, port)

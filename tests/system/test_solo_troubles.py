@@ -20,9 +20,9 @@ import pytest
 from embit.transaction import Transaction
 
 from headframe.chain.hashes import hash_to_hex
-from headframe.runtime.children import free_port
 from headframe.upstream.journal import Journal
 from tests.fakes.bitcoind import Bitcoind, NodeRpcError, running_bitcoind
+from tests.fakes.ports import free_port
 from tests.fakes.programs import PATIENCE_SECONDS, Program, headframe, until
 from tests.fakes.wallet import Wallet, coinbase_of
 from tests.system.test_endurance import events, hashes, journal, miner, of_kind, proxy_args
@@ -84,7 +84,7 @@ class Site:
 @asynccontextmanager
 async def site(folder: Path, *, options: Sequence[str] = ()) -> AsyncIterator[Site]:
     """Everything at work; afterwards the miner ends, and all must agree."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with AsyncExitStack() as stack:
         node = stack.enter_context(running_bitcoind(folder / "node", extra=options))
         await node.acall("generatetoaddress", 1, THEIRS)
@@ -255,7 +255,7 @@ async def _send_twice(node: Bitcoind, wallet: Wallet, coin: Transaction) -> str:
 
 async def test_blocks_found_before_the_proxy_is_killed_are_on_the_chain(tmp_path: Path) -> None:
     """Killed between found and submitted: the journal has them, the next start submits them."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_bitcoind(tmp_path / "node") as node:
         await node.acall("generatetoaddress", 1, THEIRS)
         args = proxy_args(node, port)
@@ -297,7 +297,7 @@ async def test_blocks_of_a_route_that_is_renamed_after_the_proxy_was_killed(
     tmp_path: Path,
 ) -> None:
     """Their journal belongs to no route any more; the next start submits them all the same."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     path = tmp_path / "proxy-state" / "proxy-blocks-before.journal"
 
     def waiting() -> set[str]:
@@ -336,13 +336,13 @@ async def test_blocks_of_a_route_that_is_renamed_after_the_proxy_was_killed(
 
 async def test_blocknotify_reaches_the_rigs(tmp_path: Path) -> None:
     """One chain: bitcoind's command, the proxy's page, the rigs; with no other way to hear."""
-    web = free_port("127.0.0.1", 0)
+    web = free_port()
     get = (
         "import sys, urllib.request as u; "
         f"u.urlopen('http://127.0.0.1:{web}/api/v1/blocknotify?hash=' + sys.argv[1])"
     )
     notify = f'-blocknotify="{sys.executable}" -c "{get}" %s'
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     with running_bitcoind(tmp_path / "node", extra=[notify]) as node:
         await node.acall("generatetoaddress", 1, THEIRS)
         args = [*proxy_args(node, port), "--web-port", str(web)]
@@ -369,7 +369,7 @@ async def _line_with(reader: asyncio.StreamReader, what: bytes) -> None:
 
 async def test_mining_goes_on_for_fees_when_the_subsidy_is_over(tmp_path: Path) -> None:
     """33 halvings of 150 blocks leave nothing of 50 coins."""
-    port, wallet = free_port("127.0.0.1", 0), Wallet.numbered(7)
+    port, wallet = free_port(), Wallet.numbered(7)
     with running_bitcoind(tmp_path / "node") as node:
         await node.acall("generatetoaddress", 1, wallet.address)
         for _ in range(99):

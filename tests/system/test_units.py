@@ -14,9 +14,9 @@ import pytest
 
 from headframe import cli
 from headframe.chain.target import MAX_TARGET
-from headframe.runtime.children import free_port
 from headframe.runtime.errors import EXIT_USAGE
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import headframe_argv, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -112,7 +112,7 @@ async def test_miner_and_proxy_need_no_memory_that_is_both_written_and_executed(
     tmp_path: Path,
 ) -> None:
     """A miner mines through a proxy, both under what the units forbid."""
-    port = free_port("127.0.0.1", 0)
+    port = free_port()
     async with FakePool() as pool:
         pool.new_block(target=MAX_TARGET >> 16)
         pairs = (

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from headframe.node.service import NodeService
-from headframe.runtime.children import free_port
 from tests.fakes.bitcoind import find_bitcoind, running_bitcoind
 from tests.fakes.nodemethods import call
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe_argv, program, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -27,7 +27,7 @@ NODES = [
 
 def argv(folder: Path, *more: str) -> list[str]:
     """On free ports, a block a second, one thread."""
-    ports = [str(free_port("127.0.0.1", 0)) for _ in range(3)]
+    ports = [str(free_port()) for _ in range(3)]
     args = ["--datadir", str(folder), "--pace", "1", "--threads", "1"]
     args += ["--stratum-port", ports[0], "--web-port", ports[1], "--rpc-port", ports[2]]
     return headframe_argv("up", *args, *more)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from headframe.chain.target import MAX_TARGET
-from headframe.runtime.children import free_port
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.programs import headframe, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -33,7 +33,7 @@ async def test_both_legs_of_a_proxy_and_the_miners_own_are_written_down_without_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A password in a URL, a settings file, the environment, and a file of its own."""
-    listen = free_port("127.0.0.1", 0)
+    listen = free_port()
     (tmp_path / "secret").write_text("hunter2-secret-file")
     async with FakePool() as pool, FakePool() as refusing:
         refusing.lets_in = lambda user: False

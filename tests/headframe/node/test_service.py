@@ -44,7 +44,7 @@ async def test_the_tip_is_known_when_the_call_returns(node: NodeService) -> None
 
 async def test_who_waits_is_woken_by_a_new_block(node: NodeService) -> None:
     old = node.tip.hash
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         waiting = group.create_task(node.wait_tip(lambda tip: tip.hash != old, 60))
         block_hash = await node.run(mine)
     assert waiting.result().hash == block_hash
@@ -61,7 +61,7 @@ async def test_who_waits_is_told_of_the_end(node: NodeService) -> None:
             await node.wait_tip(lambda _: False, 60)
         return caught.value
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         waiting = group.create_task(wait())
         await asyncio.sleep(0)
         node.release_waiters()

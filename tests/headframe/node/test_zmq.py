@@ -12,9 +12,9 @@ import zmq.asyncio
 from headframe.node.service import NodeService
 from headframe.node.zmq import BlockPublisher
 from headframe.runtime.errors import EXIT_USAGE, ConfigError
-from tests.fakes.bitcoind import free_port
 from tests.fakes.nodemethods import call
 from tests.fakes.nodeparts import Key, need_kernel
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.kernel
 

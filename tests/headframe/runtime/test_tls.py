@@ -65,7 +65,7 @@ async def shake_hands(server: trustme.LeafCert, client: ssl.SSLContext) -> bytes
     )
     try:
         wire = await dial("127.0.0.1", port, lambda: here, tls=client)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await heard.wait()
         wire.abort()
         await wire.wait_closed()

@@ -65,7 +65,7 @@ class Bench:
         return None
 
     async def outcome(self) -> Redirected | UpstreamError:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             try:
                 return await self.connection.wait_over()
             except UpstreamError as error:

@@ -38,8 +38,9 @@ from tests.contracts.source import (
     running,
     until_resolved,
 )
-from tests.fakes.bitcoind import Bitcoind, free_port, running_bitcoind
+from tests.fakes.bitcoind import Bitcoind, running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, running_node
+from tests.fakes.ports import free_port
 from tests.fakes.rpcnode import Fault, Hold, Raw, RpcNode, Script
 from tests.fakes.solo import SoloSource
 from tests.fakes.vectors import load

@@ -37,7 +37,7 @@ def pair(first: HandSource, second: HandSource, stable: float = 0.0) -> SourceGr
 
 
 async def until_idle_over(group: SourceGroup) -> float:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         async for status in group.status:
             if status.idle_seconds > 0 and status.state is SourceState.ACTIVE:
                 return status.idle_seconds
@@ -102,7 +102,7 @@ async def test_a_source_that_comes_and_goes_does_not_pull_us_to_and_fro(
             await first.wait_runs(runs + 1)
             first.publish()
             newer = second.publish()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while (job := group.jobs.get()) is None or job.id != newer.id:
                     await group.jobs.wait_newer(group.jobs.serial)
             first.fail()
@@ -171,7 +171,7 @@ async def test_connections_are_counted_over_all_sources_and_never_fall(
 
 
 async def until_counted(group: SourceGroup, switches: int) -> list[Failover]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while group.status.get().switches < switches:
             await group.status.wait_newer(group.status.serial)
     return [row for row in group.status.get().failovers if row.count]
@@ -238,7 +238,7 @@ async def test_every_source_is_told_of_with_its_own_trouble(
 ) -> None:
     group = pair(first, second)
     assert [one.source for one in group.status.get().members] == ["first", "second"]
-    async with running(group), asyncio.timeout(10):
+    async with running(group), asyncio.timeout(20):
         await first.wait_runs(1)
         first.publish()
         await until_source(group, "first")

@@ -109,7 +109,7 @@ async def test_one_that_was_dismissed_before_it_began_never_runs(
 ) -> None:
     member.dismiss()
     member.turn(on=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await member.tend()
     assert not source.runs.get()
 

@@ -14,7 +14,8 @@ from headframe.upstream.base import (
     UpstreamError,
 )
 from headframe.upstream.node import METHOD_NOT_FOUND, NodeRpc, RpcError, Shape
-from tests.fakes.bitcoind import free_port, running_bitcoind
+from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.ports import free_port
 from tests.fakes.rpcnode import DROP, Fault, Hold, Raw, RpcNode, Script
 
 

@@ -201,7 +201,7 @@ async def test_a_pool_that_is_removed_and_configured_again_is_a_new_connection(
         change(upstreams, at(one))
         back = await until_source(upstreams.group, name_of(one))
         assert back.generation > job.generation
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await one.wait_connections(2)
 
 

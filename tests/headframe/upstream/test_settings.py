@@ -26,9 +26,10 @@ from headframe.upstream.payees import PayTo
 from headframe.upstream.roster import Roster, make_source
 from headframe.upstream.settings import SCHEMES, PoolsSettings, UpstreamSettings
 from tests.contracts.source import Answers, find_share, next_job, running, until_resolved
-from tests.fakes.bitcoind import free_port, running_bitcoind
+from tests.fakes.bitcoind import running_bitcoind
 from tests.fakes.nodeparts import EmbeddedNode, need_kernel
 from tests.fakes.pool import FakePool
+from tests.fakes.ports import free_port
 from tests.fakes.tunnels import FakeTunnel
 
 # BIP 173's examples.
@@ -277,7 +278,7 @@ async def test_a_standby_is_connected_beforehand(tmp_path: Path) -> None:
         )
         async with running(source):
             await next_job(source)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await other.wait_connections(1)
 
 

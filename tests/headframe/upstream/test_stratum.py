@@ -466,7 +466,7 @@ async def test_a_pool_that_only_redirects_is_given_up(pool: FakePool) -> None:
     async def send_away() -> None:
         for count in range(1, 6):
             await pool.wait_connections(count)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while len(pool.users) < count:
                     await asyncio.sleep(0)
             pool.say(b'{"id":null,"method":"client.reconnect","params":[]}\n')

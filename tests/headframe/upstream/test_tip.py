@@ -27,7 +27,7 @@ class Watcher:
         )
 
     async def next(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await self.seen.get()
 
 
@@ -99,7 +99,7 @@ async def test_a_node_that_can_do_none_of_it_is_only_polled() -> None:
     async with RpcNode(answers) as node:
         watcher = Watcher(node)
         async with watcher.rpc:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await watcher.watch.wait()  # returns: there is nothing to wait by
         assert await watcher.next() == A
 

@@ -12,7 +12,8 @@ import zmq.asyncio
 
 from headframe.upstream.node import NodeRpc
 from headframe.upstream.zmq import TipFeed, feed_address, has_zmq, is_feed_address
-from tests.fakes.bitcoind import free_port, running_bitcoind
+from tests.fakes.bitcoind import running_bitcoind
+from tests.fakes.ports import free_port
 from tests.fakes.rpcnode import Fault, RpcNode
 from tests.fakes.wallet import Wallet
 
