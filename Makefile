@@ -4,6 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+# Workers that are done take over what others have not begun.
+PYTEST := -m pytest -q -n auto --dist worksteal
+# Where coverage is asked for, `test` measures it as it goes, so that no test runs twice.
+MEASURED := $(filter check cover test-all,$(MAKECMDGOALS))
+COVERAGE := $(if $(MEASURED),-m coverage run)
+# The tests start programs by the hundred; whose code is compiled each time, start at half the speed.
+test cover: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help up setup build lock fmt lint types contracts test check test-all cover native-check compose-check bench docs pictures clean
@@ -45,14 +52,14 @@ contracts: $(VENV)/.dev build  ## the layers: who may import whom
 	@$(VENV)/bin/lint-imports --no-cache
 
 test: $(VENV)/.dev build  ## everything that is quick
-	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
+	@$(if $(MEASURED),$(PY) -m coverage erase)
+	@$(PY) $(COVERAGE) $(PYTEST) -m "not slow" $(ARGS)
 
 check: lint types contracts cover  ## lint, types, layers, tests with branch coverage: the whole truth
 
-test-all: test $(VENV)/.dev native-check  ## test, then the slow tests, the sanitizers and the coverage gates
-	@scripts/coverage
+test-all: test native-check cover  ## test, then the sanitizers, the slow tests and the coverage gates
 
-cover: $(VENV)/.dev build  ## coverage with branches, and its gates
+cover: test  ## all tests, the slow ones too, coverage with branches, and its gates
 	@scripts/coverage
 
 native-check:  ## the C code under the address and undefined-behaviour sanitizers

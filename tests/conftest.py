@@ -1,8 +1,26 @@
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than there are cores, as there is always one that waits for a program."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Coverage is of what tests call themselves; programs that they start run at full speed.
+
+    Coverage reaches the workers, whose variable this is, as it reaches any child.
+    """
+    if hasattr(config, "workerinput"):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture(autouse=True)
