@@ -255,7 +255,7 @@ class Audit:
         if int(line.work) != (0 if line.target is None else work_of(line.target)):
             self._differ(f"work {line.work} is not what the target {line.target} stands for")
         job = self._jobs.get((line.route, line.job))
-        if job is None or self._is_forgotten(job, line):
+        if job is None or _is_forgotten(line):
             self._share_of_no_job(line)
             return
         proof = hash_of(job, line)
@@ -265,11 +265,6 @@ class Audit:
             self._differ(f"block is {str(line.block).lower()}, against the block target")
         self._compare_way(job, line, proof)
         self._compare_verdict(job, line, proof)
-
-    def _is_forgotten(self, job: JobLine, line: ShareLine) -> bool:
-        """The proxy remembers jobs of few dead tips, and does not hash shares of the others."""
-        dead = job.generation < self._generations[line.route, job.source]
-        return dead and line.verdict is Reason.UNKNOWN_JOB and not line.hash
 
     def _share_of_no_job(self, line: ShareLine) -> None:
         self._sent.pop(line.route, None)
@@ -379,6 +374,15 @@ class Audit:
             self._differ("the answer does not fit what was sent up")
         for sums in self._both(line.route, line.worker):
             sums.answer(line)
+
+
+def _is_forgotten(line: ShareLine) -> bool:
+    """Say whether its job may be one that the proxy remembers no more.
+
+    It knows the jobs of few dead tips, and does not hash shares of the others. That a job was
+    dead need not show in the lines: a newer one that nobody sent a share of yet is in none.
+    """
+    return line.verdict is Reason.UNKNOWN_JOB and not line.hash
 
 
 _EARLY: Final = frozenset({Reason.BAD_EXTRANONCE, Reason.UNKNOWN_JOB})

@@ -201,6 +201,20 @@ async def test_lines_that_were_left_out_are_told_and_no_difference(tmp_path: Pat
     assert audit_of(*(line for line in spoilt if line is not shares[3])).differences >= 1
 
 
+async def test_a_share_of_a_job_that_the_proxy_has_forgotten_is_no_difference(tmp_path: Path):
+    here = LoggedHub(tmp_path / "shares.jsonl")
+    entry = here.job()
+    here.share(entry)
+    for _ in range(9):  # tips that no share is for: they are in no line
+        here.maker.new_block()
+        here.job()
+    assert here.share(entry) is Reason.UNKNOWN_JOB
+    here.end()
+    found = audit_of(*lines_of(tmp_path / "shares.jsonl"))
+    nothing_but_notes(found)
+    assert (found.lines["job"], found.on_trust) == (1, 1)
+
+
 async def test_a_share_of_a_dead_job_may_not_count(log):
     spoilt = copy.deepcopy(log)
     stale = next(line for line in spoilt if line.get("verdict") == "stale" and line["hash"])
