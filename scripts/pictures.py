@@ -23,8 +23,9 @@ from board import board_page
 from farm import FARM, Machine, knock, mill
 
 from native import pick
-from tests.fakes.bitcoind import Bitcoind, free_port, running_bitcoind
+from tests.fakes.bitcoind import Bitcoind, running_bitcoind
 from tests.fakes.browser import browsing
+from tests.fakes.ports import free_port
 from tests.fakes.programs import Program, headframe
 from tests.fakes.prometheus import Prometheus, prometheus
 
