@@ -79,18 +79,20 @@ class Session(Skimming):
     def _on_events(self, events: Sequence[ServerEvent]) -> None:
         if self._done:
             return
-        now = self._hub.clock.monotonic()
+        now, shared = self._hub.clock.monotonic(), False
         for event in events:  # all of them, though one may end it: the next may be a block
             if type(event) is ShareSubmitted:  # by far the commonest
+                shared = True
                 self._on_share(event, now)
             else:
                 self._on_other(event, now)
         if self._doom:
             self.close(self._doom)
             return
-        for rig in self._rigs:
-            if rig.vardiff.is_due(now):
-                self._look(rig, now)
+        if shared:
+            for rig in self._rigs:
+                if rig.vardiff.is_due(now):
+                    self._look(rig, now)
 
     def _on_lost(self, reason: Exception | None) -> None:
         why = "hung_up"

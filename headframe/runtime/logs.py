@@ -190,26 +190,24 @@ class _Logger:
         self._processors: Sequence[Processor] = ()
         self._limit: EventLimit | None = None
 
-    def info(self, event: str, **values: object) -> Any:
+    def info(self, event: str, **values: object) -> None:
         """Log what an operator wants to see on a good day."""
-        logger = self._bound()
-        return None if self._is_left_out(event) else logger.info(event, **values)
+        logger, limit = self._bound(), self._limit
+        if limit is None or self._shows(limit, event):
+            logger.info(event, **values)
 
-    def warning(self, event: str, **values: object) -> Any:
+    def warning(self, event: str, **values: object) -> None:
         """Log what needs a look."""
-        logger = self._bound()
-        return None if self._is_left_out(event) else logger.warning(event, **values)
+        logger, limit = self._bound(), self._limit
+        if limit is None or self._shows(limit, event):
+            logger.warning(event, **values)
 
     def __getattr__(self, method: str) -> Any:
         return getattr(self._bound(), method)
 
-    def _is_left_out(self, event: str) -> bool:
-        limit = self._limit
-        return (
-            limit is not None
-            and limit in self._processors  # who captures lines takes it out there
-            and limit.leaves_out(self._name, event)
-        )
+    def _shows(self, limit: EventLimit, event: str) -> bool:
+        # Who captures lines takes the limit out of the processors.
+        return limit not in self._processors or not limit.leaves_out(self._name, event)
 
     def _bound(self) -> FilteringBoundLogger:
         config = structlog.get_config()

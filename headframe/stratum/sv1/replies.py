@@ -69,7 +69,7 @@ class Replies(msgspec.Struct, gc=False):
         waiting = self._waiting
         place = ticket - self._oldest
         asked = waiting[place] if 0 <= place < len(waiting) else b""
-        if isinstance(asked, bytes) or asked[0] is not kind:
+        if type(asked) is not tuple or asked[0] is not kind:
             raise LocalProtocolError(f"no {kind.name.lower()} request waits for ticket {ticket}")
         request_id = asked[1]
         line = encode_answer(request_id, body)
