@@ -91,6 +91,8 @@ class Builder:
         self._shelf = ProofShelf()
         self._ids = count(1)
         self._known: dict[str, Route] = {}
+        self.told = config.routes
+        """What the settings in force say of routes, as they stand there."""
 
     @property
     def rosters(self) -> Sequence[Roster]:

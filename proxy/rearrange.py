@@ -1,9 +1,11 @@
 """`Rearrangement`: what new settings do to a proxy that runs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from headframe.runtime.errors import HeadframeError
 from headframe.runtime.reload import Commit
@@ -14,6 +16,7 @@ from proxy.config import ProxyConfig
 from proxy.doors import Doors
 from proxy.leftovers import Leftovers
 from proxy.routing import Routing
+from proxy.tables import RouteSettings
 
 __all__ = ["LIVE", "Rearrangement"]
 
@@ -93,6 +96,8 @@ class Rearrangement:
         words = [f"route {each.name} added" for each in made.routes if each.name not in before]
         kept = {each.name for each in made.routes}
         words += [f"route {name} removed" for name in before if name not in kept]
+        words += _news(self._builder.told, config.routes)
+        self._builder.told = config.routes
         for route in made.routes:
             if route.name in made.plans and route.roster is not None:
                 news = route.roster.apply(made.plans[route.name])
@@ -110,6 +115,19 @@ class Rearrangement:
             roster.desk.follow(made.blocks)
         self._leftovers.follow(made.blocks)
         return words + self._chronicle.commit(log, config.history)
+
+
+def _news(before: Sequence[RouteSettings], now: Sequence[RouteSettings]) -> Iterator[str]:
+    """Yield in words what is different of routes, but for their upstreams."""
+    known = {each.name: each for each in before}
+    for route in now:
+        old = known.get(route.name, route)
+        for name in [each for each in route.__struct_fields__ if each != "upstreams"]:
+            was, comes = getattr(old, name), getattr(route, name)
+            if was == comes:
+                continue
+            table = isinstance(was, msgspec.Struct) or isinstance(comes, msgspec.Struct)
+            yield f"route {route.name}: {name}" + ("" if table else f": {was} -> {comes}")
 
 
 def _lead(route: str, count: int) -> str:

@@ -85,6 +85,15 @@ async def test_routes_rules_and_listeners_change(tmp_path: Path):
         assert list(one.routing.routes) == ["default"]
 
 
+async def test_what_is_new_of_a_route_is_told(tmp_path: Path):
+    async with running(Desk(tmp_path, BASE + ROUTE)) as one:
+        more = "max_rigs = 3\nverdict = 'pool'\nnames.mode = 'passthrough'\n"
+        words = ["route b: names", "route b: verdict: None -> pool", "route b: max_rigs: None -> 3"]
+        assert await one.put(BASE + ROUTE + more) == words
+        assert one.routing.routes["b"].hub.settings.max_rigs == 3
+        assert await one.put(BASE + ROUTE + more.replace("3", "2")) == ["route b: max_rigs: 3 -> 2"]
+
+
 async def test_settings_that_cannot_work_change_nothing(tmp_path: Path):
     async with desk(tmp_path) as one:
         before = (one.routing.routes, one.routing.router, one.doors.listeners)
