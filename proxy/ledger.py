@@ -12,7 +12,9 @@ equations hold between any two calls (`Ledger.verify`, and in turns `Ledger.chec
 of a share is `floor(2^256 / (target + 1))`. The two legs' work agrees only statistically.
 """
 
+from collections.abc import Mapping
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -54,7 +56,11 @@ class Tally(msgspec.Struct, gc=False):
         return Tally(self.shares + other.shares, self.work + other.work)
 
 
-def _sum(refused: dict[Reason, Tally]) -> Tally:
+_NONE_REFUSED: Final[Mapping[Reason, Tally]] = MappingProxyType({})
+"""Shared by all whose shares were good so far, in place of an empty dictionary each."""
+
+
+def _sum(refused: Mapping[Reason, Tally]) -> Tally:
     return sum(refused.values(), Tally())
 
 
@@ -129,7 +135,7 @@ class Row(msgspec.Struct, gc=False):
 
     name: str
     offered: Tally = msgspec.field(default_factory=Tally)
-    refused: dict[Reason, Tally] = {}
+    refused: Mapping[Reason, Tally] = _NONE_REFUSED
     accepted: Tally = msgspec.field(default_factory=Tally)
     kept: int = 0
     pool: PoolLeg = msgspec.field(default_factory=lambda: _UNUSED)
@@ -143,10 +149,14 @@ class Row(msgspec.Struct, gc=False):
     def refuse(self, reason: Reason, work: int) -> None:
         """Count a share that was refused here."""
         self.offered.add(work)
+        self._refused_for(reason).add(work)
+
+    def _refused_for(self, reason: Reason) -> Tally:
         tally = self.refused.get(reason)
         if tally is None:
-            tally = self.refused[reason] = Tally()
-        tally.add(work)
+            tally = Tally()
+            self.refused = {**self.refused, reason: tally}
+        return tally
 
     def rescue(self, pool_work: int) -> None:
         """Count a block candidate that goes up though its share was refused.
@@ -177,7 +187,7 @@ class Row(msgspec.Struct, gc=False):
         self.accepted.absorb(other.accepted)
         self.kept += other.kept
         for reason, tally in other.refused.items():
-            self.refused.setdefault(reason, Tally()).absorb(tally)
+            self._refused_for(reason).absorb(tally)
         if other.pool is not _UNUSED:
             self.leg(rescued=False).absorb(other.pool)
         if other.rescued is not _UNUSED:
