@@ -41,6 +41,7 @@ _LONGEST_ANSWER: Final = 64 << 20
 """Bytes; a template of a full block is 3 to 9 MB of JSON."""
 _UNREAD_BYTES: Final = 16 << 20
 """A template is read as soon as it comes: nodes are not told to wait with the rest of it."""
+_PIECE_BYTES: Final = 1 << 16
 _EXCERPT: Final = 60
 
 
@@ -208,7 +209,7 @@ class NodeRpc:
     async def _read(self, content: aiohttp.StreamReader) -> memoryview:
         room, self._room = self._room, bytearray()
         size = 0
-        async for piece in content.iter_any():
+        async for piece in content.iter_chunked(_PIECE_BYTES):
             start, size = size, size + len(piece)
             if size > _LONGEST_ANSWER:
                 raise BadUpstreamError(
