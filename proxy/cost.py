@@ -8,6 +8,8 @@ is aiorpcX's, whose sessions carry such a running cost.
 from enum import IntEnum
 from typing import Final
 
+import msgspec
+
 __all__ = ["Cost", "Level", "Price"]
 
 
@@ -35,34 +37,31 @@ class Level(IntEnum):
 _FINE: Final = Level.FINE
 
 
-class Cost:
+class Cost(msgspec.Struct, gc=False, kw_only=True):
     """A running sum of points.
 
-    Args:
+    Attributes:
         soft: points from which the peer is looked at askance.
         hard: points from which it is dropped.
         decay: points that are forgiven in a second.
     """
 
-    __slots__ = ("_at", "_decay", "_hard", "_points", "_soft")
-
-    def __init__(self, *, soft: float, hard: float, decay: float) -> None:
-        self._soft = soft
-        self._hard = hard
-        self._decay = decay
-        self._points = 0.0
-        self._at = 0.0
+    soft: float
+    hard: float
+    decay: float
+    _points: float = 0.0
+    _at: float = 0.0
 
     def points(self, now: float) -> float:
         """Return the sum as it stands now (monotonic seconds)."""
-        return max(0.0, self._points - self._decay * max(0.0, now - self._at))
+        return max(0.0, self._points - self.decay * max(0.0, now - self._at))
 
     def add(self, points: float, now: float) -> Level:
         """Charge some points; say where that leaves the peer."""
-        faded = self._points - self._decay * (now - self._at) if now > self._at else self._points
+        faded = self._points - self.decay * (now - self._at) if now > self._at else self._points
         self._points = total = points + faded if faded > 0.0 else points
         self._at = now
-        return _FINE if total < self._soft else self.level(now)
+        return _FINE if total < self.soft else self.level(now)
 
     def forgive(self, points: float) -> None:
         """Take some points back, for something good."""
@@ -72,6 +71,6 @@ class Cost:
     def level(self, now: float) -> Level:
         """Say where the peer stands."""
         points = self.points(now)
-        if points >= self._hard:
+        if points >= self.hard:
             return Level.HARD
-        return Level.SOFT if points >= self._soft else Level.FINE
+        return Level.SOFT if points >= self.soft else Level.FINE

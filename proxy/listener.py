@@ -63,16 +63,15 @@ class Limits:
     ban_seconds: float = 600.0
 
 
-class _Address(Cost):
+class _Address(Cost, gc=False, kw_only=True):
     """What an address costs, and how many connections it has."""
 
-    __slots__ = ("faults", "open", "told_until")
-
-    def __init__(self) -> None:
-        super().__init__(soft=_SOFT, hard=_HARD, decay=_DECAY)
-        self.open = 0
-        self.faults: Cost | None = None
-        self.told_until = 0.0
+    soft: float = _SOFT
+    hard: float = _HARD
+    decay: float = _DECAY
+    open: int = 0
+    faults: Cost | None = None
+    told_until: float = 0.0
 
 
 class Listener:
