@@ -206,6 +206,13 @@ class FakePool:
             if not rig.core.inner.reseat(self._seat()):
                 raise AssertionError("the rig has not asked for extranonce changes (yet)")
 
+    @property
+    def can_move(self) -> bool:
+        """Whether there are rigs, and all of them have asked for changes of their extranonce1."""
+        return bool(self._rigs) and all(
+            rig.core.inner.takes_extranonce_changes for rig in self._rigs
+        )
+
     def say(self, line: bytes) -> None:
         """Send these bytes to all rigs, whatever they are."""
         for rig in self._rigs:

@@ -83,6 +83,7 @@ async def test_thousands_of_jobs_and_hundreds_of_connections_leave_nothing_behin
             levels: list[Held] = []
             connections = itertools.count(2)
             for number in range(ROUNDS):
+                await until(lambda: pool.can_move, "it to ask for changes of extranonces", miner)
                 upset(pool, number)
                 pool.new_block(target=SOME)
                 good = partial(_good, pool)
