@@ -13,11 +13,10 @@ of a share is `floor(2^256 / (target + 1))`. The two legs' work agrees only stat
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
-
-import msgspec
 
 from headframe.chain.share import Reason, Verdict
 
@@ -31,7 +30,8 @@ class LedgerError(Exception):
     """The books do not balance: a bug of ours."""
 
 
-class Tally(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Tally:
     """A number of shares, and the hashes they stand for."""
 
     shares: int = 0
@@ -64,14 +64,15 @@ def _sum(refused: Mapping[Reason, Tally]) -> Tally:
     return sum(refused.values(), Tally())
 
 
-class PoolLeg(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class PoolLeg:
     """What became of the shares that went up; work by the pool's target."""
 
-    forwarded: Tally = msgspec.field(default_factory=Tally)
-    pending: Tally = msgspec.field(default_factory=Tally)
-    acknowledged: Tally = msgspec.field(default_factory=Tally)
-    refused: dict[Reason, Tally] = {}
-    lost: Tally = msgspec.field(default_factory=Tally)
+    forwarded: Tally = field(default_factory=Tally)
+    pending: Tally = field(default_factory=Tally)
+    acknowledged: Tally = field(default_factory=Tally)
+    refused: dict[Reason, Tally] = field(default_factory=dict)
+    lost: Tally = field(default_factory=Tally)
 
     def sent(self, work: int) -> None:
         """Count a share that goes up."""
@@ -120,7 +121,8 @@ _UNUSED: Final = PoolLeg()
 """Stands for a leg on which nothing went up yet; never written to."""
 
 
-class Row(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Row:
     """One worker's books, or everyone's together.
 
     Attributes:
@@ -134,12 +136,12 @@ class Row(msgspec.Struct, gc=False):
     """
 
     name: str
-    offered: Tally = msgspec.field(default_factory=Tally)
-    refused: Mapping[Reason, Tally] = _NONE_REFUSED
-    accepted: Tally = msgspec.field(default_factory=Tally)
+    offered: Tally = field(default_factory=Tally)
+    refused: Mapping[Reason, Tally] = field(default_factory=lambda: _NONE_REFUSED)
+    accepted: Tally = field(default_factory=Tally)
     kept: int = 0
-    pool: PoolLeg = msgspec.field(default_factory=lambda: _UNUSED)
-    rescued: PoolLeg = msgspec.field(default_factory=lambda: _UNUSED)
+    pool: PoolLeg = field(default_factory=lambda: _UNUSED)
+    rescued: PoolLeg = field(default_factory=lambda: _UNUSED)
 
     @property
     def refused_total(self) -> Tally:
