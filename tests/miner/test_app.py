@@ -231,7 +231,7 @@ async def test_settings_are_reloaded_while_it_mines(pool: FakePool, tmp_path: Pa
         file.append(msgspec.structs.replace(config, threads=2, stop=StopSettings(shares=10**9)))
         assert await ask_to_reload(miner, web.token) == (
             200,
-            {"changed": ["threads: 1 -> 2"], "needs_a_restart": ["stop.shares"]},
+            {"file": "", "changed": ["threads: 1 -> 2"], "needs_a_restart": ["stop.shares"]},
         )
         await pool.wait_heard(len(pool.heard.get()) + 3)
         file.clear()
