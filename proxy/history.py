@@ -74,10 +74,15 @@ class Batch:
 class _Seen:
     """What was taken of a row."""
 
-    figures: Figures = field(default_factory=Figures)
+    figures: Figures
     parts: Parts = field(default_factory=dict)
     mark: tuple[int, ...] = ()
     changed_at: float = 0.0
+
+
+_NONE_YET: Final = Figures()
+_UNTOUCHED: Final = (0, 0, 0, 0, 0)
+"""The mark of a row that nothing was booked in: of most, while a farm connects."""
 
 
 def _mark(row: Row) -> tuple[int, ...]:
@@ -123,7 +128,7 @@ class Rollups:
                 continue
             row = row_of(name, figures, parts)  # what was open is lost: that is news
             news = Rollup(name, Figures.of(row) - figures, new_parts(parts_of(row), parts))
-            if news.parts or news.figures != Figures():
+            if news.parts or news.figures != _NONE_YET:
                 self._settled.append(news)
         before = {name: counted.get(name, (0, 0)) for name in self._blocks}
         self._ledger.blocks_found += before["blocks.found"][0]
@@ -192,13 +197,13 @@ class Rollups:
         mark = _mark(row)
         seen = self._seen.get(name)
         if seen is None:
-            seen = self._seen[name] = _Seen(changed_at=now)
+            seen = self._seen[name] = _Seen(_NONE_YET, mark=_UNTOUCHED, changed_at=now)
         if seen.mark == mark:
             return None
         figures, parts = Figures.of(row), parts_of(row)
         news = Rollup(name, figures - seen.figures, new_parts(parts, seen.parts))
         seen.figures, seen.parts, seen.mark, seen.changed_at = figures, parts, mark, now
-        return news if news.parts or news.figures != Figures() else None
+        return news if news.parts or news.figures != _NONE_YET else None
 
     def _count_blocks(self) -> Parts:
         ledger = self._ledger

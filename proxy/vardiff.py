@@ -155,8 +155,8 @@ class Vardiff:
             return None
         expected = (now - self._since) * self._bounds.per_second
         # One share's worth where nothing came: the rig may be about to send its first.
-        work = self._work or work_of(self.target)
-        ratio = work / work_of(self.target) / max(expected, 1e-6)
+        shares = self._work / work_of(self.target) if self._work else 1.0
+        ratio = shares / max(expected, 1e-6)
         self._restart(now)
         if _BAND[0] <= ratio <= _BAND[1]:
             return None
