@@ -8,6 +8,8 @@ The wrapper is alpha, so all of its habits are dealt with here:
 - State reaches the disk only when the manager object dies. Blocks themselves are written at
   once. So a file `dirty` lies in the folder while it is open; found at the next open, it means
   a crash, and the index is built anew from the block files before anything else is written.
+- The library holds the lock of its log while it calls us with a line, so nothing of its may be
+  freed there: see `collector`.
 - The manager dies when the last reference to it or to a view of it goes. So nothing of the
   library's leaves this module: everything is copied to our own values at once.
 
@@ -27,6 +29,7 @@ from typing import Any, BinaryIO, Final, Self
 from headframe.chain.hashes import hash_to_hex
 from headframe.chain.header import Header
 from headframe.node.coins import Coin
+from headframe.node.collector import collector_at_rest
 from headframe.node.ears import Ears
 from headframe.node.errors import BlockDecodeError, FolderError, KernelError, NoKernelError
 from headframe.runtime.logs import get_logger
@@ -90,16 +93,19 @@ class Kernel:
         self._ears = Ears()
         self._manager: Any = None
         self._lock = _lock(folder)
-        self._connection = self._listen()
-        self._context = self._make_context()
+        self._connection: Any = None
+        self._context: Any = None
         dirty = folder / _DIRTY
         try:
-            if dirty.exists():
-                self._reindex()
-            dirty.touch()
-            self._manager = self._open(wipe=False)
+            with collector_at_rest():
+                self._connection = self._listen()
+                self._context = self._make_context()
+                if dirty.exists():
+                    self._reindex()
+                dirty.touch()
+                self._manager = self._open(wipe=False)
         except BaseException:
-            self._lock.close()
+            self._let_go()  # now: who keeps the error keeps this object
             raise
 
     def _listen(self) -> Any:
@@ -131,13 +137,13 @@ class Kernel:
     def _open(self, *, wipe: bool) -> Any:
         pbk = self._pbk
         blocks = self._folder / "blocks"
-        options = pbk.ChainstateManagerOptions(
-            self._context, str(self._folder.absolute()), str(blocks.absolute())
-        )
-        if wipe:
-            options.set_wipe_dbs(wipe_block_tree_db=True, wipe_chainstate_db=True)
         self._ears.fault = ""
         try:
+            options = pbk.ChainstateManagerOptions(
+                self._context, str(self._folder.absolute()), str(blocks.absolute())
+            )
+            if wipe:
+                options.set_wipe_dbs(wipe_block_tree_db=True, wipe_chainstate_db=True)
             return pbk.ChainstateManager(options)
         except RuntimeError as error:
             said = self._ears.fault or str(error)
@@ -163,13 +169,18 @@ class Kernel:
         """
         if self._manager is None:
             return
-        self._manager = None
-        self._context = None
-        self._connection = None
-        self._lock.close()
+        self._let_go()
         if self._ears.fatal:
             raise KernelError(f"the chain's state could not be written: {self._ears.fatal}")
         (self._folder / _DIRTY).unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
+        """Free what the library made, in this order, and the folder."""
+        with collector_at_rest():
+            self._manager = None
+            self._context = None
+            self._connection = None
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -199,7 +210,8 @@ class Kernel:
         block = self._pbk.Block._from_handle(pointer)  # noqa: SLF001 - see above
         self._ears.clear()
         is_new = True
-        with contextlib.suppress(self._pbk.ProcessBlockException):  # the reason was said on the way
+        # When it raises, the reason was said on the way.
+        with collector_at_rest(), contextlib.suppress(self._pbk.ProcessBlockException):
             is_new = self._manager.process_block(block)
         if self._ears.fatal:
             raise KernelError(f"libbitcoinkernel gave up: {self._ears.fatal}")

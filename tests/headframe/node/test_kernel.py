@@ -1,5 +1,8 @@
 """libbitcoinkernel through its one door."""
 
+import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +55,59 @@ def test_the_recorded_answers_come_back_but_for_the_missing_witness(kernel: Kern
 
 def test_a_bad_block_is_remembered_as_such(full: Kernel) -> None:
     assert full.submit(BY_ID["rej-amount"]) == "duplicate-invalid"
+
+
+RUBBISH = """
+import gc, sys
+from pathlib import Path
+from headframe.node.kernel import Kernel, load_library
+pbk = load_library()
+others = [pbk.LoggingConnection(lambda line: None)]
+def litter(line):
+    if ready and others:
+        ring = [others.pop()]
+        ring.append(ring)  # rubbish from here on, which the collector alone finds
+        del ring
+        [[] for _ in range(100_000)]  # and now it would look
+ready = []
+listening = pbk.LoggingConnection(litter)
+with Kernel(Path(sys.argv[1])) as kernel:
+    assert gc.isenabled()
+    ready.append(True)
+    kernel.submit(bytes.fromhex(sys.stdin.read()))
+    assert gc.isenabled()
+    assert not others
+print("done")
+"""
+
+
+def test_rubbish_of_the_librarys_is_not_freed_while_it_calls_us(tmp_path: Path) -> None:
+    """It would wait for itself: freeing a connection takes the lock that a line is told under."""
+    need_kernel()
+    done = subprocess.run(
+        [sys.executable, "-c", RUBBISH, str(tmp_path / "chain")],
+        input=BLOCKS[0].hex(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+def connections() -> int:
+    """Count the library's connections in this process; others' kernels have theirs."""
+    return sum(type(each).__name__ == "LoggingConnection" for each in gc.get_objects())
+
+
+def test_an_open_that_fails_keeps_nothing_of_the_librarys(tmp_path: Path) -> None:
+    need_kernel()
+    (tmp_path / "blocks").write_text("no folder")
+    before = connections()
+    with pytest.raises(KernelError, match="cannot be opened") as caught:
+        Kernel(tmp_path)
+    assert caught.value is not None  # though it is still known where it came from
+    assert connections() == before
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00" * 79, BLOCKS[0][:-1]])
