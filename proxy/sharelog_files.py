@@ -55,6 +55,7 @@ class LogFiles:
     def __init__(self, path: Path, rotation: Rotation) -> None:
         self._path = path
         self._rotation = rotation
+        self._aside_at = 0  # in seconds since 1970; of the newest file put aside
         self._file = -1
         self._size = 0
         self._began = 0.0
@@ -133,15 +134,14 @@ class LogFiles:
             thread.join(_END_SECONDS)
 
     def _name_aside(self, now: float) -> Path:
-        when = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-        number = 1
+        """Name a file by the time, a second later where that is taken: so names sort by age."""
         while True:
-            more = f"-{number}" if number > 1 else ""
-            name = f"{self._path.stem}-{when}{more}{self._path.suffix}"
+            self._aside_at = at = max(int(now), self._aside_at + 1)
+            when = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+            name = f"{self._path.stem}-{when}{self._path.suffix}"
             aside = self._path.with_name(name)
             if not aside.exists() and not aside.with_name(f"{name}.gz").exists():
                 return aside
-            number += 1
 
     def _prune(self) -> None:
         found = self._path.parent.glob(f"{self._path.stem}-*Z*{self._path.suffix}*")
