@@ -63,12 +63,18 @@ async def test_a_long_broadcast_gives_way_to_a_newer_job():
     assert sum(counts) < 100
 
 
-async def test_those_of_the_choir_are_sent_its_line_and_looked_at_no_further():
-    stage = Stage()
-    await stage.show()
+def join_choir(stage: Stage) -> list[Guest]:
+    """Let more guests be of the choir than are sent a job in one turn."""
     guests = [Guest(choir=stage.hub.choir) for _ in range(600)]
     for guest in guests:
         stage.hub.join(guest)
+    return guests
+
+
+async def test_those_of_the_choir_are_sent_its_line_and_looked_at_no_further():
+    stage = Stage()
+    await stage.show()
+    guests = join_choir(stage)
     entry = await stage.show(coinbase=b"2")
     assert {(len(guest.heard), len(guest.shown), guest.settled) for guest in guests} == {(1, 0, 0)}
     [line] = guests[0].heard
@@ -81,9 +87,7 @@ async def test_those_of_the_choir_are_sent_its_line_and_looked_at_no_further():
 async def test_a_choir_that_was_cut_short_must_drop_its_work_at_the_next_job():
     stage = Stage()
     await stage.show()
-    guests = [Guest(choir=stage.hub.choir) for _ in range(600)]
-    for guest in guests:
-        stage.hub.join(guest)
+    guests = join_choir(stage)
     stage.maker.new_block()
     asyncio.get_running_loop().call_soon(stage.source.publish, stage.maker.make(coinbase=b"3"))
     await stage.show(coinbase=b"2")

@@ -160,14 +160,12 @@ class SkimmedConnection(ServerConnection):
 
     def offer(self, channel: int, job: Job, target: Target, *, clean: bool) -> Target:
         """See `ServerConnection.offer`."""
-        if self._member is not None:
-            self.part()
+        self.part()
         self.revision += 1
         return super().offer(channel, job, target, clean=clean)
 
     def _receive_other(self, line: bytes) -> None:
-        if self._member is not None:
-            self.part()
+        self.part()
         self.revision += 1  # it may be a configure
         super()._receive_other(line)
 
